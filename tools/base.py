@@ -1,0 +1,113 @@
+"""The contract of a tool: what a plug-in and every built-in tool implement."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tools.evidence import Evidence
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from tools.audio import AudioBlock
+    from tools.frames import FrameSet
+    from tools.video import Video
+
+Need = Literal["file", "frames", "audio", "phrases", "vision"]
+"""What a tool wants to be given: the file itself, sampled frames, audio, phrases to look for
+(known only once a question was asked), a chat model that can see."""
+
+
+class ToolOptions(BaseModel):
+    """Base of a tool's options: typed, immutable, unknown keys rejected."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a tool can run here; if not, what is missing and the command that gets it."""
+
+    ok: bool
+    reason: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ToolInput:
+    """What a tool's `run` is given.
+
+    Attributes:
+        video: The probed video.
+        frames: Distinct sampled frames; None for a tool that does not need them.
+        audio: Returns the sound as 16 kHz mono blocks in time order; each call decodes anew.
+        phrases: Objects to look for, for a tool that needs phrases.
+        chat: A chat model that can see, for a tool that needs vision.
+        progress: Call with (seconds of video done, seconds in all) while running.
+        stopped: True once the user pressed Stop; a tool then returns early by raising nothing,
+            the caller discards what came.
+    """
+
+    video: "Video"
+    frames: "FrameSet | None" = None
+    audio: "Callable[[], Iterator[AudioBlock]]" = lambda: iter(())
+    phrases: tuple[str, ...] = ()
+    chat: "BaseChatModel | None" = None
+    progress: Callable[[float, float], None] = lambda done_s, total_s: None
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class ToolRuntime:
+    """Where and how a tool may load its weights.
+
+    Attributes:
+        device: A torch device string ("cpu", "cuda:0").
+        offline: True forbids any download: raise `MissingError` instead.
+        models: Folder for downloaded or converted weights.
+    """
+
+    device: str
+    offline: bool
+    models: Path
+
+
+class Tool(ABC):
+    """Something that looks at a video and finds evidence.
+
+    A subclass sets `name`, `kind` and `version`, and implements `run`; the rest is optional. It is
+    registered under the entry-point group `reelgraph.tools`. Raise `version` when the same input
+    would give other evidence: it is part of the library's key.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    version: ClassVar[str]
+    Options: ClassVar[type[ToolOptions]] = ToolOptions
+
+    def __init__(self, options: ToolOptions | None = None) -> None:
+        self.options = options or self.Options()
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What `run` wants in its input; may depend on the options."""
+        return frozenset()
+
+    def available(self) -> Availability:
+        """Say cheaply (no import of a heavy package, no download) whether the tool can run."""
+        return Availability(ok=True)
+
+    def setup(self, runtime: ToolRuntime) -> None:  # noqa: B027 - optional, not abstract
+        """Load weights; called once before the first `run`, never at construction.
+
+        Raises:
+            MissingError: Weights or a package are not there; the text names the remedy.
+        """
+
+    @abstractmethod
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        """Yield evidence, in time order, while looking at the video."""

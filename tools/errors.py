@@ -1,0 +1,29 @@
+"""Errors by whose fault they are: the message says what was got and how to mend it.
+
+`ModelOutputError` is an observation (the run goes on); the others end a run or, raised inside a
+tool, become that tool's channel report.
+"""
+
+
+class ReelgraphError(Exception):
+    """Base of every error that the program raises on purpose; its text is fit for a user."""
+
+    exit_code = 1
+
+
+class InputError(ReelgraphError):
+    """The user's input: a file, a question, an option or a profile key that cannot be used."""
+
+    exit_code = 2
+
+
+class MissingError(ReelgraphError):
+    """A package, a model's weights or a server that is not there; the text names the remedy."""
+
+
+class StorageError(ReelgraphError):
+    """The library cannot be read or written: full disk, read-only folder, foreign file."""
+
+
+class ModelOutputError(ReelgraphError):
+    """What a model wrote could not be understood."""
