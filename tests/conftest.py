@@ -1,0 +1,240 @@
+"""Clips made on the spot: real files, a few seconds long, whose pictures tell their own time."""
+
+import os
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+Picture = npt.NDArray[np.uint8]  # [height, width, 3], RGB
+Draw = Callable[[float, int, int], Picture]
+Tone = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+Cue = tuple[float, float, str]
+
+AUDIO_RATE = 44_100
+
+# A picture holds a grid of black and white blocks: 20 bits of milliseconds and 4 of check sum.
+ROWS, COLUMNS, TIME_BITS = 4, 6, 20
+
+
+def draw_time(time_s: float, width: int, height: int) -> Picture:
+    """Return a picture whose blocks spell the time in milliseconds."""
+    milliseconds = round(time_s * 1000)
+    code = milliseconds << 4 | _check_sum(milliseconds)
+    bits = [code >> shift & 1 for shift in reversed(range(ROWS * COLUMNS))]
+    grid = np.array(bits, np.uint8).reshape(ROWS, COLUMNS) * 255
+    rows = np.arange(height) * ROWS // height
+    columns = np.arange(width) * COLUMNS // width
+    return np.repeat(grid[rows][:, columns, None], 3, axis=2)
+
+
+def _read_time(image: Picture) -> float:
+    height, width = image.shape[:2]
+    rows = ((np.arange(ROWS) + 0.5) * height / ROWS).astype(int)
+    columns = ((np.arange(COLUMNS) + 0.5) * width / COLUMNS).astype(int)
+    bits = image[rows][:, columns].mean(axis=2).ravel() > 127
+    code = int("".join("01"[int(bit)] for bit in bits), 2)
+    milliseconds = code >> 4
+    assert code & 15 == _check_sum(milliseconds), "the blocks are not upright or not intact"
+    return milliseconds / 1000
+
+
+def _check_sum(milliseconds: int) -> int:
+    return (sum(milliseconds >> shift & 15 for shift in range(0, TIME_BITS, 4)) + 5) % 16
+
+
+@pytest.fixture(scope="session")
+def read_time() -> Callable[[Picture], float]:
+    """The time in seconds that an upright picture of `draw_time` spells."""
+    return _read_time
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder of real clips named by REELGRAPH_TEST_MEDIA; skips without one."""
+    folder = os.environ.get("REELGRAPH_TEST_MEDIA")
+    if not folder:
+        pytest.skip("REELGRAPH_TEST_MEDIA names no folder of real clips")
+    return Path(folder)
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> Callable[..., Path]:
+    """Write a clip into the test's folder: `make_clip(name, **fields of Clip)` -> path."""
+
+    def make(name: str = "clip.mp4", **fields: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(path, Clip(**fields))
+        return path
+
+    return make
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What to write; the container follows from the file's ending.
+
+    Attributes:
+        fps: Frame rate; with `times`, only what the encoder is told.
+        seconds: Length of picture and sound.
+        size: Width and height as displayed, that is after `rotation`.
+        start_s: Timestamp at which the whole file begins (a player still shows 0 there).
+        times: Presentation times of the pictures, for a variable rate or a late picture.
+        rotation: Degrees clockwise by which a player must turn the picture (mp4 and mov only).
+        audio: True for a 440 Hz tone, or a function from times [n] to samples [n] in [-1, 1].
+        audio_span: Start and end of the sound in seconds; all of the clip otherwise.
+        picture: False for a file with sound only.
+        subtitles: Cues (start, end, text), written as a track inside the file.
+        gop: Pictures between two key frames.
+        b_frames: Consecutive B-frames; from 2 on some of them are references themselves.
+        draw: Function (time in seconds, width, height) -> RGB picture; `draw_time` otherwise.
+        matrix: bt601 or bt709, in the pixels and in the tags.
+        codec: Encoder of the picture.
+        crf: Quality of libx264.
+        muxer: Options of the container's writer.
+    """
+
+    fps: Fraction | float = Fraction(25)
+    seconds: float = 4.0
+    size: tuple[int, int] = (320, 240)
+    start_s: float = 0.0
+    times: Sequence[float] | None = None
+    rotation: int = 0
+    audio: bool | Tone = False
+    audio_span: tuple[float, float] | None = None
+    picture: bool = True
+    subtitles: Sequence[Cue] = ()
+    gop: int = 25
+    b_frames: int = 0
+    draw: Draw | None = None
+    matrix: str = "bt601"
+    codec: str = "libx264"
+    crf: int = 18
+    muxer: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ticks(self) -> Fraction:
+        """Time base of the picture; MPEG-4 part 2 allows 16 bits only."""
+        return 1 / Fraction(self.fps) if self.codec == "mpeg4" else Fraction(1, 90_000)
+
+
+def write_clip(path: Path, clip: Clip) -> None:
+    """Encode and write a real file."""
+    with av.open(str(path), "w", options=clip.muxer) as container:
+        video = _add_video(container, clip) if clip.picture else None
+        sound = _add_sound(container, path) if clip.audio else None
+        cues = _add_cues(container, path) if clip.subtitles else None
+        container.start_encoding()
+        if video:
+            _write_pictures(container, video, clip)
+        if sound:
+            _write_sound(container, sound, clip)
+        if cues:
+            _write_cues(container, cues, clip)
+    if clip.rotation:
+        _tag_rotation(path, clip.rotation)
+
+
+def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
+    stream = container.add_stream(clip.codec, rate=Fraction(clip.fps), time_base=clip.ticks)
+    assert isinstance(stream, VideoStream)
+    width, height = clip.size
+    stream.width, stream.height = (height, width) if clip.rotation % 180 else (width, height)
+    context = stream.codec_context
+    context.gop_size = clip.gop
+    context.max_b_frames = clip.b_frames
+    context.colorspace = 1 if clip.matrix == "bt709" else 6  # ITU-T H.273, MatrixCoefficients
+    context.color_range = 1
+    if clip.codec == "libx264":
+        # Key frames where `gop` says, and the same bytes whatever the number of cores.
+        pyramid = "normal" if clip.b_frames > 1 else "none"
+        parameters = f"keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:threads=1"
+        parameters += f":bframes={clip.b_frames}:b-adapt=0:b-pyramid={pyramid}"
+        settings = {"preset": "veryfast", "crf": str(clip.crf), "x264-params": parameters}
+        stream.options.update(settings)
+    return stream
+
+
+def _add_sound(container: OutputContainer, path: Path) -> AudioStream:
+    codec = {".flac": "flac", ".webm": "libopus", ".wav": "pcm_s16le"}.get(path.suffix, "aac")
+    stream = container.add_stream(codec, rate=AUDIO_RATE)
+    assert isinstance(stream, AudioStream)
+    stream.layout = "mono"
+    return stream
+
+
+def _add_cues(container: OutputContainer, path: Path) -> Stream:
+    codec = "mov_text" if path.suffix in {".mp4", ".mov"} else "subrip"
+    return container.add_mux_stream(codec, time_base=Fraction(1, 1000))
+
+
+def _write_pictures(container: OutputContainer, stream: VideoStream, clip: Clip) -> None:
+    fps = Fraction(clip.fps)
+    steady = [float(number / fps) for number in range(max(1, round(clip.seconds * fps)))]
+    for time_s in steady if clip.times is None else clip.times:
+        image = (clip.draw or draw_time)(time_s, *clip.size)
+        stored = np.ascontiguousarray(np.rot90(image, clip.rotation // 90))
+        frame = _yuv(stored, clip.matrix)
+        frame.pts = round((clip.start_s + time_s) / clip.ticks)
+        frame.time_base = clip.ticks
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def _yuv(image: Picture, matrix: str) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    colourspace = "ITU709" if matrix == "bt709" else "ITU601"
+    return frame.reformat(format="yuv420p", dst_colorspace=colourspace, dst_color_range="MPEG")
+
+
+def _tone(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 0.5 * np.sin(2 * np.pi * 440 * times_s)
+
+
+def _write_sound(container: OutputContainer, stream: AudioStream, clip: Clip) -> None:
+    tone = clip.audio if callable(clip.audio) else _tone
+    first, last = (round(edge * AUDIO_RATE) for edge in clip.audio_span or (0, clip.seconds))
+    for offset in range(first, last, 1024):
+        times_s = np.arange(offset, min(offset + 1024, last)) / AUDIO_RATE
+        samples = np.round(np.clip(tone(times_s), -1, 1) * 32767).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = AUDIO_RATE
+        frame.time_base = Fraction(1, AUDIO_RATE)
+        frame.pts = offset + round(clip.start_s * AUDIO_RATE)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+def _write_cues(container: OutputContainer, stream: Stream, clip: Clip) -> None:
+    for begin, end, text in clip.subtitles:
+        raw = text.encode()
+        if container.format.name in {"mp4", "mov"}:  # timed text: length first (3GPP TS 26.245)
+            raw = struct.pack(">H", len(raw)) + raw
+        packet: av.Packet[Any] = av.Packet(raw)
+        packet.stream = stream
+        packet.time_base = Fraction(1, 1000)
+        packet.pts = packet.dts = round((clip.start_s + begin) * 1000)
+        packet.duration = round((end - begin) * 1000)
+        container.mux(packet)
+
+
+def _tag_rotation(path: Path, rotation: int) -> None:
+    """Put a turn into the track header (ISO 14496-12, tkhd matrix); PyAV cannot write one."""
+    content = bytearray(path.read_bytes())
+    matrix_at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version 0: flags, times, layer
+    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[rotation]
+    turned = [cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30]
+    struct.pack_into(">9i", content, matrix_at, *turned)
+    path.write_bytes(content)
