@@ -27,3 +27,10 @@ class StorageError(ReelgraphError):
 
 class ModelOutputError(ReelgraphError):
     """What a model wrote could not be understood."""
+
+
+class StoppedError(ReelgraphError):
+    """The user pressed Stop; what was found so far is discarded."""
+
+    def __init__(self, message: str = "stopped by the user") -> None:
+        super().__init__(message)
