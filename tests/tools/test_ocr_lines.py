@@ -1,0 +1,139 @@
+import pytest
+
+from tools.ocr_lines import (
+    Box,
+    Row,
+    differs_by_a_slip,
+    follow_rows,
+    group_blocks,
+    join_rows,
+)
+
+
+def row(
+    text: str,
+    start_s: float = 0,
+    end_s: float = 1,
+    top: float = 0.1,
+    left: float = 0.1,
+    confidence: float = 0.9,
+    height: float = 0.05,
+) -> Row:
+    box = Box(left, top, left + 0.02 * len(text), top + height)
+    return Row(text, box, confidence, start_s, end_s)
+
+
+def spans(rows: list[Row]) -> list[tuple[str, float, float]]:
+    return [(row.text, row.start_s, row.end_s) for row in rows]
+
+
+def test_pieces_on_one_baseline_are_one_row_left_to_right() -> None:
+    pieces = [
+        row("3.50", left=0.8, top=0.31),
+        row("Menu", top=0.1),
+        row("Coffee", top=0.3, confidence=0.7),
+        row("2.80", left=0.8, top=0.4),
+        row("Tea", top=0.41),
+    ]
+    rows = join_rows(pieces)
+    assert [row.text for row in rows] == ["Menu", "Coffee 3.50", "Tea 2.80"]
+    assert rows[1].confidence == pytest.approx(0.8)
+    assert (rows[1].box.left, rows[1].box.bottom) == (0.1, pytest.approx(0.36))
+
+
+def test_tall_text_beside_rows_joins_none_of_them() -> None:
+    rows = join_rows(
+        [row("SIDE", left=0, top=0.1, height=0.5), row("a", top=0.2), row("b", top=0.4)]
+    )
+    assert [row.text for row in rows] == ["SIDE", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "slip"),
+    [
+        ("Professor Mueller", "Professor Muelier", True),
+        ("Schedules", "Schedule", True),
+        ("The gate code is 7391", "The gate code is 7397", False),
+        ("Chapter A", "Chapter B", False),
+        ("Part II", "Part III", False),
+        ("cat", "car", False),
+        ("12:00:01", "12:00:02", False),
+        ("第一章内容简介", "第二章内容简介", False),
+        ("one two", "one", False),
+        ("conference", "difference", False),
+    ],
+)
+def test_only_a_letter_in_a_long_word_is_a_slip(one: str, other: str, slip: bool) -> None:
+    assert differs_by_a_slip(one, other) is slip
+    assert differs_by_a_slip(other, one) is slip
+
+
+def test_one_row_over_time_keeps_its_surest_reading() -> None:
+    rows = follow_rows(
+        [
+            [row("Professor Muelier", 0, 2, confidence=0.8)],
+            [row("Professor Mueller", 2, 5, confidence=0.95)],
+            [row("Professor Mueller.", 5, 9, confidence=0.9)],
+        ]
+    )
+    assert spans(rows) == [("Professor Mueller", 0, 9)]
+
+
+def test_figures_are_never_merged() -> None:
+    pictures = [[row(f"Score {n}", n, n + 1)] for n in range(3)]
+    assert spans(follow_rows(pictures)) == [("Score 0", 0, 1), ("Score 1", 1, 2), ("Score 2", 2, 3)]
+    prices = [[row("3.50", 0, 5)], [row("350", 5, 9)], [row("-5", 9, 15)], [row("5", 15, 20)]]
+    assert len(follow_rows(prices)) == 4
+
+
+def test_equal_texts_in_one_picture_stay_apart() -> None:
+    pictures = [
+        [row("3.50", start, start + 4, left=left) for left in (0.1, 0.8)] for start in (0, 4)
+    ]
+    rows = follow_rows(pictures)
+    assert spans(rows) == [("3.50", 0, 8)] * 2
+    assert sorted(row.box.left for row in rows) == [0.1, 0.8]
+
+
+def test_a_near_reading_elsewhere_is_another_text() -> None:
+    near = [[row("Conference", 0, 4)], [row("Conferences", 4, 8, top=0.6)]]
+    assert len(follow_rows(near)) == 2
+    moved = [[row("Conference", 0, 4)], [row("Conference", 4, 8, top=0.6)]]
+    assert spans(follow_rows(moved)) == [("Conference", 0, 8)]
+
+
+def test_a_short_miss_is_bridged_and_a_long_one_is_not() -> None:
+    title, other = row("Opening hours", 0, 4), row("Something else", 4, 6, top=0.5)
+    assert spans(follow_rows([[title], [other], [row("Opening hours", 6, 9)]]))[0] == (
+        "Opening hours",
+        0,
+        9,
+    )
+    later = follow_rows([[title], [], [row("Opening hours", 60, 70)]])
+    assert spans(later) == [("Opening hours", 0, 4), ("Opening hours", 60, 70)]
+
+
+def test_text_being_typed_is_told_once_it_stands() -> None:
+    typed = [[row(text, n, n + 1)] for n, text in enumerate(["def", "def add(", "def add(a, b):"])]
+    assert spans(follow_rows(typed)) == [("def add(a, b):", 2, 3)]
+    counted = [[row("Score: 1", 0, 1)], [row("Score: 12", 1, 2)]]
+    assert len(follow_rows(counted)) == 2
+    kept = [[row("Answer:", 0, 20)], [row("Answer: B", 20, 30)]]
+    assert spans(follow_rows(kept)) == [("Answer:", 0, 20), ("Answer: B", 20, 30)]
+
+
+def test_a_row_added_later_is_a_block_of_its_own() -> None:
+    slide = [row("Agenda", 0, 30), row("Budget", 0, 30, top=0.3), row("Party", 22, 30, top=0.5)]
+    blocks = group_blocks(slide, max_chars=400)
+    assert [(block.text, block.start_s, block.end_s) for block in blocks] == [
+        ("Agenda | Budget", 0, 30),
+        ("Party", 22, 30),
+    ]
+
+
+def test_a_block_is_split_between_rows_only() -> None:
+    rows = [row("x" * 30, 0, 9, top=top) for top in (0.1, 0.2, 0.3)] + [
+        row("y" * 90, 0, 9, top=0.4)
+    ]
+    sizes = [[len(row.text) for row in block.rows] for block in group_blocks(rows, max_chars=60)]
+    assert sizes == [[30, 30], [30], [90]]

@@ -1,0 +1,237 @@
+"""Read the text on distinct frames with PaddleOCR: FrameSet -> evidence of kind "text".
+
+The engine runs once per distinct picture. What it reads becomes one record for each block of rows
+that is on screen together, spanning the whole time it stayed: a retrieved record then holds a key
+beside its value ("Menu | Coffee 3.50 | Tea 2.80"), a slide is told once, and a line added later is
+a record of its own. Rows are joined by " | "; each row's own box, confidence and times are in
+`data`.
+
+The default engine needs no download: PaddleOCR on ONNX Runtime with the PP-OCRv6 small weights
+that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
+from tools.errors import MissingError, StoppedError
+from tools.evidence import Evidence
+from tools.frames import StoredFrame
+from tools.ocr_lines import Block, Box, Row, follow_rows, group_blocks, join_rows
+from tools.ocr_models import WHEEL_MODELS, make_model_folder, wheel_file
+from tools.video import RGBImage
+
+logger = logging.getLogger(__name__)
+
+# Suffix of the folder in which PaddleOCR keeps a downloaded model, by what runs it.
+FOLDER_SUFFIX = {"onnxruntime": "_onnx", "transformers": "_safetensors", "paddle": ""}
+
+Runner = Literal["onnxruntime", "transformers", "paddle"]
+Language = Literal[
+    "multi", "latin", "en", "cyrillic", "eslav", "arabic", "devanagari", "korean", "th", "el",
+    "ta", "te",
+]  # fmt: skip
+
+
+class OcrOptions(ToolOptions):
+    """Options of `Ocr`.
+
+    Attributes:
+        engine: "onnx": weights from the rapidocr wheel. "paddleocr": PaddleOCR's own named models,
+            downloaded on first use.
+        language: For "paddleocr". "multi" reads Latin script, Chinese and Japanese (PP-OCRv6);
+            the others are PP-OCRv5 recognisers of one script.
+        det_model: For "paddleocr": name of the detector instead of the language's.
+        rec_model: For "paddleocr": name of the recogniser instead of the language's.
+        runner: For "paddleocr": what runs the model; None takes transformers (torch) on a GPU and
+            ONNX Runtime on a CPU. "paddle" needs the package paddlepaddle.
+        min_confidence: A piece of text is kept when the engine is surer than this, 0 to 1.
+        max_side: The detector sees pictures downscaled to this many pixels; reading uses the full
+            frame.
+        max_chars: Length at which a block of rows is split.
+    """
+
+    engine: Literal["onnx", "paddleocr"] = "onnx"
+    language: Language = "multi"
+    det_model: str = ""
+    rec_model: str = ""
+    runner: Runner | None = None
+    min_confidence: float = Field(0.5, ge=0, le=1)
+    max_side: int = Field(960, ge=32)
+    max_chars: int = Field(400, ge=1)
+
+    def model_names(self) -> dict[str, str]:
+        """Return the PaddleOCR names of the detector and the recogniser."""
+        if self.language == "multi":
+            det, rec = "PP-OCRv6_medium_det", "PP-OCRv6_medium_rec"
+        else:
+            det, rec = "PP-OCRv5_server_det", f"{self.language}_PP-OCRv5_mobile_rec"
+        return {"text_detection": self.det_model or det, "text_recognition": self.rec_model or rec}
+
+
+class Ocr(Tool):
+    """Text on screen: slides, captions, signs, screens."""
+
+    name: ClassVar[str] = "ocr"
+    kind: ClassVar[str] = "text"
+    version: ClassVar[str] = "1"
+    Options: ClassVar[type[ToolOptions]] = OcrOptions
+    options: OcrOptions
+
+    def __init__(self, options: OcrOptions | None = None) -> None:
+        super().__init__(options)
+        self._engine: Any = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Distinct frames."""
+        return frozenset({"frames"})
+
+    def available(self) -> Availability:
+        """Say whether PaddleOCR and the wheel's weights are installed, without importing them."""
+        if find_spec("paddleocr") is None:
+            return Availability(False, "PaddleOCR is not installed", "pip install paddleocr")
+        if self.options.engine == "onnx":
+            missing = [name for name in WHEEL_MODELS if not wheel_file(name).is_file()]
+            if missing:
+                reason = f"the rapidocr wheel lacks {', '.join(missing)}"
+                return Availability(False, reason, "pip install 'rapidocr>=3.10'")
+        return Availability(ok=True)
+
+    def setup(self, runtime: ToolRuntime) -> None:
+        """Load the detector and the recogniser.
+
+        Raises:
+            MissingError: Weights are not on disk and must not be downloaded, or are not in the
+                wheel.
+            StorageError: The folder of models cannot be written.
+        """
+        there = self.available()
+        if not there.ok:
+            raise MissingError(f"{there.reason}. Get it: {there.remedy}")
+        # PaddleX reads these once, at import: no probing of model hosts, no folder in the home.
+        os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")
+        os.environ.setdefault("PADDLE_PDX_CACHE_HOME", str(runtime.models / "paddlex"))
+        from paddleocr import PaddleOCR
+
+        logging.getLogger("paddlex").setLevel(logging.ERROR)
+        runner = self._runner(runtime)
+        models = self._wheel_models(runtime) if self.options.engine == "onnx" else {}
+        self._engine = PaddleOCR(
+            **(models or self._named_models(runtime, runner)),
+            engine=runner,
+            device=_paddle_device(runtime.device, runner),
+            text_det_limit_side_len=self.options.max_side,
+            text_det_limit_type="max",
+            use_doc_orientation_classify=False,
+            use_doc_unwarping=False,
+            use_textline_orientation=False,
+        )
+
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        """Yield one record per block of rows, in time order, once every frame was read."""
+        assert given.frames is not None  # promised by `needs`
+        rows = follow_rows(list(self._read(given)))
+        for block in group_blocks(rows, self.options.max_chars):
+            yield self._evidence(block)
+
+    def _read(self, given: ToolInput) -> Iterator[list[Row]]:
+        assert given.frames is not None
+        for frame in given.frames.frames:
+            if given.stopped():
+                raise StoppedError("Stopped while reading text on screen.")
+            yield self.read_frame(frame)
+            given.progress(frame.end_s, given.frames.duration_s)
+
+    def read_frame(self, frame: StoredFrame) -> list[Row]:
+        """Return the rows of one picture, top to bottom."""
+        image = frame.image()
+        (found,) = self._engine.predict(np.ascontiguousarray(image[..., ::-1]))  # it wants BGR
+        pieces = [
+            Row(text.strip(), _box(corners, image), float(score), frame.start_s, frame.end_s)
+            for text, score, corners in zip(
+                found["rec_texts"], found["rec_scores"], found["rec_boxes"], strict=True
+            )
+            if score > self.options.min_confidence and text.strip()
+        ]
+        return join_rows(pieces)
+
+    def _evidence(self, block: Block) -> Evidence:
+        score = sum(row.confidence for row in block.rows) / len(block.rows)
+        lines = [_row_json(row) for row in block.rows]
+        return Evidence(
+            self.name, self.kind, block.start_s, block.end_s, block.text, score, {"lines": lines}
+        )
+
+    def _runner(self, runtime: ToolRuntime) -> Runner:
+        if self.options.engine == "onnx":
+            return "onnxruntime"
+        return self.options.runner or (
+            "transformers" if runtime.device.startswith("cuda") else "onnxruntime"
+        )
+
+    def _wheel_models(self, runtime: ToolRuntime) -> dict[str, str]:
+        det, rec = (make_model_folder(name, runtime.models) for name in WHEEL_MODELS)
+        return {
+            "text_detection_model_name": det.name,
+            "text_detection_model_dir": str(det),
+            "text_recognition_model_name": rec.name,
+            "text_recognition_model_dir": str(rec),
+        }
+
+    def _named_models(self, runtime: ToolRuntime, runner: Runner) -> dict[str, str]:
+        """Name the models, and their folders where they are on disk."""
+        home = Path(os.environ["PADDLE_PDX_CACHE_HOME"]) / "official_models"
+        chosen: dict[str, str] = {}
+        for part, name in self.options.model_names().items():
+            chosen[f"{part}_model_name"] = name
+            folder = home / f"{name}{FOLDER_SUFFIX[runner]}"
+            if folder.is_dir():
+                chosen[f"{part}_model_dir"] = str(folder)
+            elif runtime.offline:
+                raise MissingError(
+                    f"The OCR model {name} is not in {folder} and offline forbids to download it. "
+                    "Run once online, copy the folder there, or use engine=onnx, which needs none."
+                )
+        return chosen
+
+
+def _paddle_device(device: str, runner: Runner) -> str:
+    if not device.startswith("cuda"):
+        return "cpu"
+    if runner == "onnxruntime":
+        import onnxruntime
+
+        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            logger.warning("OCR runs on the CPU: this onnxruntime has no CUDA (onnxruntime-gpu).")
+            return "cpu"
+    return device.replace("cuda", "gpu")
+
+
+def _box(corners: Any, image: RGBImage) -> Box:
+    height, width = image.shape[:2]
+    left, top, right, bottom = (float(corner) for corner in corners)
+    return Box(
+        max(0.0, left / width),
+        max(0.0, top / height),
+        min(1.0, right / width),
+        min(1.0, bottom / height),
+    )
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    box = [round(side, 4) for side in (row.box.left, row.box.top, row.box.right, row.box.bottom)]
+    return {
+        "text": row.text,
+        "box": box,
+        "confidence": round(row.confidence, 4),
+        "start_s": row.start_s,
+        "end_s": row.end_s,
+    }

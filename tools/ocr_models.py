@@ -1,0 +1,120 @@
+"""Folders from which PaddleOCR loads models, made out of the weights in the rapidocr wheel.
+
+PaddleOCR runs a folder that holds `inference.onnx` and `inference.yml` on ONNX Runtime, without
+paddlepaddle and without a download; the wheel carries the former, the latter is written here.
+"""
+
+import shutil
+import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tools.errors import StorageError
+
+# Model name in PaddleOCR -> file in the `models` folder of the rapidocr wheel.
+WHEEL_MODELS = {
+    "PP-OCRv6_small_det": "PP-OCRv6_det_small.onnx",
+    "PP-OCRv6_small_rec": "PP-OCRv6_rec_small.onnx",
+}
+
+
+def wheel_file(name: str) -> Path:
+    """Return where the wheel keeps the weights of a model, without importing the package."""
+    spec = find_spec("rapidocr")
+    return (
+        Path(spec.origin if spec and spec.origin else "rapidocr").parent
+        / "models"
+        / WHEEL_MODELS[name]
+    )
+
+
+def make_model_folder(name: str, models: Path) -> Path:
+    """Make the folder that PaddleOCR loads a model from, out of the weights in the wheel.
+
+    It holds `inference.onnx` and `inference.yml`, appears whole or not at all, and is made once
+    per version of the wheel.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    home = models / f"rapidocr-{version('rapidocr')}"
+    folder = home / name
+    try:
+        if not folder.is_dir():
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home) as draft:
+                _write_model(name, Path(draft) / name)
+                _publish(Path(draft) / name, folder)
+    except OSError as error:
+        raise StorageError(f"Cannot write the OCR model to {folder}: {error}") from error
+    return folder
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another process was faster with the same content
+            raise
+
+
+def _write_model(name: str, folder: Path) -> None:
+    import yaml
+
+    folder.mkdir()
+    weights = folder / "inference.onnx"
+    shutil.copyfile(wheel_file(name), weights)
+    config = _detector_config() if name.endswith("_det") else _recogniser_config(weights)
+    text = yaml.safe_dump({"Global": {"model_name": name}, **config}, allow_unicode=True)
+    (folder / "inference.yml").write_text(text, encoding="utf-8")
+
+
+def _detector_config() -> dict[str, Any]:
+    # Operators and constants as PaddleOCR documents them for its DB detectors; mean and standard
+    # deviation are ImageNet's, on BGR pictures.
+    return {
+        "PreProcess": {
+            "transform_ops": [
+                {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}},
+                {"DetResizeForTest": {"resize_long": 960}},
+                {
+                    "NormalizeImage": {
+                        "mean": [0.485, 0.456, 0.406],
+                        "std": [0.229, 0.224, 0.225],
+                        "scale": "1./255.",
+                        "order": "hwc",
+                    }
+                },
+                {"ToCHWImage": None},
+            ]
+        },
+        "PostProcess": {
+            "name": "DBPostProcess",
+            "thresh": 0.3,
+            "box_thresh": 0.6,
+            "unclip_ratio": 1.5,
+            "max_candidates": 1000,
+        },
+    }
+
+
+def _recogniser_config(weights: Path) -> dict[str, Any]:
+    return {
+        "PreProcess": {
+            "transform_ops": [
+                {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}},
+                {"RecResizeImg": {"image_shape": [3, 48, 320]}},
+            ]
+        },
+        "PostProcess": {"name": "CTCLabelDecode", "character_dict": _characters(weights)},
+    }
+
+
+def _characters(weights: Path) -> list[str]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(weights), providers=["CPUExecutionProvider"])
+    listed: str = session.get_modelmeta().custom_metadata_map["character"]
+    return listed.split("\n")  # not splitlines: some characters are line separators
