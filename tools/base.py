@@ -1,7 +1,7 @@
 """The contract of a tool: what a plug-in and every built-in tool implement."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -100,6 +100,10 @@ class Tool(ABC):
     def available(self) -> Availability:
         """Say cheaply (no import of a heavy package, no download) whether the tool can run."""
         return Availability(ok=True)
+
+    def reads(self, video: "Video") -> Sequence[Path]:
+        """Return further files that `run` reads; their content becomes part of the run's key."""
+        return ()
 
     def setup(self, runtime: ToolRuntime) -> None:  # noqa: B027 - optional, not abstract
         """Load weights; called once before the first `run`, never at construction.

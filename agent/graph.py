@@ -1,0 +1,93 @@
+"""The whole program as graphs: probe a file, then let a method answer, or only ingest.
+
+ask:   START -> probe -> METHOD -> finish -> END
+index: START -> probe -> ingest -> END
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from agent.answer import Usage
+from agent.ingest import build_ingest
+from agent.library import Library
+from agent.methods import METHODS, choose
+from agent.plan import make_plan
+from agent.settings import Settings, resolve
+from agent.state import Context, State
+from tools import video as reading
+from tools.video import Video
+
+Graph = CompiledStateGraph[State, Context, State, State]
+
+
+def build_ask(settings: Settings) -> Graph:
+    """Build the graph that answers a question of a video."""
+    method = choose(settings.method)
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(probe)
+    graph.add_node(method, METHODS[method](settings))
+    graph.add_node(finish)
+    graph.add_edge(START, "probe")
+    graph.add_edge("probe", method)
+    graph.add_edge(method, "finish")
+    graph.add_edge("finish", END)
+    return graph.compile(name="ask")
+
+
+def build_index(settings: Settings) -> Graph:
+    """Build the graph that only fills the library."""
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(probe)
+    graph.add_node("ingest", build_ingest(settings))
+    graph.add_edge(START, "probe")
+    graph.add_edge("probe", "ingest")
+    graph.add_edge("ingest", END)
+    return graph.compile(name="index")
+
+
+def probe(state: State, runtime: Runtime[Context]) -> State:
+    """Find out what the file is, or recall it if it has not changed since the last time."""
+    start = perf_counter()
+    video = find_video(state["path"], runtime.context.library)
+    return {"video": video, "usage": {"probe": Usage(seconds=perf_counter() - start)}}
+
+
+def find_video(path: Path, library: Library) -> Video:
+    """Return what a file is, from the library if the file has not changed since it was probed."""
+    path = path.expanduser()
+    known = library.known_file(path.resolve()) if path.is_file() else None
+    if known:
+        return known
+    video = reading.probe(path)
+    library.add_video(video)
+    return video
+
+
+def finish(state: State, runtime: Runtime[Context]) -> State:
+    """Complete the answer with how it came about: channels, costs, models, prompts, plan."""
+    settings = runtime.context.settings
+    channels = state.get("channels", {})
+    order = [*settings.ingest, *sorted(set(channels) - set(settings.ingest))]
+    plan = make_plan(state["video"], state["question"], runtime.context)
+    answer = replace(
+        state["answer"],
+        channels=tuple(channels[name] for name in order if name in channels),
+        usage=dict(state["usage"]),
+        method=plan.method,
+        profile=settings.profile,
+        models=dict(plan.models),
+        prompts=dict(state.get("prompts", {})),
+        plan=plan.id,
+    )
+    return {"answer": answer}
+
+
+def graph() -> Any:
+    """Return the `ask` graph of the default profile (for `langgraph.json`)."""
+    return build_ask(resolve())

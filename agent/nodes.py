@@ -1,0 +1,260 @@
+"""The generic adapter that turns any tool into a graph node, and the sampling before it.
+
+What a tool needs beyond looking lives here once for all tools: the library's look-up, single
+flight, progress events, counters, and the channel report, also of a failure.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from time import perf_counter
+from typing import Any, Protocol
+
+from langgraph.errors import GraphDrained, NodeError
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agent.answer import Usage
+from agent.library import Run
+from agent.settings import Settings
+from agent.state import Context, Findings, State
+from tools.audio import AudioBlock, read_audio
+from tools.base import Tool, ToolInput
+from tools.errors import MissingError, ReelgraphError, StoppedError
+from tools.evidence import ChannelReport, Evidence
+from tools.frames import FrameSet, load_frames, sample_frames
+from tools.registry import make_tool
+from tools.video import Video, open_video
+
+
+class ToolNode(Protocol):
+    """A graph node; LangGraph wants its first parameter to be called `state`."""
+
+    def __call__(self, state: State, runtime: Runtime[Context]) -> Findings:
+        """Run the tool and return what it adds to the state."""
+        ...
+
+
+class Meter:
+    """Counts what a stage costs while it runs."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.decodes = 0
+        self.tool_runs = 0
+
+    def usage(self) -> Usage:
+        """Return the costs so far."""
+        return Usage(seconds=self.seconds, decodes=self.decodes, tool_runs=self.tool_runs)
+
+
+def tool_node(name: str) -> ToolNode:
+    """Return a node that runs a tool, or takes its earlier run from the library."""
+
+    def node(state: State, runtime: Runtime[Context]) -> Findings:
+        start = perf_counter()
+        tool = make_tool(name, runtime.context.settings.tools.get(name, {}))
+        skip = _reason_to_skip(tool, state, runtime.context)
+        if skip is not None:
+            return {"channels": {name: skip}}
+        meter = Meter()
+        try:
+            run = _run_or_recall(tool, state, runtime, meter)
+        except StoppedError as stop:
+            raise GraphDrained(str(stop)) from stop
+        meter.seconds = perf_counter() - start
+        report = replace(run.report, cached=not meter.tool_runs)
+        return {"channels": {name: report}, "runs": {name: run.id}, "usage": {name: meter.usage()}}
+
+    return node
+
+
+def report_failure(name: str, following: Sequence[str]) -> Any:
+    """Return the error handler of a tool's node: a failure becomes a channel report.
+
+    LangGraph does not fire the edges of a node that failed, so `following` names what comes next.
+    """
+
+    def handler(state: State, error: NodeError) -> Command[Any]:
+        report = failure_report(name, error.error)
+        return Command(update={"channels": {name: report}}, goto=list(following))
+
+    return handler
+
+
+def failure_report(name: str, error: BaseException) -> ChannelReport:
+    """Say why a tool found nothing: something is missing, or it failed."""
+    known = isinstance(error, ReelgraphError)
+    return ChannelReport(
+        tool=name,
+        status="unavailable" if isinstance(error, MissingError) else "failed",
+        reason=str(error) if known else f"{type(error).__name__}: {error}",
+    )
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether trying again may help: a network hiccup, never a wrong input or a bug."""
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def recall(name: str, state: State, context: Context) -> Run | None:
+    """Return the finished run of a tool with the present settings, if the library has it."""
+    tool = make_tool(name, context.settings.tools.get(name, {}))
+    values = run_settings(tool, state["video"], context.settings, _phrases(tool, state))
+    return context.library.finished_run(state["video"], name, digest(values))
+
+
+def run_settings(
+    tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
+    """Return what a run depends on: tool, version, options, and sampling or model if it uses it."""
+    values: dict[str, Any] = {
+        "tool": tool.name,
+        "version": tool.version,
+        "options": tool.options.model_dump(mode="json"),
+    }
+    if "file" in tool.needs:
+        values["reads"] = [
+            [file.name.removeprefix(video.path.stem), sha256(file.read_bytes()).hexdigest()]
+            for file in tool.reads(video)
+        ]
+    if "frames" in tool.needs:
+        values["sampling"] = sampling_values(video, settings)
+    if "vision" in tool.needs:
+        values["model"] = settings.chat.model_dump(mode="json")
+    if "phrases" in tool.needs:
+        values["phrases"] = phrases
+    return values
+
+
+def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:
+    """Return how a video is sampled: the step widens where `max_frames` would be exceeded."""
+    sampling = settings.sampling
+    step_s = max(sampling.step_s, video.duration_s / sampling.max_frames)
+    return {"step_s": step_s, "max_side": sampling.max_side, "backend": sampling.backend}
+
+
+def digest(values: Any) -> str:
+    """Return the first 32 hex digits of the sha256 of plain values."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> FrameSet:
+    """Return the sampled frames of a video, decoding it if that was not done before."""
+    context = runtime.context
+    values = sampling_values(video, context.settings)
+    folder = context.library.frames_folder(video, digest(values))
+    if found := load_frames(folder):
+        return found
+    with context.library.claim(video, "frames", digest(values)):
+        if found := load_frames(folder):
+            return found
+        meter.decodes += 1
+        reader = open_video(video, values["backend"], values["max_side"])
+        return sample_frames(
+            reader,
+            folder,
+            video.duration_s,
+            values["step_s"],
+            progress=_progress("sample_frames", runtime),
+            stopped=lambda: runtime.drain_requested,
+        )
+
+
+def _reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
+    """Return the report of a tool that has nothing to do or cannot do it."""
+    video, channels = state["video"], state.get("channels", {})
+    spoken = [c.tool for c in channels.values() if c.tool == "subtitles" and c.status == "ok"]
+    if "audio" in tool.needs and not video.has_audio:
+        return ChannelReport(tool.name, "skipped", reason="the file has no sound")
+    if "frames" in tool.needs and not video.has_picture:
+        return ChannelReport(tool.name, "skipped", reason="the file has no picture")
+    if "audio" in tool.needs and tool.kind == "speech" and spoken:
+        return ChannelReport(tool.name, "skipped", reason=f"{spoken[0]} already tell what is said")
+    if "vision" in tool.needs and not context.pool.chat().sees_images:
+        reason = f"{context.settings.chat.model} reads text only; captions need a model that sees"
+        return ChannelReport(tool.name, "unavailable", reason=reason)
+    return None
+
+
+def _run_or_recall(tool: Tool, state: State, runtime: Runtime[Context], meter: Meter) -> Run:
+    """Return the finished run from the library, or run the tool and store what it finds."""
+    context, video = runtime.context, state["video"]
+    phrases = _phrases(tool, state)
+    settings = run_settings(tool, video, context.settings, phrases)
+    key = digest(settings)
+    if done := context.library.finished_run(video, tool.name, key):
+        return done
+    available = tool.available()
+    if not available.ok:
+        raise MissingError(f"{available.reason}; {available.remedy}")
+    with context.library.claim(video, tool.name, key):
+        if done := context.library.finished_run(video, tool.name, key):
+            return done
+        meter.tool_runs += 1
+        start = perf_counter()
+        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, phrases)
+        report = ChannelReport(
+            tool.name,
+            "ok" if evidence else "empty",
+            count=len(evidence),
+            seconds=round(perf_counter() - start, 3),
+        )
+        return context.library.save_run(video, key, settings, report, evidence)
+
+
+def _phrases(tool: Tool, state: State) -> tuple[str, ...]:
+    return state["request"].entities if "phrases" in tool.needs else ()
+
+
+def _run(
+    tool: Tool,
+    state: State,
+    runtime: Runtime[Context],
+    meter: Meter,
+    phrases: tuple[str, ...],
+) -> list[Evidence]:
+    """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
+    video = state["video"]
+
+    def audio() -> Iterator[AudioBlock]:
+        meter.decodes += 1
+        return read_audio(video)
+
+    given = ToolInput(
+        video=video,
+        frames=ensure_frames(video, runtime, meter) if "frames" in tool.needs else None,
+        audio=audio,
+        phrases=phrases,
+        chat=runtime.context.pool.chat() if "vision" in tool.needs else None,
+        progress=_progress(tool.name, runtime),
+        stopped=lambda: runtime.drain_requested,
+    )
+    found = [_checked(evidence, tool, video) for evidence in tool.run(given)]
+    if runtime.drain_requested:
+        raise StoppedError("stopped by the user")
+    return found
+
+
+def _checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
+    """Refuse evidence outside the video; its tool and kind are what the tool declares."""
+    slack_s = 0.5  # a container's duration may end before its last picture or cue does
+    if not -slack_s <= evidence.start_s <= evidence.end_s <= video.duration_s + slack_s:
+        raise ReelgraphError(
+            f"{tool.name} reports {evidence.start_s:.2f}-{evidence.end_s:.2f} s in a video of "
+            f"{video.duration_s:.2f} s; this is a mistake in the tool"
+        )
+    start_s = min(max(evidence.start_s, 0.0), video.duration_s)
+    end_s = min(max(evidence.end_s, start_s), video.duration_s)
+    return replace(evidence, tool=tool.name, kind=tool.kind, start_s=start_s, end_s=end_s)
+
+
+def _progress(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
+    """Return a function that sends how far a stage has come to whoever watches the graph."""
+
+    def send(done_s: float, total_s: float) -> None:
+        runtime.stream_writer({"stage": stage, "done_s": done_s, "total_s": total_s})
+
+    return send

@@ -1,0 +1,1 @@
+"""The profiles that ship with the program: one YAML file each, naming every model."""

@@ -1,0 +1,171 @@
+"""The Python face: open a session, ask questions, index videos, watch events."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from langgraph.runtime import RunControl
+
+from agent.answer import Answer
+from agent.graph import Graph, build_ask, build_index, find_video
+from agent.library import Library
+from agent.methods import METHODS, choose
+from agent.plan import Plan, make_plan
+from agent.pool import ModelPool
+from agent.settings import Settings, resolve
+from agent.state import Context, Question, State
+from tools.errors import InputError, StoppedError
+from tools.evidence import ChannelReport
+from tools.registry import suggest
+from tools.video import Video
+
+MAX_QUESTION = 4_000  # characters; more than any real question, far less than a prompt holds
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened while a graph ran.
+
+    Attributes:
+        kind: "progress" (data: stage, done_s, total_s), "channel" (a `ChannelReport`), "stage" (the
+            name of a node that has ended), "answer" (an `Answer`).
+        data: What happened.
+    """
+
+    kind: str
+    data: Any
+
+
+class Session:
+    """Settings, a library and loaded models, kept for any number of questions.
+
+    Example:
+        >>> session = Session(profile="embedded")
+        >>> session.ask("lecture.mp4", "When is the exam?").answer
+    """
+
+    def __init__(
+        self, profile: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Open a session.
+
+        Args:
+            profile: A shipped profile's name or a YAML file.
+            settings: Dotted keys over the profile, as in `{"ocr.min_confidence": 0.6}`.
+
+        Raises:
+            InputError: Unknown profile, key, value or method.
+            StorageError: The library's folder cannot be used.
+        """
+        self.settings: Settings = resolve(profile, settings)
+        if choose(self.settings.method) not in METHODS:
+            raise InputError(
+                f"unknown method {self.settings.method!r}{suggest(self.settings.method, METHODS)}"
+            )
+        self.library = Library(self.settings.library)
+        self.context = Context(self.settings, self.library, ModelPool(self.settings, self.library))
+
+    def ask(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Answer:
+        """Answer a question of a video; see `stream` for arguments and errors."""
+        events = self.stream(video, question, options)
+        return cast("Answer", next(e.data for e in events if e.kind == "answer"))
+
+    def stream(
+        self,
+        video: Path | str,
+        question: str,
+        options: Sequence[str] = (),
+        control: RunControl | None = None,
+    ) -> Iterator[Event]:
+        """Yield what happens while a question is answered; the last event is the answer.
+
+        Args:
+            video: A video or sound file.
+            question: At most 4,000 characters.
+            options: Two or more for a multiple-choice question.
+            control: Its `request_drain` stops the run between pieces of work.
+
+        Raises:
+            InputError: The file, the question or the options cannot be used.
+            MissingError: A model's weights are not there.
+            StorageError: The library cannot be written.
+            StoppedError: `control` was asked to stop; finished work is kept.
+        """
+        state: State = {"path": Path(video), "question": make_question(question, options)}
+        yield from self._run(self._ask_graph, state, control)
+
+    def index(self, video: Path | str) -> tuple[ChannelReport, ...]:
+        """Look at a video with every tool of the profile, so that questions are fast."""
+        events = self.stream_index(video)
+        return tuple(e.data for e in events if e.kind == "channel")
+
+    def stream_index(self, video: Path | str, control: RunControl | None = None) -> Iterator[Event]:
+        """Yield what happens while a video is indexed."""
+        yield from self._run(self._index_graph, {"path": Path(video)}, control)
+
+    def plan(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Plan:
+        """Return what `ask` would do, without calling a model."""
+        asked = make_question(question, options)
+        return make_plan(self.probe(video), asked, self.context)
+
+    def probe(self, video: Path | str) -> Video:
+        """Return what a file is. `InputError` when there is nothing to see or hear in it."""
+        return find_video(Path(video), self.library)
+
+    @cached_property
+    def _ask_graph(self) -> Graph:
+        return build_ask(self.settings)
+
+    @cached_property
+    def _index_graph(self) -> Graph:
+        return build_index(self.settings)
+
+    def _run(self, graph: Graph, state: State, control: RunControl | None) -> Iterator[Event]:
+        parts = graph.stream(
+            state,
+            context=self.context,
+            control=control,
+            stream_mode=["updates", "custom"],
+            subgraphs=True,
+            version="v2",
+        )
+        told: set[str] = set()  # an enclosing graph repeats what its subgraphs reported
+        for part in parts:
+            for event in _events(cast("dict[str, Any]", part)):
+                if event.kind == "channel" and event.data.tool in told:
+                    continue
+                if event.kind == "channel":
+                    told.add(event.data.tool)
+                yield event
+        if control is not None and control.drain_requested:
+            raise StoppedError("stopped by the user")
+
+
+def make_question(text: str, options: Sequence[str] = ()) -> Question:
+    """Check a question and its options. `InputError` says what is wrong with them."""
+    text, options = text.strip(), tuple(option.strip() for option in options)
+    if not text:
+        raise InputError("the question is empty; say what you want to know of the video")
+    if len(text) > MAX_QUESTION:
+        raise InputError(
+            f"the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read; "
+            f"shorten it"
+        )
+    if len(options) == 1 or len(set(options)) != len(options) or "" in options:
+        raise InputError("options must be two or more different texts; give --option once for each")
+    return Question(text, options)
+
+
+def _events(part: dict[str, Any]) -> Iterator[Event]:
+    """Turn one part of a LangGraph stream into events."""
+    if part["type"] == "custom":
+        yield Event("progress", part["data"])
+        return
+    for node, update in part["data"].items():
+        for report in (update or {}).get("channels", {}).values():
+            yield Event("channel", report)
+        yield Event("stage", node)
+        if node == "finish":
+            yield Event("answer", update["answer"])

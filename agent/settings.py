@@ -1,0 +1,201 @@
+"""Settings of a run: one profile file, then the environment, then what the caller sets.
+
+A profile is a YAML file whose top-level keys are the fields of `Settings` and the names of tools.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tools.errors import InputError
+from tools.registry import explain, suggest, tool_classes
+
+PREFIX = "REELGRAPH_"
+
+
+class Section(BaseModel):
+    """Base of every group of settings: immutable, unknown keys rejected."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sampling(Section):
+    """How pictures are taken from a video, once for all visual tools."""
+
+    step_s: float = Field(1.0, gt=0, description="seconds between sampled pictures")
+    max_frames: int = Field(3600, gt=0, description="more would widen the step")
+    max_side: int = Field(1280, gt=0, description="pixels of the longer side, at most")
+    backend: Literal["pyav", "decord"] = "pyav"
+
+
+class ChatSettings(Section):
+    """The frozen language or vision-language model."""
+
+    model: str = Field(
+        "smollm2-135m",
+        description="smollm2-135m (from its wheel), a local folder, or a hub name",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    max_new_tokens: int = Field(64, gt=0)
+
+
+class EmbedderSettings(Section):
+    """The frozen sentence-embedding model of the retrieval."""
+
+    model: str = Field(
+        "all-MiniLM-L6-v2", description="all-MiniLM-L6-v2 (from its wheel), a folder, a hub name"
+    )
+    batch: int = Field(32, gt=0)
+
+
+class RetrievalSettings(Section):
+    """How evidence is chosen for a question."""
+
+    rule: Literal["fused", "threshold"] = Field(
+        "fused",
+        description="fused: reciprocal rank of dense and lexical; threshold: Video-RAG's rule",
+    )
+    top_k: int = Field(6, gt=0, description="evidence records chosen by the fused rule")
+    threshold: float = Field(0.3, ge=-1, le=1, description="cosine of the threshold rule, strict")
+    token_budget: int = Field(900, gt=0, description="tokens of evidence in one prompt, at most")
+    merge_gap_s: float = Field(2.0, ge=0, description="neighbours closer than this become one")
+    min_relevance: float = Field(
+        0.42, ge=0, le=1, description="below it the evidence counts as not relevant: abstain"
+    )
+
+
+class Settings(Section):
+    """Everything that shapes a run, except the question."""
+
+    profile: str = "embedded"
+    library: Path = Field(default_factory=lambda: user_data_path("reelgraph"))
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    offline: bool = Field(True, description="true: no download is ever tried")
+    method: str = "auto"
+    ingest: tuple[str, ...] = Field((), description="tools that look at every new video")
+    sampling: Sampling = Sampling()
+    chat: ChatSettings = ChatSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+def profiles() -> list[str]:
+    """Return the names of the profiles that ship with the program."""
+    folder = files("agent.profiles")
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name[-5:] == ".yaml")
+
+
+def resolve(
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Put a run's settings together: overrides > environment > profile > defaults.
+
+    Args:
+        profile: A shipped profile's name or a YAML file; None takes REELGRAPH_PROFILE, else
+            "embedded".
+        overrides: Dotted keys, as in `--set ocr.engine=paddleocr`; text values are read as YAML.
+        environ: `REELGRAPH_OCR__ENGINE=paddleocr` is the same as the above.
+
+    Raises:
+        InputError: Unknown profile, key or value; the text names the nearest known one.
+    """
+    name = profile or environ.get(PREFIX + "PROFILE") or "embedded"
+    tree = _read_profile(name)
+    for key, value in {**_from_environment(environ), **(overrides or {})}.items():
+        _assign(tree, key, value)
+    tree["profile"] = Path(name).stem
+    return _validate(tree)
+
+
+def parse_pairs(pairs: list[str]) -> dict[str, str]:
+    """Turn `["ocr.engine=paddleocr"]` into a dictionary; `InputError` without an equals sign."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set {pair!r}: expected KEY=VALUE, as in ocr.min_confidence=0.6")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _read_profile(name: str) -> dict[str, Any]:
+    """Read a profile and, below it, the one that it extends."""
+    shipped = files("agent.profiles").joinpath(f"{name}.yaml")
+    if name in profiles():
+        text = shipped.read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise InputError(
+            f"no profile called {name!r}; shipped: {', '.join(profiles())}; or give a YAML file"
+        )
+    try:
+        tree = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"profile {name!r} is not valid YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"profile {name!r} must be a YAML mapping of keys to values")
+    base = tree.pop("extends", None)
+    return _merge(_read_profile(base), tree) if base else tree
+
+
+def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Collect `REELGRAPH_A__B=v` as `a.b=v`; names that are no settings are left alone."""
+    sections = {*Settings.model_fields, *tool_classes()}
+    found = {}
+    for name, value in environ.items():
+        key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        if name.startswith(PREFIX) and key != "profile" and key.split(".")[0] in sections:
+            found[key] = value
+    return found
+
+
+def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    node = tree
+    for part in parents:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise InputError(f"{dotted!r}: {part!r} is a value, not a group of settings")
+    node[last] = yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def _validate(tree: dict[str, Any]) -> Settings:
+    fields = set(Settings.model_fields) - {"tools"}
+    known = [*sorted(fields), *tool_classes()]
+    for key in tree:
+        if key not in known:
+            raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
+    values = {key: tree[key] for key in tree if key in fields}
+    values["tools"] = {key: tree[key] or {} for key in tree if key not in fields}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, "", _known_keys(error))) from error
+    for name in settings.ingest:
+        if name not in tool_classes():
+            raise InputError(f"ingest: unknown tool {name!r}{suggest(name, tool_classes())}")
+    return settings
+
+
+def _known_keys(error: ValidationError) -> Mapping[str, Any]:
+    """Return the keys of the section in which the error lies."""
+    section: Any = Settings
+    for part in error.errors()[0]["loc"][:-1]:
+        section = section.model_fields[str(part)].annotation
+    known: Mapping[str, Any] = getattr(section, "model_fields", {})
+    return known
