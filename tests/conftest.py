@@ -94,7 +94,7 @@ class Clip:
         times: Presentation times of the pictures, for a variable rate or a late picture.
         rotation: Degrees clockwise by which a player must turn the picture (mp4 and mov only).
         audio: True for a 440 Hz tone, or a function from times [n] to samples [n] in [-1, 1].
-        audio_span: Start and end of the sound in seconds; all of the clip otherwise.
+        audio_spans: Starts and ends of the sound in seconds; all of the clip if none is given.
         picture: False for a file with sound only.
         subtitles: Cues (start, end, text), written as a track inside the file.
         gop: Pictures between two key frames.
@@ -113,7 +113,7 @@ class Clip:
     times: Sequence[float] | None = None
     rotation: int = 0
     audio: bool | Tone = False
-    audio_span: tuple[float, float] | None = None
+    audio_spans: Sequence[tuple[float, float]] = ()
     picture: bool = True
     subtitles: Sequence[Cue] = ()
     gop: int = 25
@@ -168,7 +168,7 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
 
 
 def _add_sound(container: OutputContainer, path: Path) -> AudioStream:
-    codec = {".flac": "flac", ".webm": "libopus", ".wav": "pcm_s16le"}.get(path.suffix, "aac")
+    codec = {".flac": "flac", ".wav": "pcm_s16le"}.get(path.suffix, "aac")
     stream = container.add_stream(codec, rate=AUDIO_RATE)
     assert isinstance(stream, AudioStream)
     stream.layout = "mono"
@@ -205,15 +205,16 @@ def _tone(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _write_sound(container: OutputContainer, stream: AudioStream, clip: Clip) -> None:
     tone = clip.audio if callable(clip.audio) else _tone
-    first, last = (round(edge * AUDIO_RATE) for edge in clip.audio_span or (0, clip.seconds))
-    for offset in range(first, last, 1024):
-        times_s = np.arange(offset, min(offset + 1024, last)) / AUDIO_RATE
-        samples = np.round(np.clip(tone(times_s), -1, 1) * 32767).astype(np.int16)[None]
-        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate = AUDIO_RATE
-        frame.time_base = Fraction(1, AUDIO_RATE)
-        frame.pts = offset + round(clip.start_s * AUDIO_RATE)
-        container.mux(stream.encode(frame))
+    for span in clip.audio_spans or [(0, clip.seconds)]:
+        first, last = (round(edge * AUDIO_RATE) for edge in span)
+        for offset in range(first, last, 1024):
+            times_s = np.arange(offset, min(offset + 1024, last)) / AUDIO_RATE
+            samples = np.round(np.clip(tone(times_s), -1, 1) * 32767).astype(np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate = AUDIO_RATE
+            frame.time_base = Fraction(1, AUDIO_RATE)
+            frame.pts = offset + round(clip.start_s * AUDIO_RATE)
+            container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
 
 

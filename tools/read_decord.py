@@ -18,7 +18,7 @@ from tools.video import Frame, Video, fit, require_ascending, require_positive
 CHUNK = 8  # pictures a batch: decord returns them as one array, 22 MB at 720p
 ANY_FAULT = 1e-9  # share of pictures that decord may replace by a neighbour before it must raise
 TICK_S = 1e-6
-OWN_TIME_ERROR = 1e-4  # of decord's times, relative to one second or more; absolute below
+ROUNDING, FLOAT32 = 1e-3, 2e-7  # how far decord's times may be off: seconds, and relative
 
 
 class DecordReader:
@@ -84,7 +84,7 @@ class DecordReader:
             raise self._unfit(f"it counts {count} pictures, the file has {len(self._times_s)}")
         own = self._handle.get_frame_timestamp(range(count))[:, 0]  # seconds since the first
         exact = self._times_s - self._times_s[0]
-        if (np.abs(own - exact) > OWN_TIME_ERROR * (1 + exact)).any():
+        if (np.abs(own - exact) > ROUNDING + FLOAT32 * exact).any():
             raise self._unfit("its times differ from those in the file")
 
     def _unfit(self, reason: str) -> InputError:
