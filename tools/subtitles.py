@@ -181,7 +181,10 @@ def _primary(language: str) -> str:
 
 
 def _broken(sheet: CueSheet) -> str:
-    return f", {sheet.broken} cues left out for times that make no sense" if sheet.broken else ""
+    if not sheet.broken:
+        return ""
+    cues = "1 cue" if sheet.broken == 1 else f"{sheet.broken} cues"
+    return f", {cues} left out for times that make no sense"
 
 
 def _same_language(language: str, wanted: str) -> bool:
