@@ -3,16 +3,17 @@
     from agent import ask
     print(ask("lecture.mp4", "When is the exam?").answer)
 
-Importing this package loads no torch; models load when they are first used.
+Importing this package loads no torch and no LangGraph; what is needed loads on first use.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agent.answer import Answer
-from agent.session import Session
-from tools.evidence import ChannelReport
+if TYPE_CHECKING:
+    from agent.answer import Answer
+    from agent.session import Session
+    from tools.evidence import ChannelReport
 
 __all__ = ["Answer", "Session", "ask", "index"]
 
@@ -23,13 +24,32 @@ def ask(
     options: Sequence[str] = (),
     profile: str | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> Answer:
-    """Answer a question of a video; for several questions keep a `Session`."""
+) -> "Answer":
+    """Answer a question of a video; for several questions keep a `Session`.
+
+    Args and errors are those of `agent.session.Session` and its `stream`.
+    """
+    from agent.session import Session
+
     return Session(profile, settings).ask(video, question, options)
 
 
 def index(
     video: Path | str, profile: str | None = None, settings: Mapping[str, Any] | None = None
-) -> tuple[ChannelReport, ...]:
+) -> "tuple[ChannelReport, ...]":
     """Look at a video with every tool of the profile, so that questions are fast."""
+    from agent.session import Session
+
     return Session(profile, settings).index(video)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Answer":
+        from agent.answer import Answer
+
+        return Answer
+    if name == "Session":
+        from agent.session import Session
+
+        return Session
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

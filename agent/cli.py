@@ -1,0 +1,191 @@
+"""The command line: `reelgraph ask|index|tools|doctor|library|graph`.
+
+Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
+"""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tools.errors import ReelgraphError, StoppedError
+
+if TYPE_CHECKING:
+    from agent.session import Session
+
+ABSTAINED, STOPPED = 3, 130
+
+app = typer.Typer(
+    name="reelgraph",
+    help="Ask questions of long videos: offline, with evidence you can check.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+library_app = typer.Typer(help="See and delete what is known about videos.", no_args_is_help=True)
+app.add_typer(library_app, name="library")
+
+Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
+Pairs = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
+Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code, never a traceback."""
+    try:
+        app()
+    except StoppedError:
+        _say("stopped; what was finished is kept, run the same command again to go on")
+        sys.exit(STOPPED)
+    except ReelgraphError as error:
+        _say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+        sys.exit(error.exit_code)
+
+
+@app.command()
+def ask(
+    video: VideoPath,
+    question: Annotated[str, typer.Argument(help="What you want to know.", show_default=False)],
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="One option of a multiple choice.")
+    ] = None,
+    method: Annotated[str | None, typer.Option("--method", help="How to answer.")] = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+    as_json: AsJson = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan; call no model, run no tool.")
+    ] = False,
+) -> None:
+    """Answer a question about a video, with the evidence and its times."""
+    session = _session(profile, pairs, {"method": method} if method else {})
+    options = option or []
+    if dry_run:
+        _print_json(session.plan(video, question, options).to_json())
+        return
+    from agent import report
+
+    answer = report.watch(lambda control: session.stream(video, question, options, control))
+    if as_json:
+        _print_json(answer.to_json())
+    else:
+        report.print_answer(answer)
+    raise typer.Exit(ABSTAINED if answer.abstained else 0)
+
+
+@app.command()
+def index(
+    videos: Annotated[list[Path], typer.Argument(help="Video or sound files.", show_default=False)],
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Look at videos ahead of the questions; what was looked at before is not done again."""
+    session = _session(profile, pairs)
+    from agent import report
+
+    failed = 0
+    for video in videos:
+        _say(f"[bold]{escape(video.name)}[/]")
+        try:
+            report.watch(partial(session.stream_index, video))
+        except ReelgraphError as error:
+            if isinstance(error, StoppedError):
+                raise
+            failed = max(failed, error.exit_code)
+            _say(f"[bold red]error:[/] {escape(str(error))}")
+    raise typer.Exit(failed)
+
+
+@app.command()
+def tools(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List every tool, built-in or plug-in, with its options and whether it can run."""
+    from agent import report
+
+    report.print_tools(_session(profile, pairs).settings)
+
+
+@app.command()
+def doctor(profile: Profile = None, pairs: Pairs = None) -> None:
+    """Show what works here, what is missing, and the command that gets it."""
+    from agent.doctor import print_report
+
+    healthy = print_report(_session(profile, pairs).settings)
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def graph(method: str | None = None, profile: Profile = None, pairs: Pairs = None) -> None:
+    """Print the graph of a method as Mermaid text, drawn from the code that runs."""
+    session = _session(profile, pairs, {"method": method} if method else {})
+    typer.echo(session.mermaid())
+
+
+@library_app.command("list")
+def library_list(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List the videos that are known."""
+    from agent import report
+
+    report.print_entries(_session(profile, pairs).library.entries())
+
+
+@library_app.command("show")
+def library_show(
+    video: Known,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Show what the tools found in a video."""
+    from agent import report
+
+    library = _session(profile, pairs).library
+    entry = library.find(video)
+    evidence = [p.evidence for p in library.passages([run.id for run in entry.runs])]
+    if as_json:
+        _print_json([item.to_json() for item in evidence])
+    else:
+        report.print_entry(entry, evidence)
+
+
+@library_app.command("delete")
+def library_delete(
+    video: Known,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Delete everything that is known about a video; the file itself stays."""
+    library = _session(profile, pairs).library
+    entry = library.find(video)
+    name = entry.video.path.name
+    if not yes:
+        typer.confirm(f"Delete everything that is known about {name}?", abort=True)
+    library.delete(entry.video)
+    _say(f"deleted: {escape(name)}")
+
+
+def _session(
+    profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
+) -> "Session":
+    """Open a session; imported here, for `--help` must not wait for the graph library."""
+    from agent.session import Session
+    from agent.settings import parse_pairs
+
+    return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
