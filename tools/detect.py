@@ -1,0 +1,235 @@
+"""Find people and objects on distinct frames: FrameSet -> evidence of kind "objects".
+
+One record says what is in a picture ("2 persons, 1 car") for as long as the counts stay the same;
+`data` holds the boxes of the picture in which the detector was surest. Three engines:
+
+- hog: OpenCV's people detector, no weights to get. It misses most seated and partly hidden people,
+  so its text says "at least".
+- yolo: a closed-set ultralytics model, finds the classes that it was trained on.
+- yolo-world: an open-vocabulary ultralytics model, finds phrases: those of the options, else those
+  that a question asks for.
+
+ultralytics and its weights are AGPL-3.0; nothing of it is loaded unless one of its engines is
+chosen.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
+
+from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
+from tools.errors import StoppedError
+from tools.evidence import Evidence
+from tools.frames import StoredFrame
+from tools.video import RGBImage
+
+Engine = Literal["hog", "yolo", "yolo-world"]
+
+# Below 0.5 HOG reports furniture and door frames; above, none on real clips without people.
+# 0.25 is ultralytics' own default.
+CONFIDENCE: Mapping[Engine, float] = {"hog": 0.5, "yolo": 0.25, "yolo-world": 0.25}
+MODELS: Mapping[Engine, str] = {
+    "hog": "",
+    "yolo": "yolo26n.pt",
+    "yolo-world": "yolov8s-worldv2.pt",
+}
+
+
+class DetectOptions(ToolOptions):
+    """Options of `Detect`.
+
+    Attributes:
+        engine: hog, yolo or yolo-world; see the module.
+        model: Weights: a file, or a name that ultralytics knows and downloads. Empty takes
+            yolo26n.pt (yolo) or yolov8s-worldv2.pt (yolo-world).
+        text_encoder: For yolo-world: CLIP ViT-B/32 in transformers' format, a folder or hub name.
+        confidence: Detections above this are kept; empty takes 0.5 for hog (the margin of its
+            classifier) and 0.25 for the others (a probability).
+        phrases: For yolo-world: a fixed vocabulary instead of the question's.
+        image_size: Longer side in pixels that the detector sees.
+        batch: Pictures per call of the model.
+    """
+
+    engine: Engine = "hog"
+    model: str = ""
+    text_encoder: str = "openai/clip-vit-base-patch32"
+    confidence: float | None = Field(None, ge=0, le=1)
+    phrases: tuple[str, ...] = ()
+    image_size: int = Field(640, ge=64)
+    batch: int = Field(8, ge=1)
+
+    @property
+    def threshold(self) -> float:
+        """The confidence, or the engine's own."""
+        return CONFIDENCE[self.engine] if self.confidence is None else self.confidence
+
+    @property
+    def weights(self) -> str:
+        """The model, or the engine's own."""
+        return self.model or MODELS[self.engine]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object: its label, how sure the detector is, 0 to 1, and where it stands.
+
+    `box` is left, top, right, bottom as fractions of the picture, origin at the top left.
+    """
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+class Detector(Protocol):
+    """Finds objects in pictures."""
+
+    def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
+        """Return the objects of each picture; a closed-set detector ignores the phrases."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was found in a picture, and how long it stayed."""
+
+    start_s: float
+    end_s: float
+    detections: tuple[Detection, ...]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many of each label."""
+        return Counter(one.label for one in self.detections)
+
+    @property
+    def score(self) -> float:
+        """Mean score of the detections, 0 without any."""
+        scores = [one.score for one in self.detections]
+        return sum(scores) / max(len(scores), 1)
+
+
+class Detect(Tool):
+    """People and objects, counted per picture."""
+
+    name: ClassVar[str] = "detect"
+    kind: ClassVar[str] = "objects"
+    version: ClassVar[str] = "1"
+    Options: ClassVar[type[ToolOptions]] = DetectOptions
+    options: DetectOptions
+
+    def __init__(self, options: DetectOptions | None = None) -> None:
+        super().__init__(options)
+        self._detector: Detector | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Distinct frames; phrases too where no vocabulary is fixed."""
+        if self.options.engine == "yolo-world" and not self.options.phrases:
+            return frozenset({"frames", "phrases"})
+        return frozenset({"frames"})
+
+    def available(self) -> Availability:
+        """Say whether the engine's package is installed, without importing it."""
+        package, remedy = (
+            ("cv2", "pip install 'opencv-python<5'")
+            if self.options.engine == "hog"
+            else ("ultralytics", "pip install ultralytics")
+        )
+        if find_spec(package) is None:
+            return Availability(False, f"the package {package} is not installed", remedy)
+        return Availability(ok=True)
+
+    def setup(self, runtime: ToolRuntime) -> None:
+        """Load the detector.
+
+        Raises:
+            MissingError: Weights are not on disk and must not or cannot be downloaded.
+            InputError: The file of weights is not what the engine loads.
+        """
+        options = self.options
+        if options.engine == "hog":
+            from tools.detect_hog import HogPeople
+
+            self._detector = HogPeople(options)
+        elif options.engine == "yolo":
+            from tools.detect_yolo import Yolo
+
+            self._detector = Yolo(options, runtime)
+        else:
+            from tools.detect_yolo import YoloWorld
+
+            self._detector = YoloWorld(options, runtime)
+
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        """Yield one record per span of time with the same counts, in time order."""
+        for sight in merge_sights(self._sights(given)):
+            if sight.detections:
+                yield self._evidence(sight)
+
+    def _sights(self, given: ToolInput) -> Iterator[Sight]:
+        assert given.frames is not None  # promised by `needs`
+        assert self._detector is not None, "setup() was not called"
+        phrases = self.options.phrases or given.phrases
+        frames = given.frames.frames
+        for first in range(0, len(frames), self.options.batch):
+            if given.stopped():
+                raise StoppedError("Stopped while looking for objects.")
+            batch = frames[first : first + self.options.batch]
+            found = self._detector.find([frame.image() for frame in batch], phrases)
+            yield from map(_sight, batch, found)
+            given.progress(batch[-1].end_s, given.frames.duration_s)
+
+    def _evidence(self, sight: Sight) -> Evidence:
+        prefix = "at least " if self.options.engine == "hog" else ""
+        data: dict[str, Any] = {
+            "counts": dict(sight.counts),
+            "labels": [one.label for one in sight.detections],
+            "boxes": [[round(side, 4) for side in one.box] for one in sight.detections],
+            "scores": [round(one.score, 4) for one in sight.detections],
+        }
+        text = prefix + say_counts(sight.counts)
+        return Evidence(self.name, self.kind, sight.start_s, sight.end_s, text, sight.score, data)
+
+
+def _sight(frame: StoredFrame, detections: list[Detection]) -> Sight:
+    surest_first = sorted(detections, key=lambda one: -one.score)
+    return Sight(frame.start_s, frame.end_s, tuple(surest_first))
+
+
+def merge_sights(sights: Iterator[Sight]) -> Iterator[Sight]:
+    """Merge consecutive pictures with the same counts, keeping the surest detections."""
+    held: Sight | None = None
+    for sight in sights:
+        if held is not None and held.counts == sight.counts:
+            best = max(held, sight, key=lambda one: one.score)
+            held = Sight(held.start_s, sight.end_s, best.detections)
+            continue
+        if held is not None:
+            yield held
+        held = sight
+    if held is not None:
+        yield held
+
+
+def say_counts(counts: Mapping[str, int]) -> str:
+    """Return "2 persons, 1 car": the most frequent first, then by name."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(
+        f"{count} {label if count == 1 else plural(label)}" for label, count in ordered
+    )
+
+
+def plural(label: str) -> str:
+    """Return the English plural of a label, by the regular rules."""
+    if label.endswith(("ss", "us", "x", "ch", "sh")):
+        return f"{label}es"
+    if label.endswith("s"):  # scissors, skis
+        return label
+    if label.endswith("y") and label[-2:-1] not in "aeiou":
+        return f"{label[:-1]}ies"
+    return f"{label}s"
