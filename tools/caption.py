@@ -1,0 +1,103 @@
+"""Describe distinct frames in words, with the chat model that can see: kind "caption".
+
+A caption holds for as long as its picture stayed on screen. Frames in between two captioned ones
+(`every_s`) are not described, and no caption claims to cover them.
+"""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableConfig
+from PIL import Image
+from pydantic import Field
+
+import prompts
+from tools.base import Need, Tool, ToolInput, ToolOptions
+from tools.errors import StoppedError
+from tools.evidence import Evidence
+from tools.frames import FrameSet, StoredFrame
+from tools.video import RGBImage
+
+JPEG_QUALITY = 90
+
+
+class CaptionOptions(ToolOptions):
+    """Options of `Caption`.
+
+    Attributes:
+        every_s: At most one caption per so many seconds; 0 describes every distinct frame.
+        max_frames: At most so many captions a video, spread evenly over its time.
+        batch: Pictures sent to the chat model at once.
+        max_side: Longer side in pixels of the pictures sent.
+    """
+
+    every_s: float = Field(5.0, ge=0)
+    max_frames: int = Field(240, ge=1)
+    batch: int = Field(4, ge=1)
+    max_side: int = Field(768, ge=32)
+
+
+class Caption(Tool):
+    """What is going on in a picture, in a sentence or two."""
+
+    name: ClassVar[str] = "caption"
+    kind: ClassVar[str] = "caption"
+    version: ClassVar[str] = f"1-{prompts.version('caption')}"
+    Options: ClassVar[type[ToolOptions]] = CaptionOptions
+    options: CaptionOptions
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Distinct frames and a chat model that can see."""
+        return frozenset({"frames", "vision"})
+
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        """Yield one caption per chosen frame, in time order.
+
+        Raises:
+            StoppedError: The user pressed Stop.
+        """
+        assert given.frames is not None  # promised by `needs`
+        assert given.chat is not None
+        frames = choose_frames(given.frames, self.options.every_s, self.options.max_frames)
+        limit = RunnableConfig(max_concurrency=self.options.batch)
+        for first in range(0, len(frames), self.options.batch):
+            if given.stopped():
+                raise StoppedError("Stopped while captioning.")
+            batch = frames[first : first + self.options.batch]
+            replies = given.chat.batch([[self._ask(frame)] for frame in batch], limit)
+            for frame, reply in zip(batch, replies, strict=True):
+                if text := " ".join(reply.text.split()):
+                    yield Evidence(self.name, self.kind, frame.start_s, frame.end_s, text)
+            given.progress(batch[-1].end_s, given.frames.duration_s)
+
+    def _ask(self, frame: StoredFrame) -> HumanMessage:
+        picture: dict[str, Any] = {
+            "type": "image",
+            "base64": encode_jpeg(frame.image(), self.options.max_side),
+            "mime_type": "image/jpeg",
+        }
+        return HumanMessage([{"type": "text", "text": prompts.render("caption")}, picture])
+
+
+def choose_frames(frames: FrameSet, every_s: float, max_frames: int) -> Sequence[StoredFrame]:
+    """Choose frames at least `every_s` apart; of too many, keep some evenly spread."""
+    chosen: list[StoredFrame] = []
+    for frame in frames.frames:
+        if not chosen or frame.start_s - chosen[-1].start_s >= every_s:
+            chosen.append(frame)
+    if len(chosen) <= max_frames:
+        return chosen
+    return [chosen[(2 * n + 1) * len(chosen) // (2 * max_frames)] for n in range(max_frames)]
+
+
+def encode_jpeg(image: RGBImage, max_side: int) -> str:
+    """Return the picture as base64 JPEG, downscaled so that no side exceeds `max_side` pixels."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((max_side, max_side))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
+    return base64.b64encode(file.getvalue()).decode("ascii")
