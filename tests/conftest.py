@@ -2,7 +2,8 @@
 
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +68,22 @@ def media() -> Path:
     if not folder:
         pytest.skip("REELGRAPH_TEST_MEDIA names no folder of real clips")
     return Path(folder)
+
+
+@pytest.fixture
+def as_plain_user() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which file permissions count even where tests run as the superuser."""
+
+    @contextmanager
+    def plain() -> Iterator[None]:
+        user = os.geteuid()
+        os.seteuid(user or 65_534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return plain
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tools.video import Frame, Video, fit, require_ascending, require_positive
 CHUNK = 8  # pictures a batch: decord returns them as one array, 22 MB at 720p
 ANY_FAULT = 1e-9  # share of pictures that decord may replace by a neighbour before it must raise
 TICK_S = 1e-6
+UNSEEKABLE = frozenset({"mpegts"})  # decord returns other pictures than those asked for
 ROUNDING, FLOAT32 = 1e-3, 2e-7  # how far decord's times may be off: seconds, and relative
 
 
@@ -29,7 +30,7 @@ class DecordReader:
         self._size = (-1, -1)
         if max_side is not None and max(video.width, video.height) > max_side:
             self._size = fit(video.width, video.height, max_side)
-        self._times_s = _picture_times_s(video)
+        self._times_s = self._picture_times_s()
         self._handle = self._open()
         self._check_times()
 
@@ -77,6 +78,17 @@ class DecordReader:
         except (decord.DECORDError, AssertionError, RuntimeError) as error:
             raise self._unfit(_first_line(error)) from error
 
+    def _picture_times_s(self) -> npt.NDArray[np.float64]:
+        """Return the time of each picture in seconds, in order of presentation, [n]."""
+        with open_container(self._video.path) as container:
+            stream = video_stream(container)
+            if container.format.name in UNSEEKABLE or stream is None or stream.time_base is None:
+                raise self._unfit(f"it seeks wrongly in {container.format.long_name}")
+            ticks = [p.pts for p in read_packets(container, stream) if p.pts is not None]
+            start_s = origin(container)
+            times = [float(tick * stream.time_base - start_s) for tick in sorted(ticks)]
+            return np.round(np.array(times), 6)
+
     def _check_times(self) -> None:
         """Make sure that decord numbers the pictures as the packets do."""
         count = len(self._handle)
@@ -91,18 +103,6 @@ class DecordReader:
         return InputError(
             f"decord cannot read {self._video.path} ({reason}); use backend pyav for this file"
         )
-
-
-def _picture_times_s(video: Video) -> npt.NDArray[np.float64]:
-    """Return the time of each picture in seconds, in order of presentation, [n]."""
-    with open_container(video.path) as container:
-        stream = video_stream(container)
-        if stream is None or stream.time_base is None:
-            return np.empty(0)
-        ticks = [p.pts for p in read_packets(container, stream) if p.pts is not None]
-        start_s = origin(container)
-        times = [float(tick * stream.time_base - start_s) for tick in sorted(ticks)]
-        return np.round(np.array(times), 6)
 
 
 def _first_line(error: Exception) -> str:

@@ -124,6 +124,7 @@ class _Pass:
             raise InputError(f"{path} has no picture any more: was it replaced? Probe it again")
         self._stream: VideoStream = stream
         self._origin_s = origin(self._container)
+        self._indexed = len(stream.index_entries) > 1  # else it grows with what was read
         stream.thread_type = "AUTO"
         stream.codec_context.skip_frame = self._skip
         for other in self._container.streams:
@@ -201,7 +202,7 @@ class _Cursor(_Pass):
         if number >= 0:
             if self._seconds(entries[number].timestamp) > self._next.time_s:
                 return True
-            if self._seconds(entries[-1].timestamp) >= time_s:
+            if self._indexed:
                 return False
         return time_s - self._next.time_s > self._worth_a_guess_s
 
@@ -216,16 +217,19 @@ class _Cursor(_Pass):
             try:
                 self._container.seek(self._ticks(time_s - back_s), stream=self._stream)
             except av.FFmpegError:
-                break
+                back_s = time_s  # no seeking in this file: start anew
+                continue
             self._decode_from_here()
             if self._next is not None and self._next.time_s <= time_s + TICK_S:
-                if self._next.time_s <= here_s:  # for nothing; the more a next try must promise
-                    self._worth_a_guess_s = 2 * (time_s - here_s)
-                return
+                break
             back_s = 2 * back_s or FIRST_STEP_BACK_S
-        self._container.close()
-        self._open()
-        self._decode_from_here()
+        else:
+            self._container.close()
+            self._open()
+            self._decode_from_here()
+        if self._next is None or self._next.time_s <= here_s:
+            # It was for nothing, so the next seek must promise more.
+            self._worth_a_guess_s = 2 * (time_s - here_s)
 
     def _ticks(self, time_s: float) -> int:
         return math.floor((Fraction(time_s) + self._origin_s) / self._time_base)

@@ -207,7 +207,8 @@ def _hash(path: Path) -> str:
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}; check the name and the folder") from error
     except PermissionError as error:
-        raise InputError(f"{path} may not be read; allow it with: chmod u+r FILE") from error
+        remedy = "allow it (chmod u+r), and its folder too (chmod u+x)"
+        raise InputError(f"{path} may not be read; {remedy}") from error
     except (OSError, ValueError) as error:  # symlink loop, bad disk, a name with a null byte
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise InputError(f"{path} cannot be read ({reason}); copy it to another place") from error
