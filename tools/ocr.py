@@ -159,7 +159,7 @@ class Ocr(Tool):
             for text, score, corners in zip(
                 found["rec_texts"], found["rec_scores"], found["rec_boxes"], strict=True
             )
-            if score > self.options.min_confidence and text.strip()
+            if score > self.options.min_confidence and any(map(str.isalnum, text))
         ]
         return join_rows(pieces)
 

@@ -158,8 +158,8 @@ def _distance(one: Box, other: Box) -> float:
 
 def is_same_row(old: Row, new: Row) -> bool:
     """Say whether two readings are one row: equal text anywhere, or one slip at one place."""
-    if _letters(old.text) == _letters(new.text):
-        return _figures(old.text) == _figures(new.text)
+    if _plain(old.text) == _plain(new.text):
+        return True
     return _at_one_place(old.box, new.box) and differs_by_a_slip(old.text, new.text)
 
 
@@ -191,12 +191,13 @@ def _one_letter_apart(word: str, other: str) -> bool:
 
 def _was_unfinished(old: Row, new: Row) -> bool:
     """Say whether `old` was a glimpse of `new` being typed: it then tells nothing of its own."""
-    figures = _figures(old.text)
+    begun, whole = _plain(old.text), _plain(new.text)
     return (
         old.end_s - old.start_s <= UNFINISHED_S
         and _at_one_place(old.box, new.box)
-        and _letters(new.text).startswith(_letters(old.text))
-        and _figures(new.text)[: len(figures)] == figures
+        and whole.startswith(begun)
+        # "Score 1" is not the beginning of "Score 12".
+        and not (begun[-1:].isdigit() and re.match(r"[\d.,:]", whole[len(begun) :]))
     )
 
 
@@ -206,15 +207,14 @@ def _at_one_place(one: Box, other: Box) -> bool:
     )
 
 
-def _letters(text: str) -> str:
-    """Return the text without spaces and punctuation, which engines drop or add at will."""
-    plain = unicodedata.normalize("NFKC", text).casefold()  # full-width comma -> comma
-    return re.sub(r"[\s.,;:!?'\"。、]+", "", plain)
+def _plain(text: str) -> str:
+    """Return the text without what engines drop or add at will: case, spaces, punctuation.
 
-
-def _figures(text: str) -> list[str]:
-    words = (word.strip(".,;:!?") for word in text.split())
-    return [word for word in words if any(character.isdigit() for character in word)]
+    Points, commas and colons inside a number stay: 3.50 is not 350.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()  # full-width comma -> comma
+    bare = re.sub(r"(?<!\d)[.,;:!?'\"。、]+|[.,;:!?'\"。、]+(?!\d)", "", folded)
+    return re.sub(r"\s+", "", bare)
 
 
 def group_blocks(rows: Sequence[Row], max_chars: int) -> list[Block]:

@@ -86,6 +86,18 @@ def test_figures_are_never_merged() -> None:
     assert len(follow_rows(prices)) == 4
 
 
+def test_spaces_and_closing_points_are_no_difference() -> None:
+    for one, other in (
+        ("Lecture 7: Hash tables", "Lecture7: Hash tables"),
+        ("+49 30 1234567", "+4930 1234567"),
+        ("The gate code is 7391.", "The gate code is 7391"),
+        ("开会\uff0c九点", "开会,九点"),
+    ):
+        assert len(follow_rows([[row(one, 0, 4)], [row(other, 4, 8)]])) == 1
+    for one, other in (("3.50", "350"), ("09:00", "0900"), ("Grade A+", "Grade A-"), ("C", "C#")):
+        assert len(follow_rows([[row(one, 0, 4)], [row(other, 4, 8)]])) == 2
+
+
 def test_equal_texts_in_one_picture_stay_apart() -> None:
     pictures = [
         [row("3.50", start, start + 4, left=left) for left in (0.1, 0.8)] for start in (0, 4)
