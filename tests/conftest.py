@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,20 @@ def as_plain_user() -> Callable[[], AbstractContextManager[None]]:
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
     """Write a clip into the test's folder: `make_clip(name, **fields of Clip)` -> path."""
+    return partial(_make_clip, tmp_path)
 
-    def make(name: str = "clip.mp4", **fields: Any) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_clip(path, Clip(**fields))
-        return path
 
-    return make
+@pytest.fixture(scope="session")
+def make_shared_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Like `make_clip`, for clips that many tests read; each goes into a folder of its own."""
+    return lambda *args, **fields: _make_clip(tmp_path_factory.mktemp("clips"), *args, **fields)
+
+
+def _make_clip(folder: Path, name: str = "clip.mp4", **fields: Any) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_clip(path, Clip(**fields))
+    return path
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,16 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def clips(make_shared_clip):
+    return {name: probe(make_shared_clip(**fields)) for name, fields in CLIPS.items()}
+
+
 @pytest.fixture(params=CLIPS)
-def clip(request, make_clip, backend):
+def clip(request, clips, backend):
     if (request.param, backend) == ("start-ts", "decord"):
         pytest.skip("decord refuses transport streams, see below")
-    return probe(make_clip(**CLIPS[request.param]))
+    return clips[request.param]
 
 
 def times_of_pictures(video):
