@@ -205,9 +205,7 @@ def _load(source: str, device: str, dtype: str, offline: bool) -> tuple[Any, Any
         AutoProcessor,
         AutoTokenizer,
     )
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=offline)
         sees = type(config) in AutoModelForImageTextToText._model_mapping

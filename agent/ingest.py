@@ -11,20 +11,20 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
-from langgraph.errors import GraphDrained, NodeError
+from langgraph.errors import GraphDrained
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Command, RetryPolicy
+from langgraph.types import RetryPolicy
 
 from agent.answer import Usage
 from agent.nodes import (
+    MAX_ATTEMPTS,
     Meter,
     ensure_frames,
-    failure_report,
     is_transient,
     recall,
-    report_failure,
+    reporting,
     tool_node,
 )
 from agent.retrieval import embed_missing
@@ -72,14 +72,13 @@ def phrase_tools(settings: Settings) -> list[str]:
 def add_tools(
     graph: Builder, after: Iterable[str], names: list[str], then: Iterable[str] = ()
 ) -> None:
-    """Add a node for each tool behind `after`; a tool that fails does not hold up what follows."""
+    """Add a node for each tool between `after` and `then`."""
     following = list(then) or [END]
     for name in names:
         graph.add_node(
             name,
-            tool_node(name),
-            retry_policy=RetryPolicy(max_attempts=2, retry_on=is_transient),
-            error_handler=report_failure(name, following),
+            reporting(tool_node(name), [name]),
+            retry_policy=RetryPolicy(max_attempts=MAX_ATTEMPTS, retry_on=is_transient),
         )
         for node in after:
             graph.add_edge(node, name)
@@ -126,7 +125,7 @@ def _look(settings: Settings) -> Subgraph:
     names = ingest_tools(settings, visual=True)
     graph = _new_graph()
     if names:
-        graph.add_node("sample_frames", sample_frames, error_handler=_sampling_failed(names))
+        graph.add_node("sample_frames", reporting(sample_frames, names))
         graph.add_edge(START, "sample_frames")
     add_tools(graph, ["sample_frames"], names)
     return _compile(graph, "look", empty=not names)
@@ -140,13 +139,3 @@ def _compile(graph: Builder, name: str, *, empty: bool) -> Subgraph:
     if empty:
         graph.add_edge(START, END)
     return graph.compile(name=name)
-
-
-def _sampling_failed(names: list[str]) -> Any:
-    """Return an error handler: without pictures every visual tool has failed."""
-
-    def handler(state: State, error: NodeError) -> Command[Any]:
-        reports = {name: failure_report(name, error.error) for name in names}
-        return Command(update={"channels": reports}, goto=END)
-
-    return handler

@@ -5,15 +5,15 @@ flight, progress events, counters, and the channel report, also of a failure.
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from time import perf_counter
 from typing import Any, Protocol
 
-from langgraph.errors import GraphDrained, NodeError
+from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 from agent.answer import Usage
 from agent.library import Run
@@ -21,15 +21,18 @@ from agent.settings import Settings
 from agent.state import Context, Findings, State
 from tools.audio import AudioBlock, read_audio
 from tools.base import Tool, ToolInput
-from tools.errors import MissingError, ReelgraphError, StoppedError
+from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.frames import FrameSet, load_frames, sample_frames
 from tools.registry import make_tool
 from tools.video import Video, open_video
 
+MAX_ATTEMPTS = 2  # of a node that fails with a transient error
+logger = logging.getLogger(__name__)
 
-class ToolNode(Protocol):
-    """A graph node; LangGraph wants its first parameter to be called `state`."""
+
+class Node(Protocol):
+    """A node of ingest; LangGraph wants its first parameter to be called `state`."""
 
     def __call__(self, state: State, runtime: Runtime[Context]) -> Findings:
         """Run the tool and return what it adds to the state."""
@@ -49,7 +52,7 @@ class Meter:
         return Usage(seconds=self.seconds, decodes=self.decodes, tool_runs=self.tool_runs)
 
 
-def tool_node(name: str) -> ToolNode:
+def tool_node(name: str) -> Node:
     """Return a node that runs a tool, or takes its earlier run from the library."""
 
     def node(state: State, runtime: Runtime[Context]) -> Findings:
@@ -70,17 +73,26 @@ def tool_node(name: str) -> ToolNode:
     return node
 
 
-def report_failure(name: str, following: Sequence[str]) -> Any:
-    """Return the error handler of a tool's node: a failure becomes a channel report.
+def reporting(node: Node, names: Sequence[str]) -> Node:
+    """Return a node whose failure becomes a channel report of the tools `names`.
 
-    LangGraph does not fire the edges of a node that failed, so `following` names what comes next.
+    This is the one place where any exception is caught: a tool, above all somebody else's, must not
+    stop the answer. A transient error is raised as long as LangGraph will try the node again.
     """
 
-    def handler(state: State, error: NodeError) -> Command[Any]:
-        report = failure_report(name, error.error)
-        return Command(update={"channels": {name: report}}, goto=list(following))
+    def guarded(state: State, runtime: Runtime[Context]) -> Findings:
+        try:
+            return node(state, runtime)
+        except (GraphBubbleUp, StorageError):
+            raise  # Stop was pressed, or nothing can be stored: not the tool's failure
+        except Exception as error:
+            attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
+            if is_transient(error) and attempt < MAX_ATTEMPTS:
+                raise
+            logger.debug("%s failed", ", ".join(names), exc_info=error)
+            return {"channels": {name: failure_report(name, error) for name in names}}
 
-    return handler
+    return guarded
 
 
 def failure_report(name: str, error: BaseException) -> ChannelReport:
@@ -166,6 +178,8 @@ def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> Fram
 def _reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
     """Return the report of a tool that has nothing to do or cannot do it."""
     video, channels = state["video"], state.get("channels", {})
+    if tool.name in channels:  # the sampling before it failed
+        return channels[tool.name]
     spoken = [c.tool for c in channels.values() if c.tool == "subtitles" and c.status == "ok"]
     if "audio" in tool.needs and not video.has_audio:
         return ChannelReport(tool.name, "skipped", reason="the file has no sound")

@@ -30,13 +30,7 @@ class ModelPool:
 
     def embedder(self) -> SentenceEmbeddings:
         """Return the embedding model. `MissingError` when its weights are not there."""
-        settings = self.settings
-        return self._once(
-            "embedder",
-            lambda: SentenceEmbeddings(
-                settings.embedder.model, self.device, settings.offline, settings.embedder.batch
-            ),
-        )
+        return self._once("embedder", self._load_embedder)
 
     def tool(self, name: str) -> Tool:
         """Return a tool with its weights loaded. `MissingError` when they are not there."""
@@ -56,7 +50,15 @@ class ModelPool:
             loaded: T = self._loaded[key]
             return loaded
 
+    def _load_embedder(self) -> SentenceEmbeddings:
+        _hide_bars()
+        settings = self.settings
+        return SentenceEmbeddings(
+            settings.embedder.model, self.device, settings.offline, settings.embedder.batch
+        )
+
     def _load_chat(self) -> TransformersChat:
+        _hide_bars()
         settings = self.settings
         name = settings.chat.model
         return TransformersChat(
@@ -72,6 +74,13 @@ class ModelPool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
         tool.setup(ToolRuntime(self.device, self.settings.offline, self._library.models))
         return tool
+
+
+def _hide_bars() -> None:
+    """Keep the loading bars of transformers out of our own progress."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
 
 def _pick_device(wanted: str) -> str:

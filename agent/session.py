@@ -116,10 +116,7 @@ class Session:
 
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
-        drawing = self._ask_graph.get_graph(xray=True)
-        for handler in [n for n in drawing.nodes if "__error_handler__" in n]:
-            del drawing.nodes[handler]  # LangGraph draws them as boxes without any edge
-        return drawing.draw_mermaid()
+        return self._ask_graph.get_graph(xray=True).draw_mermaid()
 
     @cached_property
     def _ask_graph(self) -> Graph:

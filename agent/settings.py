@@ -166,6 +166,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
+    if dotted.startswith("profile"):
+        raise InputError("the profile is chosen with --profile NAME or REELGRAPH_PROFILE")
     node = tree
     for part in parents:
         node = node.setdefault(part, {})
