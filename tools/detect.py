@@ -6,8 +6,8 @@ One record says what is in a picture ("2 persons, 1 car") for as long as the cou
 - hog: OpenCV's people detector, no weights to get. It misses most seated and partly hidden people,
   so its text says "at least".
 - yolo: a closed-set ultralytics model, finds the classes that it was trained on.
-- yolo-world: an open-vocabulary ultralytics model, finds phrases: those of the options, else those
-  that a question asks for.
+- yolo-world: an open-vocabulary ultralytics model (YOLO-World or YOLOE), finds phrases: those of
+  the options, else those that a question asks for.
 
 ultralytics and its weights are AGPL-3.0; nothing of it is loaded unless one of its engines is
 chosen.
@@ -47,6 +47,7 @@ class DetectOptions(ToolOptions):
         model: Weights: a file, or a name that ultralytics knows and downloads. Empty takes
             yolo26n.pt (yolo) or yolov8s-worldv2.pt (yolo-world).
         text_encoder: For yolo-world: CLIP ViT-B/32 in transformers' format, a folder or hub name.
+            YOLOE takes its tokenizer from there.
         confidence: Detections above this are kept; empty takes 0.5 for hog (the margin of its
             classifier) and 0.25 for the others (a probability).
         phrases: For yolo-world: a fixed vocabulary instead of the question's.

@@ -1,4 +1,4 @@
-"""ultralytics models behind `Detect`: closed-set YOLO and open-vocabulary YOLO-World.
+"""ultralytics models behind `Detect`: closed-set YOLO, open-vocabulary YOLO-World and YOLOE.
 
 ultralytics (AGPL-3.0) would by itself look for the network, send usage statistics, install
 packages and run whatever a checkpoint's pickle asks for. All of that is switched off before it is
@@ -14,6 +14,7 @@ import numpy as np
 
 from tools.base import ToolRuntime
 from tools.detect import Detection, DetectOptions
+from tools.detect_phrases import Encode, load_clip, load_mobile_clip
 from tools.errors import InputError, MissingError
 from tools.video import RGBImage
 
@@ -104,21 +105,22 @@ def _detections(result: Any) -> list[Detection]:
 
 
 class YoloWorld(Yolo):
-    """Finds phrases, which CLIP's text encoder turns into classes.
+    """Finds phrases: YOLO-World or YOLOE, whose classes are vectors of a text encoder.
 
     A checkpoint saved with its classes set needs no encoder as long as just these are asked for.
     """
 
     def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
         super().__init__(options, runtime)
-        from ultralytics.nn.tasks import WorldModel
+        from ultralytics.nn.tasks import WorldModel, YOLOEModel
 
-        if not isinstance(self._model.model, WorldModel):
+        if not isinstance(self._model.model, (WorldModel, YOLOEModel)):
             raise InputError(
-                f"{options.weights} is not a YOLO-World model; name one, or take engine=yolo."
+                f"{options.weights} is neither YOLO-World nor YOLOE; name one, or take engine=yolo."
             )
-        self._offline = runtime.offline
-        self._encoder: Any = None
+        self._is_yoloe = isinstance(self._model.model, YOLOEModel)
+        self._runtime = runtime
+        self._encode: Encode | None = None
         self.look_for(options.phrases)
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
@@ -135,44 +137,29 @@ class YoloWorld(Yolo):
             MissingError: The text encoder is not on disk and must not be downloaded.
         """
         network = self._model.model
-        if not phrases or tuple(_names(network)) == phrases:
+        if not phrases or _names(network) == phrases:
             return
-        # What `YOLOWorld.set_classes` does, which wants a package that no index carries.
-        network.txt_feats = self._encode(phrases).to(next(network.parameters()).device)
+        if self._encode is None:
+            self._encode = self._load_encoder()
+        vectors = self._encode(phrases).to(next(network.parameters()).device)
+        if self._is_yoloe:
+            self._model.set_classes(list(phrases), network.model[-1].get_tpe(vectors).detach())
+            return
+        # What `YOLOWorld.set_classes` does after asking its own text encoder.
+        network.txt_feats = vectors
         network.model[-1].nc = len(phrases)
         network.names = list(phrases)
         self._model.predictor = None
 
-    def _encode(self, phrases: tuple[str, ...]) -> Any:
-        """Return the phrases as unit vectors: a float tensor [1, phrases, 512]."""
-        import torch
-
-        if self._encoder is None:
-            self._encoder = _load_encoder(self._options.text_encoder, self._offline)
-        tokenizer, encoder = self._encoder
-        tokens = tokenizer(list(phrases), padding=True, truncation=True, return_tensors="pt")
-        with torch.inference_mode():
-            vectors = encoder(**tokens).text_embeds
-        return (vectors / vectors.norm(dim=-1, keepdim=True)).unsqueeze(0).clone()
+    def _load_encoder(self) -> Encode:
+        name, offline = self._options.text_encoder, self._runtime.offline
+        if not self._is_yoloe:
+            return load_clip(name, offline)
+        variant = self._model.model.text_model  # "mobileclip:blt", "mobileclip2:b"
+        file = self._runtime.models / f"{variant.replace(':', '_')}.ts"
+        return load_mobile_clip(file, name, offline)
 
 
-def _names(network: Any) -> list[str]:
+def _names(network: Any) -> tuple[str, ...]:
     names = network.names
-    return list(names.values()) if isinstance(names, dict) else list(names)
-
-
-def _load_encoder(name: str, offline: bool) -> tuple[Any, Any]:
-    from transformers import CLIPTextModelWithProjection, CLIPTokenizerFast
-
-    try:
-        return (
-            CLIPTokenizerFast.from_pretrained(name, local_files_only=offline),
-            CLIPTextModelWithProjection.from_pretrained(name, local_files_only=offline).eval(),
-        )
-    except OSError as error:
-        raise MissingError(
-            f"YOLO-World needs CLIP's text encoder {name} for these phrases, and it is not on disk"
-            f"{'' if offline else ' and could not be downloaded'}. Get it: hf download {name}; or "
-            "name a folder that holds it in detect.text_encoder, or use a checkpoint saved with "
-            "these phrases as its classes."
-        ) from error
+    return tuple(names.values() if isinstance(names, dict) else names)

@@ -189,7 +189,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
         quiet_ultralytics(folder)
         import torch
-        from ultralytics import YOLO, YOLOWorld
+        from ultralytics import YOLO, YOLOE, YOLOWorld
 
         torch.manual_seed(0)
         closed = YOLO(str(shrink("26/yolo26.yaml", folder, len(NAMES))))
@@ -204,6 +204,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         world.model.txt_feats, world.model.model[-1].nc = vectors, len(NAMES)
         world.model.names = dict(enumerate(NAMES))
         world.save(folder / "tiny-world.pt")
+
+        promptable = YOLOE(str(shrink("11/yoloe-11.yaml", folder, 80)))
+        head = promptable.model.model[-1]
+        liven(promptable.model, list(head.cv4))
+        promptable.model.names = dict(enumerate(NAMES))
+        promptable.model.pe, head.nc = vectors, len(NAMES)
+        promptable.save(folder / "tiny-yoloe.pt")
         yield folder
 
 
@@ -291,49 +298,74 @@ class Trap:
         return os.mkdir, (str(self.path),)
 
 
-class TestYoloWorld:
-    def test_phrases_are_needed_only_without_a_vocabulary(self) -> None:
-        assert Detect(yolo("yolo-world")).needs == {"frames", "phrases"}
-        assert Detect(yolo("yolo-world", phrases=("dog",))).needs == {"frames"}
-        assert Detect(yolo()).needs == {"frames"}
+@pytest.mark.parametrize("model", ["tiny-world.pt", "tiny-yoloe.pt"])
+class TestOpenVocabulary:
+    def test_phrases_are_needed_only_without_a_vocabulary(self, model: str) -> None:
+        assert Detect(yolo("yolo-world", model=model)).needs == {"frames", "phrases"}
+        fixed = yolo("yolo-world", model=model, phrases=("dog",))
+        assert Detect(fixed).needs == {"frames"}
 
     def test_classes_saved_in_the_checkpoint_need_no_encoder(
-        self, weights: Path, tmp_path: Path
+        self, model: str, weights: Path, tmp_path: Path
     ) -> None:
         frames = frame_set(tmp_path, [noise(1)])
-        fixed = run(detect(yolo("yolo-world", phrases=NAMES), weights), frames)
-        asked = run(detect(yolo("yolo-world"), weights), frames, phrases=NAMES)
+        fixed = run(detect(yolo("yolo-world", model=model, phrases=NAMES), weights), frames)
+        asked = run(detect(yolo("yolo-world", model=model), weights), frames, phrases=NAMES)
         assert fixed == asked
         assert set(fixed[0].data["labels"]) <= set(NAMES)
 
-    def test_nothing_to_look_for_finds_nothing(self, weights: Path, tmp_path: Path) -> None:
-        assert run(detect(yolo("yolo-world"), weights), frame_set(tmp_path, [noise(1)])) == []
+    def test_nothing_to_look_for_finds_nothing(
+        self, model: str, weights: Path, tmp_path: Path
+    ) -> None:
+        tool = detect(yolo("yolo-world", model=model), weights)
+        assert run(tool, frame_set(tmp_path, [noise(1)])) == []
 
     def test_other_phrases_without_the_encoder_name_the_remedy(
-        self, weights: Path, tmp_path: Path
+        self, model: str, weights: Path, tmp_path: Path
     ) -> None:
-        options = yolo("yolo-world", text_encoder=str(tmp_path / "clip"), phrases=("red car",))
+        options = yolo("yolo-world", model=model, text_encoder=str(tmp_path / "clip"))
         with pytest.raises(MissingError, match="hf download"):
-            detect(options, weights)
-        tool = detect(options.model_copy(update={"phrases": ()}), weights)
+            detect(options.model_copy(update={"phrases": ("red car",)}), weights)
+        tool = detect(options, weights)
         with pytest.raises(MissingError, match=r"detect\.text_encoder"):
             run(tool, frame_set(tmp_path, [noise(1)]), phrases=("red car",))
 
+    @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")  # MobileCLIP is TorchScript
     def test_phrases_of_the_question_become_the_classes(
-        self, weights: Path, tmp_path: Path
+        self, model: str, weights: Path, tmp_path: Path
     ) -> None:
-        options = yolo("yolo-world", text_encoder=str(save_text_encoder(tmp_path / "clip")))
+        encoder = save_text_encoder(tmp_path / "clip")
+        options = yolo("yolo-world", model=model, text_encoder=str(encoder))
         tool, frames = detect(options, weights), frame_set(tmp_path, [noise(1), noise(2)])
+        if model == "tiny-yoloe.pt":
+            with pytest.raises(MissingError, match=r"text encoder mobileclip_blt\.ts"):
+                run(tool, frames, phrases=("red car",))
+            save_mobile_encoder(weights / "mobileclip_blt.ts")
         for phrases in (("red car",), ("a dog", "a cat", "red car")):
-            labels = [
-                label for one in run(tool, frames, phrases=phrases) for label in one.data["labels"]
-            ]
-            assert labels
-            assert set(labels) <= set(phrases)
+            found = run(tool, frames, phrases=phrases)
+            assert found
+            assert {label for one in found for label in one.data["labels"]} <= set(phrases)
 
-    def test_a_closed_set_model_is_refused(self, weights: Path) -> None:
-        with pytest.raises(InputError, match="not a YOLO-World model"):
-            detect(yolo("yolo-world", model="tiny.pt"), weights)
+
+def test_a_closed_set_model_finds_no_phrases(weights: Path) -> None:
+    with pytest.raises(InputError, match="neither YOLO-World nor YOLOE"):
+        detect(yolo("yolo-world", model="tiny.pt"), weights)
+
+
+def save_mobile_encoder(file: Path) -> None:
+    """A TorchScript text encoder with random weights: tokens [n, 77] -> vectors [n, 512]."""
+    import torch
+
+    class Encoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = torch.nn.Embedding(64, 512)
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            return self.words(tokens).mean(dim=1)
+
+    torch.manual_seed(0)
+    torch.jit.trace(Encoder(), torch.zeros(2, 77, dtype=torch.long)).save(str(file))
 
 
 def save_text_encoder(folder: Path) -> Path:
