@@ -28,6 +28,7 @@ from tools.frames import StoredFrame
 from tools.video import RGBImage
 
 Engine = Literal["hog", "yolo", "yolo-world"]
+BoxSides = tuple[float, float, float, float]  # left, top, right, bottom: fractions of the picture
 
 # Below 0.5 HOG reports furniture and door frames; above, none on real clips without people.
 # 0.25 is ultralytics' own default.
@@ -76,14 +77,11 @@ class DetectOptions(ToolOptions):
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object: its label, how sure the detector is, 0 to 1, and where it stands.
-
-    `box` is left, top, right, bottom as fractions of the picture, origin at the top left.
-    """
+    """One object: its label, how sure the detector is, 0 to 1, and where it stands."""
 
     label: str
     score: float
-    box: tuple[float, float, float, float]
+    box: BoxSides
 
 
 class Detector(Protocol):

@@ -1,11 +1,11 @@
 """OpenCV's HOG people detector: a linear classifier whose weights are part of OpenCV."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tools.detect import Detection, DetectOptions
+from tools.detect import BoxSides, Detection, DetectOptions
 from tools.video import RGBImage
 
 
@@ -30,12 +30,30 @@ class HogPeople:
             small, winStride=(8, 8), padding=(8, 8), scale=1.05
         )
         height, width = small.shape[:2]
-        return [
+        return one_per_place(
             # The margin of the classifier is no probability: above 1 it is just "sure".
             Detection("person", min(1.0, float(margin)), _fractions(box, width, height))
             for box, margin in zip(boxes, np.ravel(margins), strict=True)
             if margin > self._confidence
-        ]
+        )
+
+
+def one_per_place(people: Iterable[Detection]) -> list[Detection]:
+    """Keep the surest of boxes whose middles are less than a box's width apart, left to right.
+
+    The detector often finds a leg or a torso as a further person; people who stand close are then
+    counted once, which keeps "at least" true.
+    """
+    kept: list[Detection] = []
+    for one in sorted(people, key=lambda one: -one.score):
+        if all(_apart(one.box, other.box) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _apart(box: BoxSides, other: BoxSides) -> bool:
+    middles = abs((box[0] + box[2]) - (other[0] + other[2])) / 2
+    return middles >= ((box[2] - box[0]) + (other[2] - other[0])) / 2
 
 
 def _fit(image: RGBImage, image_size: int) -> Any:
@@ -48,7 +66,7 @@ def _fit(image: RGBImage, image_size: int) -> Any:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def _fractions(box: Any, width: int, height: int) -> tuple[float, float, float, float]:
+def _fractions(box: Any, width: int, height: int) -> BoxSides:
     left, top, across, down = (float(side) for side in box)
     return (
         max(0.0, left / width),

@@ -18,10 +18,11 @@ from tools.detect import (
     plural,
     say_counts,
 )
+from tools.detect_hog import one_per_place
 from tools.errors import InputError, MissingError, StoppedError
 from tools.evidence import Evidence
-from tools.frames import FrameSet, StoredFrame
-from tools.video import Video
+from tools.frames import FrameSet, StoredFrame, sample_frames
+from tools.video import Video, open_video, probe
 
 VIDEO = Video(Path("a.mp4"), "0" * 64, 9, 640, 480, 0, None, False, ())
 NAMES = ("person", "car", "dog")
@@ -128,6 +129,25 @@ class TestHog:
             assert [(box[0] + box[2]) / 2 for box in boxes] == pytest.approx(centres, abs=0.05)
             assert all(0 <= side <= 1 for box in boxes for side in box)
         assert json.loads(json.dumps(found[1].to_json()))["data"]["counts"] == {"person": 2}
+
+    def test_parts_of_a_person_are_not_counted_as_people(self) -> None:
+        def found(score: float, left: float, top: float, width: float) -> Detection:
+            return Detection("person", score, (left, top, left + width, top + 2 * width))
+
+        shadow, torso, leg = (
+            found(1, 0.5, 0, 0.2),
+            found(0.7, 0.5, 0.1, 0.2),
+            found(0.6, 0.62, 0.5, 0.1),
+        )
+        aside = found(0.8, 0.1, 0.1, 0.2)
+        assert one_per_place([torso, leg, shadow, aside]) == [shadow, aside]
+
+    def test_at_least_holds_in_a_real_clip(self, media: Path, tmp_path: Path) -> None:
+        video = probe(media / "stretching.mp4")  # two people, all the time
+        frames = sample_frames(open_video(video), tmp_path / "frames", video.duration_s, 0.5)
+        found = run(detect(DetectOptions(), tmp_path), frames)
+        assert found
+        assert max(one.data["counts"]["person"] for one in found) <= 2
 
     def test_small_and_flat_pictures_do_not_break_it(self, tmp_path: Path) -> None:
         pictures = [Image.new("RGB", (20, 10)), Image.new("RGB", (2000, 30), "white")]
