@@ -37,6 +37,8 @@ class PocketSphinx:
     def recognise(self, span: Span) -> Iterator[Segment]:
         """Yield segments between pauses, each word with its posterior probability."""
         pcm = (np.clip(span.samples, -1, 1) * 32767).astype("<i2")
+        # It goes on tracking noise from span to span: start afresh, or results depend on the order.
+        self._decoder.reinit_feat(self._decoder.config)
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()

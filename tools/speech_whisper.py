@@ -90,6 +90,8 @@ def load(name: str, language: str, word_times: bool, runtime: ToolRuntime) -> Wh
     except OSError as error:  # urllib's errors are among them
         raise MissingError(_remedy(name, f"it could not be fetched ({error})", runtime)) from error
     except _bad_checkpoint() as error:
+        if not own:
+            raise MissingError(_remedy(name, f"it cannot be loaded ({error})", runtime)) from error
         raise InputError(
             f"{path.name} is not a checkpoint of openai-whisper ({error}); it must hold `dims` "
             "and `model_state_dict` as torch.save writes them"

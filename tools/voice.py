@@ -170,18 +170,17 @@ class _Burst(NamedTuple):
 def _windows(blocks: Iterable[AudioBlock]) -> Iterator[Span]:
     """Cut blocks of any length into windows; the last one is filled up with silence."""
     rest = np.zeros(0, np.float32)
-    start_s = 0.0
+    origin_s: float | None = None
+    done = 0  # samples given out: summing up seconds would drift
     for block in blocks:
-        if not len(rest):
-            start_s = block.start_s
+        origin_s = block.start_s if origin_s is None else origin_s
         rest = np.concatenate([rest, block.samples])
-        whole = len(rest) - len(rest) % WINDOW
-        for at in range(0, whole, WINDOW):
-            yield Span(start_s + at / SAMPLE_RATE, rest[at : at + WINDOW])
-        start_s += whole / SAMPLE_RATE
-        rest = rest[whole:]
-    if len(rest):
-        yield Span(start_s, np.pad(rest, (0, WINDOW - len(rest))))
+        while len(rest) >= WINDOW:
+            yield Span(origin_s + done / SAMPLE_RATE, rest[:WINDOW])
+            rest = rest[WINDOW:]
+            done += WINDOW
+    if len(rest) and origin_s is not None:
+        yield Span(origin_s + done / SAMPLE_RATE, np.pad(rest, (0, WINDOW - len(rest))))
 
 
 def _bursts(speech: list[float], settings: GateSettings) -> list[_Burst]:
