@@ -37,7 +37,7 @@ class ShotsOptions(ToolOptions):
     """
 
     min_change: float = Field(0.25, ge=0)
-    min_ratio: float = Field(5.0, ge=1)
+    min_ratio: float = Field(4.5, ge=1)
     sure_change: float = Field(0.5, ge=0)
     min_shot_s: float = Field(1.5, ge=0)
 
