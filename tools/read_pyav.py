@@ -127,6 +127,8 @@ class _Pass:
         self._indexed = len(stream.index_entries) > 1  # else it grows with what was read
         stream.thread_type = "AUTO"
         stream.codec_context.skip_frame = self._skip
+        if self._skip == "NONKEY":
+            stream.discard = Discard.nonkey  # not even read, where the container allows it
         for other in self._container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
