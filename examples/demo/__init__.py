@@ -1,0 +1,1 @@
+"""How the demo video is made: the screenplay, the voice, the sounds and the drawings."""
