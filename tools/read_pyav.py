@@ -127,8 +127,6 @@ class _Pass:
         self._indexed = len(stream.index_entries) > 1  # else it grows with what was read
         stream.thread_type = "AUTO"
         stream.codec_context.skip_frame = self._skip
-        if self._skip == "NONKEY":
-            stream.discard = Discard.nonkey  # not even read, where the container allows it
         for other in self._container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
@@ -141,6 +139,8 @@ class _Pass:
         """Yield what decodes from here on, in the order of presentation."""
         last_s = -math.inf
         for packet in read_packets(self._container, self._stream):
+            # The demuxer could leave such packets out itself (`Discard.nonkey`), but then gives
+            # wrong times to what remains where there are B-frames.
             if self._skip == "NONKEY" and packet.size and not packet.is_keyframe:
                 continue
             try:

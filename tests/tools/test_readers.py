@@ -235,7 +235,7 @@ def test_backends_agree_on_real_clips(media, name):
 
 
 @pytest.mark.parametrize(("name", "turn"), [("rot_90", 90), ("rot_180", 180), ("rot_270", 270)])
-def test_real_rotations_look_the_same_upright(media, backend, name, turn):
+def test_real_rotations_have_the_size_of_a_player(media, backend, name, turn):
     video = probe(media / f"{name}.mov")
     image = next(iter(open_video(video, backend).every(1))).image
     assert image.shape[:2] == (video.height, video.width)
