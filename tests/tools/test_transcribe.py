@@ -80,9 +80,9 @@ def conversation(babble: Callable[..., np.ndarray]) -> np.ndarray:
 
 
 def assert_within_voices(found: list[Evidence]) -> None:
-    """Nothing is heard outside the voices of `conversation`, padded by 0.3 s."""
+    """Nothing is heard outside the voices of `conversation`, padded by 0.5 s."""
     for evidence in found:
-        voices = [(0.6, 2.9), (6.1, 8.4)]
+        voices = [(0.4, 3.1), (5.9, 8.6)]
         assert any(a <= evidence.start_s and evidence.end_s <= b for a, b in voices), evidence
 
 
@@ -244,7 +244,7 @@ def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     dims = ModelDimensions(
         n_mels=80, n_audio_ctx=1500, n_audio_state=32, n_audio_head=2, n_audio_layer=1,
-        n_vocab=51865, n_text_ctx=32, n_text_state=32, n_text_head=2, n_text_layer=1,
+        n_vocab=51865, n_text_ctx=16, n_text_state=32, n_text_head=2, n_text_layer=1,
     )  # fmt: skip
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
@@ -290,8 +290,8 @@ def test_whisper_aligns_words(
     tiny_whisper: Path, conversation: np.ndarray, runtime: ToolRuntime
 ) -> None:
     tool = loaded(runtime, engine="whisper", model=str(tiny_whisper), word_times=True)
-    found = list(tool.run(given_samples(conversation)))
-    assert_in_order_and_within(found, 9.0)
+    found = list(tool.run(given_samples(conversation[: 4 * SAMPLE_RATE])))
+    assert_in_order_and_within(found, 4.0)
     assert any(evidence.data["words"] for evidence in found)
     for evidence in found:
         for word in evidence.data["words"]:
