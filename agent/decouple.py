@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from agent.retrieval import words
 from agent.state import Aspect, Request
+from agent.text import words
 
 MAX_ENTITIES = 4  # the paper asks for fewer than five
 ASPECT_WORDS: Mapping[Aspect, str] = {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.embedding import SentenceEmbeddings
-from agent.retrieval import words
+from agent.text import mentions, words
 
 LETTER = re.compile(
     r"^\W*(?:(?:the )?(?:answer|option|choice)\W*(?:is)?\W*)?\(?([a-z])\)?(?:[.:)]|\W*$)", re.I
@@ -40,18 +40,9 @@ def match_option(text: str, options: Sequence[str], embedder: SentenceEmbeddings
 
 
 def _mentioned(text: str, options: Sequence[str]) -> list[int]:
-    """Return the options whose words all stand in the text; longer mentions win."""
-    have = _plain(text)
-    found = [i for i, option in enumerate(options) if f" {_plain(option).strip()} " in have]
-    return [
-        i
-        for i in found
-        if not any(j != i and _plain(options[i]).strip() in _plain(options[j]) for j in found)
-    ]
-
-
-def _plain(text: str) -> str:
-    return " " + " ".join(re.findall(r"[\w.]*\w", text.lower())) + " "
+    """Return the options that stand in the text, without those inside a longer one."""
+    found = [i for i, option in enumerate(options) if mentions(text, option)]
+    return [i for i in found if not any(j != i and mentions(options[j], options[i]) for j in found)]
 
 
 def _nearest(text: str, options: Sequence[str], embedder: SentenceEmbeddings) -> Match:

@@ -51,14 +51,12 @@ class ModelPool:
             return loaded
 
     def _load_embedder(self) -> SentenceEmbeddings:
-        _hide_bars()
         settings = self.settings
         return SentenceEmbeddings(
             settings.embedder.model, self.device, settings.offline, settings.embedder.batch
         )
 
     def _load_chat(self) -> TransformersChat:
-        _hide_bars()
         settings = self.settings
         name = settings.chat.model
         return TransformersChat(
@@ -74,13 +72,6 @@ class ModelPool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
         tool.setup(ToolRuntime(self.device, self.settings.offline, self._library.models))
         return tool
-
-
-def _hide_bars() -> None:
-    """Keep the loading bars of transformers out of our own progress."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
 
 
 def _pick_device(wanted: str) -> str:

@@ -5,7 +5,6 @@ are fused by reciprocal rank (Cormack et al., SIGIR 2009). Video-RAG's rule, eve
 cosine threshold, is there by name for comparison.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,18 +15,11 @@ import numpy.typing as npt
 from agent.embedding import SentenceEmbeddings
 from agent.library import Library, Passage
 from agent.settings import RetrievalSettings
+from agent.text import words
 from tools.evidence import Evidence
 
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
 CONTEXT_GAP_S = 4.0  # speech this close belongs to the same train of thought
-_STOP_WORDS = """
-a about all am an and any are as at be been before being but by can did do does doing for from had
-has have having he her here him his how i if in into is it its just many me more most much my no
-not of off on once only or other our out over own said same say says she should so some such than
-that the their them then there these they this those through to too under until up us very video
-was we were what when where which while who whom whose why will with would you your
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +33,6 @@ class Hits:
 
     evidence: tuple[Evidence, ...]
     relevance: float
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text that carry meaning, lower case."""
-    return [w for w in re.findall(r"[\w']+", text.lower()) if w not in STOP_WORDS]
 
 
 def embed_missing(library: Library, embedder: SentenceEmbeddings, runs: Sequence[int]) -> int:

@@ -18,8 +18,8 @@ from langgraph.types import Command
 import prompts
 from agent.answer import Answer, Usage
 from agent.options import match_option
-from agent.retrieval import words
 from agent.state import Context, Draft, State
+from agent.text import words
 from tools.evidence import Evidence
 
 REFUSALS = re.compile(

@@ -1,0 +1,38 @@
+"""How texts of people, models and videos are made comparable."""
+
+import re
+from functools import lru_cache
+
+from text_to_num import alpha2digit
+
+_STOP_WORDS = """
+a about all am an and any are as at be been before being but by can did do does doing for from had
+has have having he her here him his how i if in into is it its just many me more most much my no
+not of off on once only or other our out over own said same say says she should so some such than
+that the their them then there these they this those through to too under until up us very video
+was we were what when where which while who whom whose why will with would you your
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+_YEAR = re.compile(r"\b(1[1-9]|20) (\d\d)\b")  # "nineteen sixty-one" is read as "19 61"
+_WORD = re.compile(r"\w+(?:[.:'-]\w+)*")
+
+
+@lru_cache(maxsize=4096)
+def plain(text: str) -> str:
+    """Return a text in lower case, number words as digits, words one space apart.
+
+    >>> plain("It takes Twenty-five minutes, since nineteen sixty-one!")
+    'it takes 25 minutes since 1961'
+    """
+    digits = alpha2digit(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), "en")
+    return " ".join(_WORD.findall(_YEAR.sub(r"\1\2", digits)))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text that carry meaning, as `plain` writes them."""
+    return [word for word in plain(text).split() if word not in STOP_WORDS]
+
+
+def mentions(text: str, phrase: str) -> bool:
+    """Say whether a phrase stands in a text, word for word."""
+    return f" {plain(phrase)} " in f" {plain(text)} "
