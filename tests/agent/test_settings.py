@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from agent.settings import Settings, parse_pairs, profiles, resolve
+from tools.errors import InputError
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_every_shipped_profile_is_valid(name: str) -> None:
+    settings = resolve(name, environ={})
+    assert settings.profile == name
+    assert settings.ingest
+
+
+def test_the_default_profile_downloads_nothing() -> None:
+    assert resolve(environ={}).profile == "embedded"
+    assert resolve(environ={}).offline
+
+
+def test_overrides_beat_environment_beats_profile_beats_defaults(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("extends: embedded\nretrieval: {top_k: 3}\nsampling: {step_s: 2}\n")
+    environ = {"REELGRAPH_RETRIEVAL__TOP_K": "4", "REELGRAPH_SAMPLING__STEP_S": "3"}
+    assert resolve(str(profile), environ={}).retrieval.top_k == 3
+    assert resolve(str(profile), environ=environ).retrieval.top_k == 4
+    settings = resolve(str(profile), {"retrieval.top_k": "5"}, environ)
+    assert (settings.retrieval.top_k, settings.sampling.step_s) == (5, 3.0)
+    assert settings.retrieval.rule == "fused"
+    assert settings.profile == "mine"
+
+
+def test_tool_options_are_set_by_the_tools_name() -> None:
+    settings = resolve(overrides={"ocr.min_confidence": "0.7"}, environ={})
+    assert settings.tools["ocr"]["min_confidence"] == 0.7
+
+
+def test_other_variables_with_our_prefix_are_left_alone() -> None:
+    environ = {"REELGRAPH_TEST_MEDIA": "somewhere", "REELGRAPH_PROFILE": "cpu"}
+    assert resolve(environ=environ).profile == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"retrieval.topk": "3"}, ["retrieval.topk", "top_k"]),
+        ({"retrival.top_k": "3"}, ["retrival", "retrieval"]),
+        ({"retrieval.top_k": "many"}, ["retrieval.top_k", "many"]),
+        ({"retrieval.top_k": "0"}, ["retrieval.top_k", "greater than 0"]),
+        ({"ingest": "[ocr, hearing]"}, ["hearing"]),
+        ({"profile.x": "1"}, ["--profile"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_a_remedy(
+    overrides: dict[str, str], words: list[str]
+) -> None:
+    with pytest.raises(InputError) as error:
+        resolve(overrides=overrides, environ={})
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_an_unknown_profile_lists_the_shipped_ones() -> None:
+    with pytest.raises(InputError, match="embedded"):
+        resolve("embeded", environ={})
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n"])
+def test_a_profile_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match="YAML"):
+        resolve(str(file), environ={})
+
+
+def test_pairs() -> None:
+    assert parse_pairs(["a.b=c=d"]) == {"a.b": "c=d"}
+    with pytest.raises(InputError, match="KEY=VALUE"):
+        parse_pairs(["a.b"])
+
+
+def test_settings_are_immutable() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        resolve(environ={}).offline = False  # type: ignore[misc]
+    assert Settings().method == "auto"
