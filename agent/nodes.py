@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -128,8 +129,7 @@ def run_settings(
     }
     if "file" in tool.needs:
         values["reads"] = [
-            [file.name.removeprefix(video.path.stem), sha256(file.read_bytes()).hexdigest()]
-            for file in tool.reads(video)
+            [file.name.removeprefix(video.path.stem), _content(file)] for file in tool.reads(video)
         ]
     if "frames" in tool.needs:
         values["sampling"] = sampling_values(video, settings)
@@ -138,6 +138,14 @@ def run_settings(
     if "phrases" in tool.needs:
         values["phrases"] = phrases
     return values
+
+
+def _content(file: Path) -> str:
+    """Return the hash of a small file, "" if it cannot be read: the tool will say why."""
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:

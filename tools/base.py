@@ -48,8 +48,8 @@ class ToolInput:
         phrases: Objects to look for, for a tool that needs phrases.
         chat: A chat model that can see, for a tool that needs vision.
         progress: Call with (seconds of video done, seconds in all) while running.
-        stopped: True once the user pressed Stop; a tool then returns early by raising nothing,
-            the caller discards what came.
+        stopped: True once the user pressed Stop; look at it between pieces of work and raise
+            `StoppedError`, what was found so far is then not stored.
     """
 
     video: "Video"

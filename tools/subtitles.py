@@ -5,7 +5,7 @@ recognition is. The text of each cue becomes one piece of evidence.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -82,6 +82,15 @@ class Subtitles(Tool):
     def needs(self) -> frozenset[Need]:
         """The file: its name leads to sidecars, its content holds tracks."""
         return frozenset({"file"})
+
+    def reads(self, video: Video) -> Sequence[Path]:
+        """Return the sidecar files: a subtitle file that is added later is found."""
+        if self.options.file:
+            return [Path(self.options.file)]
+        try:
+            return find_sidecars(video) if self.options.sidecar else []
+        except InputError:
+            return []  # `run` says what is wrong with the folder
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield the cues of the first usable source.
