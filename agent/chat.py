@@ -209,6 +209,7 @@ def _unpack_gguf(folder: Path) -> Path:
 
 def _load(source: str, device: str, dtype: str, offline: bool) -> tuple[Any, Any]:
     """Return the model and its processor (its tokenizer if it reads text only)."""
+    from safetensors import SafetensorError
     from transformers import (
         AutoConfig,
         AutoModelForCausalLM,
@@ -224,7 +225,7 @@ def _load(source: str, device: str, dtype: str, offline: bool) -> tuple[Any, Any
         processor_class = AutoProcessor if sees else AutoTokenizer
         model = model_class.from_pretrained(source, dtype=dtype, local_files_only=offline)
         processor = processor_class.from_pretrained(source, local_files_only=offline)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:  # the last: a half-copied file
         raise MissingError(
             f"the chat model {source!r} cannot be loaded: {error}; give a folder in the format of "
             f"transformers or a hub name"
