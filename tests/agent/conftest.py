@@ -1,0 +1,214 @@
+"""Real models, loaded once a worker, a scripted chat model, and tools registered for one test."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field, PrivateAttr
+
+import prompts
+from agent.chat import TransformersChat
+from agent.embedding import SentenceEmbeddings
+from agent.pool import ModelPool
+from agent.session import Event, Session
+from agent.state import Context
+from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
+from tools.evidence import Evidence
+from tools.registry import tool_classes
+
+DECOUPLE = prompts.source("decouple").split("{")[0]
+CUES = [
+    (0.2, 1.2, "Welcome to the harbour tour."),
+    (1.4, 2.6, "The gate code is 7391."),
+    (2.8, 3.8, "The last ferry leaves at nine."),
+]
+
+
+class ScriptedChat(BaseChatModel):
+    """Says what it was told to say, one answer after the other, and records what it was sent."""
+
+    name: str = "scripted"
+    sees_images: bool = False
+    replies: Sequence[str] = ("7391",)
+    request: str = '{"speech": null, "entities": ["gate"], "aspects": []}'
+    on_call: Callable[[str], None] = Field(default=lambda prompt: None)
+    _seen: list[str] = PrivateAttr(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    @property
+    def asked(self) -> list[str]:
+        """The prompts that wanted an answer."""
+        return [prompt for prompt in self._seen if not prompt.startswith(DECOUPLE)]
+
+    @property
+    def seen(self) -> list[str]:
+        """Every prompt."""
+        return self._seen
+
+    @property
+    def context_tokens(self) -> int:
+        return 8192
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
+        return [-float(number) for number, _ in enumerate(options)]
+
+    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
+        self._seen.append(messages[-1].text)
+        return _message(passages[0])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        prompt = messages[-1].text
+        self._seen.append(prompt)
+        self.on_call(prompt)
+        position = min(len(self.asked), len(self.replies)) - 1
+        text = self.request if prompt.startswith(DECOUPLE) else self.replies[position]
+        return ChatResult(generations=[ChatGeneration(message=_message(text))])
+
+
+def _message(text: str) -> AIMessage:
+    usage = UsageMetadata(input_tokens=10, output_tokens=2, total_tokens=12)
+    return AIMessage(text, usage_metadata=usage)
+
+
+class SharedPool(ModelPool):
+    """A pool with the worker's one embedding model and, if given, a chat model."""
+
+    def __init__(self, session: Session, shared: SentenceEmbeddings, chat: object | None) -> None:
+        super().__init__(session.settings, session.library)
+        self._shared = shared
+        self._chat = chat
+
+    def _load_embedder(self) -> SentenceEmbeddings:
+        return self._shared
+
+    def _load_chat(self) -> TransformersChat:
+        return cast("TransformersChat", self._chat) if self._chat else super()._load_chat()
+
+
+@pytest.fixture(autouse=True)
+def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The library of every test, also of the programs that it starts."""
+    for name in [name for name in os.environ if name.startswith("REELGRAPH_")]:
+        if name != "REELGRAPH_TEST_MEDIA":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("REELGRAPH_LIBRARY", str(tmp_path / "library"))
+    return tmp_path / "library"
+
+
+@pytest.fixture(scope="session")
+def embedder() -> SentenceEmbeddings:
+    """The real embedding model."""
+    return SentenceEmbeddings("all-MiniLM-L6-v2", "cpu", offline=True, batch=32)
+
+
+@pytest.fixture(scope="session")
+def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder of unpacked weights for all workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
+
+
+@pytest.fixture
+def open_session(embedder: SentenceEmbeddings) -> Callable[..., Session]:
+    """Open a session that shares the embedding model: `open_session(chat, **settings)`."""
+
+    def opened(chat: object | None = None, **settings: Any) -> Session:
+        session = Session(settings={"ingest": "[subtitles]", **settings})
+        pool = SharedPool(session, embedder, chat)
+        session.context = Context(session.settings, session.library, pool)
+        return session
+
+    return opened
+
+
+@pytest.fixture
+def shared_embedder(embedder: SentenceEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every pool of this test use the worker's embedding model."""
+    monkeypatch.setattr(ModelPool, "_load_embedder", lambda self: embedder)
+
+
+Run = Callable[[ToolInput], Iterator[Evidence]]
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type[Tool]]:
+    """Register a tool for this test: `plug_in(run, name=, needs=, ...)` -> its class."""
+
+    def register(
+        run: Run,
+        name: str = "sensor",
+        kind: str = "measurement",
+        needs: frozenset[Need] = frozenset({"file"}),
+        version: str = "1",
+        options: type[ToolOptions] = ToolOptions,
+        available: Availability | None = None,
+    ) -> type[Tool]:
+        members: Mapping[str, Any] = {
+            "name": name,
+            "kind": kind,
+            "version": version,
+            "Options": options,
+            "needs": property(lambda self: needs),
+            "available": lambda self: available or Availability(ok=True),
+            "run": lambda self, given: run(given),
+        }
+        made = type(name.title(), (Tool,), dict(members))
+        monkeypatch.setitem(tool_classes(), name, made)
+        return made
+
+    return register
+
+
+def finding(text: str, start_s: float = 0.0, end_s: float = 1.0) -> Evidence:
+    """A finding of the tool `sensor`."""
+    return Evidence("sensor", "measurement", start_s, end_s, text)
+
+
+@pytest.fixture(scope="session")
+def say() -> Callable[..., Evidence]:
+    """`say(text, start_s, end_s)`: a finding of the tool `sensor`."""
+    return finding
+
+
+@pytest.fixture
+def scripted() -> Callable[..., ScriptedChat]:
+    """`scripted(replies=[...], request=...)`: a chat model that follows a script."""
+    return ScriptedChat
+
+
+@pytest.fixture
+def harbour(make_clip: Callable[..., Path]) -> Path:
+    """Four seconds with three lines of embedded subtitles; the second tells a gate code."""
+    return make_clip("harbour.mp4", subtitles=CUES, audio=True)
+
+
+@pytest.fixture
+def collect() -> Callable[[Iterator[Event]], dict[str, list[Any]]]:
+    """`collect(events)`: what happened, by kind of event."""
+
+    def by_kind(events: Iterator[Event]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {"progress": [], "channel": [], "stage": [], "answer": []}
+        for event in events:
+            found[event.kind].append(event.data)
+        return found
+
+    return by_kind
