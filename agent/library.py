@@ -368,7 +368,7 @@ def _storage_errors(folder: Path) -> Iterator[None]:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
 
 
 def _marks(values: Sequence[Any]) -> str:

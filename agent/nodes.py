@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -261,16 +262,31 @@ def _run(
 
 
 def _checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
-    """Refuse evidence outside the video; its tool and kind are what the tool declares."""
-    slack_s = 0.5  # a container's duration may end before its last picture or cue does
-    if not -slack_s <= evidence.start_s <= evidence.end_s <= video.duration_s + slack_s:
+    """Refuse evidence outside the video; its tool and kind are what the tool declares.
+
+    A plug-in may yield numbers of numpy, which the library would keep as bytes.
+    """
+    start_s, end_s, score = (float(x) for x in (evidence.start_s, evidence.end_s, evidence.score))
+    if not isinstance(evidence.text, str) or not isfinite(score):
         raise ReelgraphError(
-            f"{tool.name} reports {evidence.start_s:.2f}-{evidence.end_s:.2f} s in a video of "
+            f"{tool.name} reports the text {evidence.text!r} with the score {score}, expected a "
+            f"string and a number; this is a mistake in the tool"
+        )
+    slack_s = 0.5  # a container's duration may end before its last picture or cue does
+    if not -slack_s <= start_s <= end_s <= video.duration_s + slack_s:
+        raise ReelgraphError(
+            f"{tool.name} reports {start_s:.2f}-{end_s:.2f} s in a video of "
             f"{video.duration_s:.2f} s; this is a mistake in the tool"
         )
-    start_s = min(max(evidence.start_s, 0.0), video.duration_s)
-    end_s = min(max(evidence.end_s, start_s), video.duration_s)
-    return replace(evidence, tool=tool.name, kind=tool.kind, start_s=start_s, end_s=end_s)
+    start_s = min(max(start_s, 0.0), video.duration_s)
+    return replace(
+        evidence,
+        tool=tool.name,
+        kind=tool.kind,
+        start_s=start_s,
+        end_s=min(max(end_s, start_s), video.duration_s),
+        score=score,
+    )
 
 
 def _progress(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
