@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from agent.answer import Answer
@@ -136,15 +137,16 @@ class Session:
             version="v2",
         )
         told: set[str] = set()  # an enclosing graph repeats what its subgraphs reported
-        for part in parts:
-            for event in _events(cast("dict[str, Any]", part)):
-                if event.kind == "channel" and event.data.tool in told:
-                    continue
-                if event.kind == "channel":
-                    told.add(event.data.tool)
-                yield event
-        if control is not None and control.drain_requested:
-            raise StoppedError("stopped by the user")
+        try:
+            for part in parts:
+                for event in _events(cast("dict[str, Any]", part)):
+                    if event.kind == "channel" and event.data.tool in told:
+                        continue
+                    if event.kind == "channel":
+                        told.add(event.data.tool)
+                    yield event
+        except GraphDrained as stop:
+            raise StoppedError("stopped by the user") from stop
 
 
 def make_question(text: str, options: Sequence[str] = ()) -> Question:
