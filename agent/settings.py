@@ -28,7 +28,9 @@ class Section(BaseModel):
 class Sampling(Section):
     """How pictures are taken from a video, once for all visual tools."""
 
-    step_s: float = Field(1.0, gt=0, description="seconds between sampled pictures")
+    step_s: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="seconds between sampled pictures"
+    )
     max_frames: int = Field(3600, gt=0, description="more would widen the step")
     max_side: int = Field(1280, gt=0, description="pixels of the longer side, at most")
     backend: Literal["pyav", "decord"] = "pyav"
@@ -124,25 +126,24 @@ def parse_pairs(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _read_profile(name: str) -> dict[str, Any]:
+def _read_profile(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a profile and, below it, the one that it extends."""
     shipped = files("agent.profiles").joinpath(f"{name}.yaml")
-    if name in profiles():
-        text = shipped.read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
-    else:
+    if name in above:
+        raise InputError(f"profile {name!r} extends itself; name another one")
+    if name not in profiles() and not Path(name).is_file():
         raise InputError(
             f"no profile called {name!r}; shipped: {', '.join(profiles())}; or give a YAML file"
         )
     try:
-        tree = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"profile {name!r} is not valid YAML: {error}") from error
-    if not isinstance(tree, dict):
-        raise InputError(f"profile {name!r} must be a YAML mapping of keys to values")
+        file = shipped if name in profiles() else Path(name)
+        tree = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"profile {name!r} is not valid YAML in UTF-8: {error}") from error
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise InputError(f"profile {name!r} must be a YAML mapping of names to values")
     base = tree.pop("extends", None)
-    return _merge(_read_profile(base), tree) if base else tree
+    return _merge(_read_profile(str(base), (*above, name)), tree) if base else tree
 
 
 def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,13 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
             raise InputError(f"{dotted!r}: {part!r} is a value, not a group of settings")
-    node[last] = yaml.safe_load(value) if isinstance(value, str) else value
+    try:
+        node[last] = yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError as error:
+        raise InputError(
+            f"{dotted}={value!r} cannot be read as YAML; lists are written [a, b], and a text with "
+            f"special characters in quotes"
+        ) from error
 
 
 def _validate(tree: dict[str, Any]) -> Settings:
@@ -198,6 +205,7 @@ def _known_keys(error: ValidationError) -> Mapping[str, Any]:
     """Return the keys of the section in which the error lies."""
     section: Any = Settings
     for part in error.errors()[0]["loc"][:-1]:
-        section = section.model_fields[str(part)].annotation
+        field = getattr(section, "model_fields", {}).get(str(part))
+        section = field.annotation if field else None
     known: Mapping[str, Any] = getattr(section, "model_fields", {})
     return known
