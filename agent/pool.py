@@ -9,6 +9,7 @@ from agent.embedding import SentenceEmbeddings
 from agent.library import Library
 from agent.settings import Settings
 from tools.base import Tool, ToolRuntime
+from tools.errors import MissingError
 from tools.registry import make_tool
 
 T = TypeVar("T")
@@ -75,9 +76,18 @@ class ModelPool:
 
 
 def _pick_device(wanted: str) -> str:
-    if wanted != "auto":
+    if wanted == "cpu":  # which needs no look at torch
         return wanted
     import torch
 
-    accelerator = torch.accelerator.current_accelerator()
-    return str(accelerator) if accelerator else "cpu"
+    if wanted == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return str(accelerator) if accelerator else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError) as error:  # the latter from a torch without CUDA
+        reason = str(error).split(". ")[0]
+        raise MissingError(
+            f"the device {wanted!r} cannot be used here: {reason}; take --set device=cpu or auto"
+        ) from error
+    return wanted
