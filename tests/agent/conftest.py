@@ -1,7 +1,10 @@
 """Real models, loaded once a worker, a scripted chat model, and tools registered for one test."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +18,7 @@ from pydantic import Field, PrivateAttr
 
 import prompts
 from agent.chat import TransformersChat
+from agent.cli import main
 from agent.embedding import SentenceEmbeddings
 from agent.pool import ModelPool
 from agent.session import Event, Session
@@ -144,6 +148,75 @@ def open_session(embedder: SentenceEmbeddings) -> Callable[..., Session]:
 def shared_embedder(embedder: SentenceEmbeddings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every pool of this test use the worker's embedding model."""
     monkeypatch.setattr(ModelPool, "_load_embedder", lambda self: embedder)
+
+
+@pytest.fixture
+def scripted_chat(monkeypatch: pytest.MonkeyPatch, shared_embedder: None) -> ScriptedChat:
+    """Let every pool of this test use the embedding model above and this scripted chat model."""
+    chat = ScriptedChat()
+    monkeypatch.setattr(ModelPool, "_load_chat", lambda self: chat)
+    return chat
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def reelgraph(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run the command line in this process: `reelgraph("ask", clip, ...)`. No traceback ever."""
+
+    def command(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["reelgraph", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Done(int(ended.value.code or 0), out, err)
+
+    return command
+
+
+@pytest.fixture
+def reelgraph_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start the command line as a process; Python packages in `tmp_path/site` are installed."""
+
+    def start(*arguments: object, code: str = "", **environ: str) -> subprocess.Popen[str]:
+        program = f"from agent.cli import main; {code or 'main()'}"
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(tmp_path / "site"), **environ},
+        )
+
+    return start
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Callable[..., Path]:
+    """Install a package with one tool into `tmp_path/site`, as pip would."""
+
+    def write(source: str, entry: str = "sensor = sensing:Sensor", name: str = "sensing") -> Path:
+        site = tmp_path / "site"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}.py").write_text(source)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[reelgraph.tools]\n{entry}\n")
+        return site
+
+    return write
 
 
 Run = Callable[[ToolInput], Iterator[Evidence]]
