@@ -1,6 +1,6 @@
 """Turn the words read off single pictures into texts that live over time.
 
-Three steps between the OCR engine and the evidence: pieces of text on one baseline become a row
+Steps between the OCR engine and the evidence: pieces of text on one baseline become a row
 (`join_rows`, so that a table keeps "Coffee 3.50" together), the same row in consecutive pictures
 becomes one row with a start and an end (`follow_rows`), and rows that are on screen together
 become one block (`group_blocks`). A row added to a slide is thus a block of its own, and the rows
@@ -52,13 +52,24 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of text, where it stands, how sure the engine is, and when it was on screen."""
+    """A row of text, where it stands, how sure the engine is, and when it was on screen.
+
+    Attributes:
+        box: Where it was seen last.
+        first_box: Where it appeared, if it was seen before; it may have moved since.
+    """
 
     text: str
     box: Box
     confidence: float
     start_s: float
     end_s: float
+    first_box: Box | None = None
+
+    @property
+    def came_at(self) -> Box:
+        """Where it appeared."""
+        return self.first_box or self.box
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +156,8 @@ def _match(waiting: list[Row], rows: Sequence[Row]) -> list[Row]:
             old = min(same, key=lambda old: _distance(old.box, row.box))
             left.remove(old)
             best = max(old, row, key=lambda one: one.confidence)
-            live.append(replace(best, box=row.box, start_s=old.start_s, end_s=row.end_s))
+            best = replace(best, start_s=old.start_s, end_s=row.end_s)
+            live.append(replace(best, box=row.box, first_box=old.came_at))
             continue
         live.append(row)
         left = [old for old in left if not _was_unfinished(old, row)]

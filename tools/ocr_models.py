@@ -1,23 +1,75 @@
-"""Folders from which PaddleOCR loads models, made out of the weights in the rapidocr wheel.
+"""PaddleOCR's detector and recogniser, and the folders from which it loads them.
 
 PaddleOCR runs a folder that holds `inference.onnx` and `inference.yml` on ONNX Runtime, without
-paddlepaddle and without a download; the wheel carries the former, the latter is written here.
+paddlepaddle and without a download; the rapidocr wheel carries the former, the latter is written
+here.
 """
 
 import shutil
 import tempfile
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tools.errors import StorageError
+from tools.ocr_reader import BGRImage, Corners, Reading
 
 # Model name in PaddleOCR -> file in the `models` folder of the rapidocr wheel.
 WHEEL_MODELS = {
     "PP-OCRv6_small_det": "PP-OCRv6_det_small.onnx",
     "PP-OCRv6_small_rec": "PP-OCRv6_rec_small.onnx",
 }
+
+BATCH = 8  # crops at a time, of similar width
+
+
+class PaddleEngine:
+    """PaddleOCR's two models, called apart; its pipeline would read every text in every picture.
+
+    Args:
+        detector: Keywords of `paddleocr.TextDetection`, as its model's name and folder.
+        recogniser: The same for `paddleocr.TextRecognition`.
+        common: Keywords of both.
+    """
+
+    def __init__(
+        self, detector: dict[str, str], recogniser: dict[str, str], common: dict[str, Any]
+    ) -> None:
+        from paddleocr import TextDetection, TextRecognition
+
+        components: Any = import_module("paddlex.inference.pipelines.components")
+
+        self._detector = TextDetection(**detector, **common, limit_type="max")
+        self._recogniser = TextRecognition(**recogniser, **common)
+        # What PaddleOCR's pipeline cuts with: slanted text becomes level, vertical text lies down.
+        self._cut_out = components.CropByPolys()
+
+    def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
+        """Return where there is text, after reduction to `max_side` pixels."""
+        (found,) = self._detector.predict(np.ascontiguousarray(picture), limit_side_len=max_side)
+        return [np.asarray(corners, np.int_) for corners in found["dt_polys"]]
+
+    def recognise(self, picture: BGRImage, places: Sequence[Corners]) -> list[Reading]:
+        """Return what stands at the places, in their order."""
+        crops = self._cut_out(picture, [corners.astype(np.int16) for corners in places])
+        order = sorted(range(len(crops)), key=lambda place: _width_ratio(crops[place]))
+        readings = [Reading("", 0.0)] * len(crops)
+        wide = [place for place in order if crops[place].size]
+        found = self._recogniser.predict([crops[place] for place in wide], batch_size=BATCH)
+        for place, one in zip(wide, found, strict=True):
+            readings[place] = Reading(one["rec_text"].strip(), float(one["rec_score"]))
+        return readings
+
+
+def _width_ratio(crop: BGRImage) -> float:
+    height, width = crop.shape[:2]
+    ratio: float = width / max(height, 1)
+    return ratio
 
 
 def wheel_file(name: str) -> Path:
