@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from demo.screenplay import HEIGHT, WIDTH, View
+
+try:
+    import matplotlib
+except ImportError as missing:
+    raise SystemExit(
+        "Matplotlib was not found; its DejaVu fonts write the text. Install it (pip install "
+        "matplotlib). It is needed only to rebuild tour.mp4."
+    ) from missing
 
 FINE = 2
 Pixels = npt.NDArray[np.uint8]
