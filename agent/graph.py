@@ -20,7 +20,9 @@ from agent.methods import METHODS, choose
 from agent.plan import make_plan
 from agent.settings import Settings, resolve
 from agent.state import Context, State
+from agent.text import is_text
 from tools import video as reading
+from tools.errors import InputError
 from tools.video import Video
 
 Graph = CompiledStateGraph[State, Context, State, State]
@@ -60,9 +62,10 @@ def probe(state: State, runtime: Runtime[Context]) -> State:
 
 def find_video(path: Path, library: Library) -> Video:
     """Return what a file is, from the library if the file has not changed since it was probed."""
-    path = path.expanduser()
-    known = library.known_file(path.resolve()) if path.is_file() else None
-    if known:
+    path = path.expanduser().absolute()
+    if not is_text(str(path)):
+        raise InputError(f"the path {path.name!a} is not valid UTF-8; rename the file")
+    if known := library.known_file(path):
         return known
     video = reading.probe(path)
     library.add_video(video)

@@ -145,7 +145,10 @@ class Library:
 
     def known_file(self, path: Path) -> Video | None:
         """Return the video at a path that was probed before and has not changed since."""
-        stat = path.stat()
+        try:
+            stat = path.stat()
+        except (OSError, ValueError):  # what is wrong with the path is for `probe` to say
+            return None
         row = self._row(
             "SELECT probe FROM files JOIN videos ON video = sha256"
             " WHERE files.path = ? AND size = ? AND mtime_ns = ?",
@@ -191,7 +194,7 @@ class Library:
             for entry in self.entries()
             if entry.video.sha256.startswith(name)
             or name in (str(entry.video.path), entry.video.path.name)
-            or Path(name).resolve() == entry.video.path
+            or Path(name).absolute() == entry.video.path
         ]
         if len(found) != 1:
             number = "no video" if not found else f"{len(found)} videos"

@@ -17,6 +17,7 @@ from agent.plan import Plan, make_plan
 from agent.pool import ModelPool
 from agent.settings import Settings, resolve
 from agent.state import Context, Question, State
+from agent.text import is_text
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
 from tools.registry import suggest
@@ -154,6 +155,8 @@ def make_question(text: str, options: Sequence[str] = ()) -> Question:
     text, options = text.strip(), tuple(option.strip() for option in options)
     if not text:
         raise InputError("the question is empty; say what you want to know of the video")
+    if not all(map(is_text, (text, *options))):
+        raise InputError("the question or an option is not valid UTF-8; check the terminal")
     if len(text) > MAX_QUESTION:
         raise InputError(
             f"the question has {len(text):,} characters, at most {MAX_QUESTION:,} are read; "

@@ -36,3 +36,8 @@ def words(text: str) -> list[str]:
 def mentions(text: str, phrase: str) -> bool:
     """Say whether a phrase stands in a text, word for word."""
     return f" {plain(phrase)} " in f" {plain(text)} "
+
+
+def is_text(text: str) -> bool:
+    """Say whether a text can be written as UTF-8; a name of a file on Linux may be any bytes."""
+    return text.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in text)
