@@ -204,6 +204,18 @@ def test_a_copy_under_another_name_is_known(
     assert len(session.library.entries()) == 1
 
 
+def test_a_link_is_not_hashed_again(
+    open_session: Open, harbour: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session()
+    link = harbour.with_name("link.mp4")
+    link.symlink_to(harbour)
+    found = session.probe(link)
+    monkeypatch.setattr("tools.video.probe", lambda path: pytest.fail("hashed again"))
+    assert session.probe(link) == found
+    assert session.library.find(str(link)).video == found
+
+
 def test_a_file_that_changed_is_looked_at_anew(
     open_session: Open, make_clip: Callable[..., Path], harbour: Path
 ) -> None:
