@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,24 +16,41 @@ GROUP = "reelgraph.tools"
 
 @cache
 def tool_classes() -> Mapping[str, type[Tool]]:
-    """Return every installed tool by name. `MissingError` names a plug-in that cannot load."""
+    """Return every installed tool by name. `MissingError` names a plug-in that cannot be used."""
     found: dict[str, type[Tool]] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        try:
-            loaded = entry.load()
-        except (ImportError, AttributeError) as error:
-            raise MissingError(
-                f"the tool {entry.name!r} ({entry.value}) cannot be loaded: {error}. "
-                f"Reinstall or uninstall the package that brings it."
-            ) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, Tool)):
-            raise MissingError(
-                f"the tool {entry.name!r} ({entry.value}) is no subclass of tools.base.Tool"
-            )
-        found[entry.name] = loaded
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
+        loaded = _load(entry)
+        other = found.setdefault(entry.name, loaded)
+        if other is not loaded:
+            raise _unusable(entry, f"{other.__module__}:{other.__qualname__} has the same name")
     if not found:
         raise MissingError("no tools are installed; install the package: pip install .")
     return found
+
+
+def _load(entry: EntryPoint) -> type[Tool]:
+    """Return the class behind an entry point after checking that it keeps the contract."""
+    try:
+        loaded = entry.load()
+    except (ImportError, AttributeError, NameError, SyntaxError, TypeError, ValueError) as error:
+        raise _unusable(entry, f"{type(error).__name__}: {error}") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Tool)):
+        raise _unusable(entry, "it is no subclass of tools.base.Tool")
+    members = ("name", "kind", "version")
+    missing = [m for m in members if not isinstance(getattr(loaded, m, None), str)]
+    missing += sorted(getattr(loaded, "__abstractmethods__", ()))
+    if missing:
+        raise _unusable(entry, f"it does not define {', '.join(missing)}")
+    if loaded.name != entry.name:
+        raise _unusable(entry, f"it calls itself {loaded.name!r}, expected its entry point's name")
+    return loaded
+
+
+def _unusable(entry: EntryPoint, why: str) -> MissingError:
+    return MissingError(
+        f"the tool {entry.name!r} ({entry.value}) cannot be used: {why}; mend, reinstall or "
+        f"uninstall the package that brings it"
+    )
 
 
 def make_tool(name: str, options: Mapping[str, Any]) -> Tool:
