@@ -75,7 +75,7 @@ def make_plan(video: Video, question: Question, context: Context) -> Plan:
         tools=tuple(_planned(name, video, context) for name in settings.ingest),
         models={"chat": settings.chat.model, "embedder": settings.embedder.model},
         prompts={name: prompts.version(name) for name in PROMPTS[method]},
-        calls=(2, 3),
+        calls=(1, 3),  # one alone where nothing relevant is found
         tokens=settings.retrieval.token_budget,
         settings=digest(
             {
