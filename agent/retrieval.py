@@ -7,19 +7,18 @@ cosine threshold, is there by name for comparison.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.embedding import SentenceEmbeddings
-from agent.library import Library, Passage
+from agent.library import Library
 from agent.settings import RetrievalSettings
-from agent.text import words
+from agent.text import search_words
 from tools.evidence import Evidence
 
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
-CONTEXT_GAP_S = 4.0  # speech this close belongs to the same train of thought
+FURTHER_WEIGHT = 0.5  # of options and requests beside the question itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +38,11 @@ def embed_missing(library: Library, embedder: SentenceEmbeddings, runs: Sequence
     """Embed the evidence of some runs that has no vector yet; return how many records."""
     known = library.embeddings(embedder.name, runs)
     passages = library.passages(runs)
-    texts = with_context(passages)
-    missing = [i for i, passage in enumerate(passages) if passage.row not in known]
+    missing = [passage for passage in passages if passage.row not in known]
     if missing:
-        vectors = embedder.embed([texts[i] for i in missing])
-        library.save_embeddings(embedder.name, [passages[i].row for i in missing], vectors)
+        vectors = embedder.embed([passage.evidence.text for passage in missing])
+        library.save_embeddings(embedder.name, [passage.row for passage in missing], vectors)
     return len(missing)
-
-
-def with_context(passages: Sequence[Passage]) -> list[str]:
-    """Return the text to embed for each record: a line of speech with the lines around it."""
-    texts = [passage.evidence.text for passage in passages]
-    speech = [i for i, passage in enumerate(passages) if passage.evidence.kind == "speech"]
-    for before, i in pairwise(speech):
-        if passages[i].evidence.start_s - passages[before].evidence.end_s <= CONTEXT_GAP_S:
-            texts[i] = f"{passages[before].evidence.text} {passages[i].evidence.text}"
-    return texts
 
 
 def retrieve(
@@ -75,10 +63,11 @@ def retrieve(
     if settings.rule == "threshold":
         chosen = by_threshold(documents, asked, settings.threshold)
     else:
-        lexical = [library.search_text(words(q), runs, len(passages)) for q in queries]
-        order = {p.row: i for i, p in enumerate(passages)}
-        rankings = [*by_meaning(documents, asked), *([order[r] for r in rows] for rows in lexical)]
-        chosen = fuse(rankings)[: settings.top_k]
+        place = {p.row: i for i, p in enumerate(passages)}
+        found = [library.search_text(search_words(q), runs, len(passages)) for q in queries]
+        lexical = [[place[row] for row in rows] for rows in found]
+        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)] * 2
+        chosen = fuse([*by_meaning(documents, asked), *lexical], weights)[: settings.top_k]
     evidence = [
         replace(passages[i].evidence, score=round(float(cosines[i].max()), 4)) for i in chosen
     ]
@@ -117,12 +106,12 @@ def by_meaning(
     return [[int(i) for i in row] for row in positions]
 
 
-def fuse(rankings: Sequence[Sequence[int]]) -> list[int]:
-    """Join rankings by reciprocal rank; ties go to the smaller position."""
+def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> list[int]:
+    """Join rankings by weighted reciprocal rank; ties go to the smaller position."""
     scores: dict[int, float] = {}
-    for ranking in rankings:
+    for ranking, weight in zip(rankings, weights, strict=True):
         for rank, position in enumerate(ranking, start=1):
-            scores[position] = scores.get(position, 0.0) + 1 / (RRF_CONSTANT + rank)
+            scores[position] = scores.get(position, 0.0) + weight / (RRF_CONSTANT + rank)
     return sorted(scores, key=lambda position: (-scores[position], position))
 
 

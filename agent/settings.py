@@ -63,12 +63,15 @@ class RetrievalSettings(Section):
         "fused",
         description="fused: reciprocal rank of dense and lexical; threshold: Video-RAG's rule",
     )
-    top_k: int = Field(6, gt=0, description="evidence records chosen by the fused rule")
+    top_k: int = Field(12, gt=0, description="evidence records chosen by the fused rule")
     threshold: float = Field(0.3, ge=-1, le=1, description="cosine of the threshold rule, strict")
-    token_budget: int = Field(900, gt=0, description="tokens of evidence in one prompt, at most")
+    lines: int = Field(
+        0, ge=0, description="best lines that a small model is given; 0 gives whole records"
+    )
+    token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
     merge_gap_s: float = Field(2.0, ge=0, description="neighbours closer than this become one")
     min_relevance: float = Field(
-        0.42, ge=0, le=1, description="below it the evidence counts as not relevant: abstain"
+        0.35, ge=0, le=1, description="below it the evidence counts as not relevant: abstain"
     )
 
 

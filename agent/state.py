@@ -97,6 +97,8 @@ class State(Findings, total=False):
     """How well the best evidence fits the question, 0 to 1, set by `retrieve`."""
     evidence: tuple[Evidence, ...]
     """Chosen by `retrieve`, cut by `budget`; best first."""
+    lines: tuple[Evidence, ...]
+    """What the model is given to read, set by `read`; best first."""
     attempt: int
     """Calls of `reason` so far."""
     draft: Draft

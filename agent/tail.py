@@ -1,4 +1,6 @@
-"""The end of every method: reason -> parse -> (ask again once -> backup -> abstain) -> cite.
+"""The end of every method.
+
+    read -> reason -> parse -> (ask again once -> backup -> abstain) -> cite
 
 A model's text is only taken as an answer when the evidence that it was given supports it; nothing
 is ever answered at random.
@@ -17,8 +19,12 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Answer, Usage
+from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
-from agent.state import Context, Draft, State
+from agent.pointing import resolve_pointing
+from agent.reading import SEPARATOR, best_lines, expected_pattern, fits
+from agent.reckoning import reckon
+from agent.state import Context, Draft, Question, State
 from agent.text import words
 from tools.evidence import Evidence
 
@@ -43,31 +49,56 @@ def as_line(evidence: Evidence) -> str:
     return f'[{clock(evidence.start_s)}] {evidence.kind}: "{text}"'
 
 
+def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "reason", "abstain"]]:
+    """Choose what the model is given: whole records, or for a small model the best lines.
+
+    A question of order or number that the time line answers goes straight to the end.
+    """
+    start, context = perf_counter(), runtime.context
+    records = context.library.passages(sorted(state.get("runs", {}).values()))
+    timeline = [p.evidence for p in records if p.evidence.kind in ("speech", "text")]
+    screen = [e for e in timeline if e.kind == "text"]
+    pointed = tuple(resolve_pointing(e, screen) for e in state["evidence"])
+    lines, wanted = pointed, context.settings.retrieval.lines
+    if wanted:
+        embedder = context.pool.embedder()
+        lines = tuple(best_lines(state["question"], pointed, embedder)[:wanted])
+        if done := reckon(state["question"], timeline, embedder):
+            usage = {"read": Usage(seconds=perf_counter() - start)}
+            update = {"draft": done.draft, "lines": done.evidence, "usage": usage}
+            return Command(update=update, goto="cite")
+    update = {"lines": lines, "usage": {"read": Usage(seconds=perf_counter() - start)}}
+    return Command(update=update, goto="reason" if lines else "abstain")
+
+
 def reason(state: State, runtime: Runtime[Context]) -> State:
-    """Ask the chat model: first with all chosen evidence, the second time with the best record."""
+    """Ask the chat model: first for an answer from all lines, then for a span of the best one."""
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
-    question = state["question"].text
+    question, lines = state["question"].text, state["lines"]
     if attempt == 1:
         name = "answer"
-        lines = [as_line(e) for e in in_time_order(state["evidence"])]
-        prompt = prompts.render(name, evidence=lines, question=question)
+        told = [as_line(e) for e in in_time_order(lines)]
+        text, usage = call(prompts.render(name, evidence=told, question=question), runtime.context)
     else:
         name = "answer_again"
-        prompt = prompts.render(name, line=as_line(state["evidence"][0]), question=question)
-    text, usage = call(prompt, runtime.context)
-    usage = replace(usage, seconds=perf_counter() - start)
+        prompt = prompts.render(name, line=as_line(lines[0]), question=question)
+        text, usage = call(prompt, runtime.context, copy_from=lines[0].text.split(SEPARATOR))
     return {
         "attempt": attempt,
         "draft": Draft(text=text),
         "prompts": {name: prompts.version(name)},
-        "usage": {f"reason {attempt}": usage},
+        "usage": {f"reason {attempt}": replace(usage, seconds=perf_counter() - start)},
     }
 
 
-def call(prompt: str, context: Context) -> tuple[str, Usage]:
-    """Send one prompt to the chat model and return its text and what it cost."""
-    start = perf_counter()
-    reply = context.pool.chat().invoke([HumanMessage(prompt)])
+def call(prompt: str, context: Context, copy_from: Sequence[str] = ()) -> tuple[str, Usage]:
+    """Send one prompt to the chat model and return its text and what it cost.
+
+    With `copy_from` the model can only write a span of one of these texts.
+    """
+    start, messages = perf_counter(), [HumanMessage(prompt)]
+    chat = context.pool.chat()
+    reply = chat.copy_span(messages, copy_from) if copy_from else chat.invoke(messages)
     tokens: Mapping[str, Any] = reply.usage_metadata or {}
     seconds = perf_counter() - start
     usage = Usage(
@@ -80,44 +111,41 @@ def call(prompt: str, context: Context) -> tuple[str, Usage]:
     return reply.text.strip(), usage
 
 
-def parse(
-    state: State, runtime: Runtime[Context]
-) -> Command[Literal["cite", "reason", "backup", "abstain"]]:
-    """Take the draft as the answer if the evidence supports it; else ask again, then fall back."""
-    draft, question = state["draft"], state["question"]
-    judged = judge(draft.text, question.options, state["evidence"], question.text, runtime.context)
+def parse(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "reason", "backup"]]:
+    """Take the draft as the answer if the lines support it; else ask again, then fall back."""
+    judged = judge(
+        state["draft"].text, state["question"], state["lines"], runtime.context.pool.embedder()
+    )
     if judged.accepted:
         return Command(update={"draft": judged}, goto="cite")
     return Command(update={"draft": judged}, goto="reason" if state["attempt"] < 2 else "backup")
 
 
 def judge(
-    text: str,
-    options: Sequence[str],
-    evidence: Sequence[Evidence],
-    question: str,
-    context: Context,
+    text: str, question: Question, lines: Sequence[Evidence], embedder: SentenceEmbeddings
 ) -> Draft:
-    """Say whether a model's text answers the question from the evidence."""
+    """Say whether a model's text answers the question from the lines that it was given."""
     if not text or REFUSALS.search(text):
-        return Draft(text=text, reason="the model gave no answer")
-    supported = support(text, evidence, question)
-    if options:
-        match = match_option(text, options, context.pool.embedder())
-        if match.choice is None:
-            return Draft(text=text, reason="the model's text fits none of the options")
-        return Draft(text, match.choice, match.confidence * supported, accepted=True)
+        return Draft(text, reason="the model gave no answer")
+    supported = support(text, lines, question.text)
     if supported < SUPPORT:
-        return Draft(text=text, reason="the evidence does not support the model's text")
-    return Draft(text=text, confidence=supported, accepted=True)
+        return Draft(text, reason="the evidence does not support what the model wrote")
+    if question.options:
+        match = match_option(text, question.options, embedder)
+        if match.choice is None:
+            return Draft(text, reason="what the model wrote fits none of the options")
+        return Draft(text, match.choice, match.confidence * supported, accepted=True)
+    if not fits(text, expected_pattern(question.text)):
+        return Draft(text, reason="what the model wrote is not the kind of thing asked for")
+    return Draft(text, confidence=supported, accepted=True)
 
 
-def support(text: str, evidence: Sequence[Evidence], question: str) -> float:
-    """Return the share of a text's meaningful words that stand in the evidence.
+def support(text: str, lines: Sequence[Evidence], question: str) -> float:
+    """Return the share of a text's meaningful words that stand in the lines.
 
-    A number that is not in the evidence makes it 0; words of the question alone support nothing.
+    A number that is not in the lines makes it 0; words of the question alone support nothing.
     """
-    known = set(words(" ".join(e.text for e in evidence)))
+    known = set(words(" ".join(e.text for e in lines)))
     asked = set(words(question))
     said = words(text)
     new = [w for w in said if w not in asked]
@@ -127,45 +155,49 @@ def support(text: str, evidence: Sequence[Evidence], question: str) -> float:
 
 
 def backup(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "abstain"]]:
-    """Answer without the model: quote the best record, or take the option that it mentions."""
-    best, question = state["evidence"][0], state["question"]
+    """Answer without the model: quote the best line, or take the option that a line mentions."""
+    question, lines = state["question"], state["lines"]
     why = f"{state['draft'].reason}; "
     if not question.options:
         draft = Draft(
-            text=best.text,
-            confidence=best.score / 2,
-            reason=why + "the best matching evidence is quoted instead",
+            text=lines[0].text,
+            confidence=lines[0].score / 2,
+            reason=why + "the best matching line is quoted instead",
             accepted=True,
         )
         return Command(update={"draft": draft}, goto="cite")
-    match = match_option(best.text, question.options, runtime.context.pool.embedder())
-    if match.choice is None:
-        draft = replace(state["draft"], reason=why + "the best evidence fits none of them either")
+    embedder = runtime.context.pool.embedder()
+    matches = [(line, match_option(line.text, question.options, embedder)) for line in lines]
+    found = [(line, m) for line, m in matches if m.choice is not None and m.how != "letter"]
+    if not found:
+        draft = replace(state["draft"], reason=why + "no line fits one of them either")
         return Command(update={"draft": draft}, goto="abstain")
+    line, match = found[0]
     draft = Draft(
-        text=best.text,
+        text=line.text,
         choice=match.choice,
-        confidence=match.confidence * best.score / 2,
-        reason=why + "the option nearest to the best matching evidence is taken",
+        confidence=match.confidence * line.score / 2,
+        reason=why + "the option that fits the best matching line is taken",
         accepted=True,
     )
     return Command(update={"draft": draft}, goto="cite")
 
 
 def cite(state: State, runtime: Runtime[Context]) -> State:
-    """Give the answer with the records that hold its words, at most three, in time order."""
-    draft, question = state["draft"], state["question"]
+    """Give the answer with the lines that hold its words, at most three, in time order."""
+    draft, question, lines = state["draft"], state["question"], state["lines"]
     text = draft.text if draft.choice is None else question.options[draft.choice]
     wanted = set(words(f"{draft.text} {text}")) - set(words(question.text))
-    overlap = [len(wanted & set(words(e.text))) for e in state["evidence"]]
-    ranked = sorted(range(len(overlap)), key=lambda i: (-overlap[i], i))
-    cited = [state["evidence"][i] for i in ranked if overlap[i]][:3] or [state["evidence"][0]]
-    confidence = round(min(1.0, draft.confidence * state["relevance"]), 3)
+    overlap = [len(wanted & set(words(e.text))) for e in lines]
+    ranked = sorted(range(len(lines)), key=lambda i: (-overlap[i], i))
+    cited = [lines[i] for i in ranked if overlap[i]][:3] or lines[:1]
+    if draft.reason.startswith("from the time line"):
+        cited = list(lines)  # all of them are needed to check it
     answer = Answer(
         answer=text,
         choice=draft.choice,
         reason=draft.reason,
-        confidence=confidence,
+        confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
         evidence=in_time_order(cited),
     )
     return {"answer": answer}
@@ -181,7 +213,7 @@ def abstain(state: State, runtime: Runtime[Context]) -> State:
         reason = f"nothing relevant was found by {', '.join(searched)}"
     else:
         reason = "no tool found anything in the video"
-    nearest = state.get("evidence", ())[:1]
+    nearest = (state.get("lines") or state.get("evidence", ()))[:1]
     return {"answer": Answer(answer="", abstained=True, reason=reason, evidence=nearest)}
 
 
@@ -207,8 +239,8 @@ def within_budget(
 
 
 def add_tail(graph: Any) -> None:
-    """Add the nodes that every method ends with; the method leads into `reason` or `abstain`."""
-    for node in (reason, parse, backup, cite, abstain):
+    """Add the nodes that every method ends with; the method leads into `read` or `abstain`."""
+    for node in (read, reason, parse, backup, cite, abstain):
         graph.add_node(node)
     graph.add_edge("reason", "parse")
     graph.add_edge("cite", END)

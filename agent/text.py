@@ -33,6 +33,12 @@ def words(text: str) -> list[str]:
     return [word for word in plain(text).split() if word not in STOP_WORDS]
 
 
+def search_words(text: str) -> list[str]:
+    """Return the meaningful words of a text, numbers both as written and as digits."""
+    written = [word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
+    return list(dict.fromkeys([*written, *words(text)]))
+
+
 def mentions(text: str, phrase: str) -> bool:
     """Say whether a phrase stands in a text, word for word."""
     return f" {plain(phrase)} " in f" {plain(text)} "

@@ -1,7 +1,7 @@
 """Video-RAG (Luo et al., arXiv 2411.13093): answer from auxiliary text that is retrieved.
 
     START -> decouple --------------------+
-          -> ingest ----------------------+-> detect -> retrieve -> budget -> reason -> ...
+          -> ingest ----------------------+-> detect -> retrieve -> budget -> read -> ...
 
 `detect` looks for the question's own entities, where the profile has an open-vocabulary detector.
 What differs from the paper: the evidence is kept and embedded once per video, every line has its
@@ -40,7 +40,7 @@ def build(settings: Settings) -> CompiledStateGraph[State, Context, State, State
         graph.add_edge("decouple", "retrieve")
         graph.add_edge("ingest", "retrieve")
     graph.add_conditional_edges("retrieve", _relevant, ["budget", "abstain"])
-    graph.add_edge("budget", "reason")
+    graph.add_edge("budget", "read")
     tail.add_tail(graph)
     return graph.compile(name="video-rag")
 

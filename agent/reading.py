@@ -1,0 +1,98 @@
+"""Reading: the one line of the evidence that answers a question, without a language model.
+
+Small models invent when they are given much to read, so what they are given is narrowed here to
+the lines that fit best, and what they write is checked against them. The line itself is also the
+answer of last resort.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from agent.embedding import SentenceEmbeddings
+from agent.state import Question
+from agent.text import mentions, plain, words
+from tools.evidence import Evidence
+
+MAX_ROWS = 3  # rows of on-screen text that are read together: a label, its value, a remark
+SEPARATOR = " | "  # between the rows of one record
+COVERAGE_WEIGHT = 0.3  # of the question's words in a line, beside the cosine
+LENGTH_WEIGHT = 0.02  # against each further row
+NUMBER = r"\d"
+TIME = r"\d[:.]\d\d\b|\bhalf past\b|\bquarter (?:to|past)\b|\bo'clock\b|\bnoon\b|\bmidnight\b"
+DATE = (
+    rf"{TIME}|\b1[0-9]{{3}}\b|\b20[0-9]{{2}}\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
+    r"|\b(?:january|february|march|april|may|june|july|august|september|october|november"
+    r"|december)\b"
+)
+NAME = r"(?<=[a-z] )[A-Z][a-z]+|(?:^|\| )[A-Z][a-z]+ [A-Z][a-z]+"
+
+# What a question asks for, by how it is put; the first that fits counts.
+EXPECTED: Sequence[tuple[str, str]] = (
+    (r"\b(?:phone|ring|call|dial)\b", r"\d(?:[ /-]?\d){5,}"),
+    (
+        r"\b(?:what|which) time\b|\buntil when\b|\bhow late\b|\b(?:open|close|shut)s?\b.*\bwhen\b",
+        TIME,
+    ),
+    (r"^when\b|\bwhat (?:day|date)\b|\bsince when\b", DATE),
+    (r"\b(?:which|what) year\b", r"\b1[0-9]{3}\b|\b20[0-9]{2}\b"),
+    (r"\bhow (?:many|much|long|far|heavy|old|tall|high|deep|fast|big|wide|often)\b", NUMBER),
+    (r"\b(?:price|cost|fare|fee|code|number|password|type in)\b", NUMBER),
+    (r"^(?:who|whose)\b|\bwho\b|\bname of\b", NAME),
+)
+
+
+def expected_pattern(question: str) -> re.Pattern[str] | None:
+    """Return what an answer must look like, or None if the question does not tell."""
+    lowered = question.lower()
+    for asked, pattern in EXPECTED:
+        if re.search(asked, lowered):
+            return re.compile(pattern)
+    return None
+
+
+def fits(text: str, pattern: re.Pattern[str] | None) -> bool:
+    """Say whether a text holds what was asked for; number words count as numbers."""
+    return pattern is None or bool(pattern.search(text) or pattern.search(plain(text)))
+
+
+def best_lines(
+    question: Question, evidence: Sequence[Evidence], embedder: SentenceEmbeddings
+) -> list[Evidence]:
+    """Return the pieces of the records that fit a question, best first.
+
+    Lines that hold the kind of thing that was asked for come first, for a multiple choice those
+    that mention an option; lines that only repeat the question are left out. Each piece keeps the
+    id and the times of its record; its score is the cosine to the question.
+    """
+    asked = set(map(_stem, words(question.text)))
+    pieces = {piece.text: piece for record in evidence for piece in _pieces(record)}
+    told = [p for p in pieces.values() if not set(map(_stem, words(p.text))) <= asked]
+    if not told:
+        return []
+    vectors = embedder.embed([question.text, *(piece.text for piece in told)])
+    cosines = [float(cosine) for cosine in vectors[1:] @ vectors[0]]
+    pattern = expected_pattern(question.text)
+
+    def rank(i: int) -> tuple[int, float]:
+        text = told[i].text
+        covered = len(asked & set(map(_stem, words(text)))) / max(1, len(asked))
+        mentioned = any(mentions(text, option) for option in question.options)
+        score = cosines[i] + COVERAGE_WEIGHT * covered - LENGTH_WEIGHT * text.count(SEPARATOR)
+        return 2 * mentioned + fits(text, pattern), score
+
+    order = sorted(range(len(told)), key=rank, reverse=True)
+    return [replace(told[i], score=round(cosines[i], 4)) for i in order]
+
+
+def _pieces(record: Evidence) -> Iterator[Evidence]:
+    """Yield every run of at most `MAX_ROWS` rows of a record."""
+    rows = record.text.split(SEPARATOR)
+    for start in range(len(rows)):
+        for end in range(start + 1, min(start + MAX_ROWS, len(rows)) + 1):
+            yield replace(record, text=SEPARATOR.join(rows[start:end]))
+
+
+def _stem(word: str) -> str:
+    """Return a word without its ending, roughly: enough to match "students" and "student"."""
+    return word if word[0].isdigit() else word[:5]
