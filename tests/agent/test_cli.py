@@ -278,6 +278,34 @@ def test_ctrl_c_stops_gently(
     assert err.splitlines()[-1].startswith("stopped; what was finished is kept")
 
 
+COUNTING = """
+import time
+from pathlib import Path
+from tools.base import Tool
+
+class Sensor(Tool):
+    name, kind, version = "sensor", "measurement", "1"
+
+    def run(self, given):
+        with Path(__file__).with_name("count").open("a") as file:
+            file.write("ran\\n")
+        time.sleep(1)
+        return iter(())
+"""
+
+
+def test_two_processes_share_the_work(
+    reelgraph_process: Start, install: Callable[..., Path], make_clip: Callable[..., Path]
+) -> None:
+    site, clip = install(COUNTING), make_clip(seconds=1)
+    arguments = ("index", clip, "--set", "ingest=[sensor]")
+    processes = [reelgraph_process(*arguments) for _ in range(3)]
+    done = [finish(process) for process in processes]
+    assert [code for code, _, _ in done] == [0, 0, 0]
+    assert (site / "count").read_text() == "ran\n"
+    assert sorted("known" in err for _, _, err in done) == [False, True, True]
+
+
 def test_a_closed_pipe_is_no_traceback(reelgraph_process: Start) -> None:
     process = reelgraph_process("tools")
     assert process.stdout is not None
