@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from langchain_core.messages import HumanMessage
+
+import prompts
+from agent.chat import TransformersChat
 from agent.embedding import SentenceEmbeddings
 from agent.state import Question
-from agent.text import mentions, plain, words
+from agent.text import mentions, plain, stem, words
 from tools.evidence import Evidence
 
 MAX_ROWS = 3  # rows of on-screen text that are read together: a label, its value, a remark
@@ -65,9 +69,9 @@ def best_lines(
     that mention an option; lines that only repeat the question are left out. Each piece keeps the
     id and the times of its record; its score is the cosine to the question.
     """
-    asked = set(map(_stem, words(question.text)))
+    asked = set(map(stem, words(question.text)))
     pieces = {piece.text: piece for record in evidence for piece in _pieces(record)}
-    told = [p for p in pieces.values() if not set(map(_stem, words(p.text))) <= asked]
+    told = [p for p in pieces.values() if not set(map(stem, words(p.text))) <= asked]
     if not told:
         return []
     vectors = embedder.embed([question.text, *(piece.text for piece in told)])
@@ -76,7 +80,7 @@ def best_lines(
 
     def rank(i: int) -> tuple[int, float]:
         text = told[i].text
-        covered = len(asked & set(map(_stem, words(text)))) / max(1, len(asked))
+        covered = len(asked & set(map(stem, words(text)))) / max(1, len(asked))
         mentioned = any(mentions(text, option) for option in question.options)
         score = cosines[i] + COVERAGE_WEIGHT * covered - LENGTH_WEIGHT * text.count(SEPARATOR)
         return 2 * mentioned + fits(text, pattern), score
@@ -85,14 +89,32 @@ def best_lines(
     return [replace(told[i], score=round(cosines[i], 4)) for i in order]
 
 
+def rerank(
+    question: Question, lines: Sequence[Evidence], chat: TransformersChat
+) -> list[tuple[Evidence, float]]:
+    """Return lines with how much likelier each makes the question, the best first.
+
+    Unsupervised passage re-ranking (Sachan et al., EMNLP 2022): a line is as relevant as the
+    language model finds it likely that somebody asks this question about it. The likelihood without
+    any line is subtracted, so that one threshold serves all questions.
+    """
+
+    def likelihood(text: str) -> float:
+        prompt = prompts.render("asked_about", line=text)
+        return chat.score_options([HumanMessage(prompt)], [question.text])[0]
+
+    nothing = likelihood("something")
+    gains = [(line, likelihood(line.text) - nothing) for line in lines]
+    mentioned = [any(mentions(line.text, o) for o in question.options) for line in lines]
+    pattern = expected_pattern(question.text)
+    classes = [2 * m + fits(line.text, pattern) for line, m in zip(lines, mentioned, strict=True)]
+    order = sorted(range(len(lines)), key=lambda i: (-classes[i], -gains[i][1], i))
+    return [gains[i] for i in order]
+
+
 def _pieces(record: Evidence) -> Iterator[Evidence]:
     """Yield every run of at most `MAX_ROWS` rows of a record."""
     rows = record.text.split(SEPARATOR)
     for start in range(len(rows)):
         for end in range(start + 1, min(start + MAX_ROWS, len(rows)) + 1):
             yield replace(record, text=SEPARATOR.join(rows[start:end]))
-
-
-def _stem(word: str) -> str:
-    """Return a word without its ending, roughly: enough to match "students" and "student"."""
-    return word if word[0].isdigit() else word[:5]

@@ -7,17 +7,23 @@ the time line itself, when it is clear; everything else goes on to the model.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from math import log
 
 from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
+from agent.reading import COVERAGE_WEIGHT
 from agent.state import Draft, Question
-from agent.text import mentions, plain, words
+from agent.text import plain, stem, words
 from tools.evidence import Evidence
 
 ORDER = re.compile(r"\b(?P<side>before|after)\b(?P<anchor>.+)", re.IGNORECASE)
 NEAR = re.compile(r"\b(?:right|just|directly|immediately|next|comes|shortly)\b", re.IGNORECASE)
 COUNT = re.compile(r"^how many\b(?P<what>[^?]+)", re.IGNORECASE)
-MIN_GROUNDING = 0.35  # cosine below which a phrase is not found in the video
+MIN_GROUNDING = 0.35  # score below which a phrase is not found in the video
+MOMENTS = 3  # that a question of number may mean
+MIN_PAUSE_S = 4.0  # shorter pauses show nothing on purpose
+SAME_TEXT = 0.6  # similarity of two readings of one moving text
 GAP_S = 1.5  # the same text again after a longer gap has appeared again
 
 
@@ -85,12 +91,15 @@ def _count(
 ) -> Reckoned | None:
     """Count the texts that appear while nobody speaks at the moment that the question means."""
     speech = [e for e in timeline if e.kind == "speech"]
-    (moment,) = _ground([question.text], speech, embedder)
-    if moment is None or re.search(r"\d", plain(moment.text)):
-        return None  # somebody says a number: the model reads it
-    end_s = min((e.start_s for e in speech if e.start_s > moment.start_s), default=moment.end_s)
-    shown = _appearances(timeline, moment.start_s, end_s)
-    if len(shown) < 2:
+    things = set(map(stem, words(what)[:2]))
+    for moment in _moments(question.text, speech, embedder)[:MOMENTS]:
+        if things & set(map(stem, words(moment.text))) and re.search(r"\d", plain(moment.text)):
+            return None  # somebody says how many: the model reads it
+        pause_s = min((e.start_s for e in speech if e.start_s > moment.start_s), default=0.0)
+        shown = _appearances(timeline, moment.start_s, pause_s)
+        if pause_s - moment.end_s >= MIN_PAUSE_S and len(shown) > 1:
+            break
+    else:
         return None
     number, how = str(len(shown)), "texts that appear on screen meanwhile were counted"
     if not question.options:
@@ -111,28 +120,45 @@ def _appearances(timeline: Sequence[Evidence], start_s: float, end_s: float) -> 
     ]
     shown: list[Evidence] = []
     for row in sorted(rows, key=lambda e: (e.start_s, -len(e.text))):
-        again = [e for e in shown if mentions(e.text, row.text) or mentions(row.text, e.text)]
+        again = [e for e in shown if _alike(e.text, row.text)]
         if all(row.start_s - e.end_s > GAP_S for e in again):
             shown.append(row)
+        else:  # the same text, read a little differently
+            shown[shown.index(again[-1])] = replace(again[-1], end_s=row.end_s)
     return shown
+
+
+def _alike(first: str, second: str) -> bool:
+    return SequenceMatcher(None, plain(first), plain(second)).ratio() > SAME_TEXT
 
 
 def _ground(
     phrases: Sequence[str], timeline: Sequence[Evidence], embedder: SentenceEmbeddings
 ) -> list[Evidence | None]:
-    """Return for each phrase the record that means it, or None if there is none."""
-    vectors = embedder.embed([*phrases, *(e.text for e in timeline)])
-    cosines = vectors[: len(phrases)] @ vectors[len(phrases) :].T  # [phrases, records]
-    found: list[Evidence | None] = []
-    for phrase, row in zip(phrases, cosines, strict=True):
-        asked = set(words(phrase))
-        scores = [
-            float(cosine) + 0.3 * len(asked & set(words(e.text))) / max(1, len(asked))
-            for cosine, e in zip(row, timeline, strict=True)
-        ]
-        best = max(range(len(timeline)), key=lambda i: (scores[i], -i))
-        found.append(timeline[best] if scores[best] >= MIN_GROUNDING else None)
-    return found
+    """Return for each phrase the record that means it, or None if none has most of its words."""
+    return [next(iter(_moments(phrase, timeline, embedder, 0.5)), None) for phrase in phrases]
+
+
+def _moments(
+    phrase: str, timeline: Sequence[Evidence], embedder: SentenceEmbeddings, least: float = 0.0
+) -> list[Evidence]:
+    """Return the records that may mean a phrase, best first; the earlier of equals.
+
+    A rare word of the phrase counts for more than a frequent one; `least` is the share of them
+    that a record must hold.
+    """
+    held = [set(map(stem, words(e.text))) for e in timeline]
+    weights = {
+        word: log((len(held) + 1) / (0.5 + sum(word in texts for texts in held)))
+        for word in set(map(stem, words(phrase)))
+    }
+    whole = sum(weights.values()) or 1.0
+    covered = [sum(w for word, w in weights.items() if word in texts) / whole for texts in held]
+    vectors = embedder.embed([phrase, *(e.text for e in timeline)])
+    cosines = vectors[1:] @ vectors[0]
+    scores = [float(c) + COVERAGE_WEIGHT * share for c, share in zip(cosines, covered, strict=True)]
+    order = sorted(range(len(timeline)), key=lambda i: (-scores[i], i))
+    return [timeline[i] for i in order if scores[i] >= MIN_GROUNDING and covered[i] >= least]
 
 
 def _reckoned(text: str, choice: int | None, how: str, evidence: Sequence[Evidence]) -> Reckoned:

@@ -70,8 +70,16 @@ class RetrievalSettings(Section):
     )
     token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
     merge_gap_s: float = Field(2.0, ge=0, description="neighbours closer than this become one")
+    candidates: int = Field(
+        10, ge=0, description="lines that the language model ranks, if it is given lines"
+    )
     min_relevance: float = Field(
-        0.35, ge=0, le=1, description="below it the evidence counts as not relevant: abstain"
+        0.25, ge=0, le=1, description="cosine below which no record is relevant: abstain"
+    )
+    min_gain: float = Field(
+        0.2,
+        description="log-likelihood per token that the best line must add to the question's,"
+        " or it is not relevant: abstain",
     )
 
 

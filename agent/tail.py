@@ -22,7 +22,7 @@ from agent.answer import Answer, Usage
 from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
 from agent.pointing import resolve_pointing
-from agent.reading import SEPARATOR, best_lines, expected_pattern, fits
+from agent.reading import SEPARATOR, best_lines, expected_pattern, fits, rerank
 from agent.reckoning import reckon
 from agent.state import Context, Draft, Question, State
 from agent.text import words
@@ -54,21 +54,25 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
 
     A question of order or number that the time line answers goes straight to the end.
     """
-    start, context = perf_counter(), runtime.context
+    start, context, question = perf_counter(), runtime.context, state["question"]
     records = context.library.passages(sorted(state.get("runs", {}).values()))
     timeline = [p.evidence for p in records if p.evidence.kind in ("speech", "text")]
     screen = [e for e in timeline if e.kind == "text"]
-    pointed = tuple(resolve_pointing(e, screen) for e in state["evidence"])
-    lines, wanted = pointed, context.settings.retrieval.lines
-    if wanted:
+    lines = tuple(resolve_pointing(e, screen) for e in state["evidence"])
+    relevant = True
+    if wanted := context.settings.retrieval.lines:
         embedder = context.pool.embedder()
-        lines = tuple(best_lines(state["question"], pointed, embedder)[:wanted])
-        if done := reckon(state["question"], timeline, embedder):
+        if done := reckon(question, timeline, embedder):
             usage = {"read": Usage(seconds=perf_counter() - start)}
-            update = {"draft": done.draft, "lines": done.evidence, "usage": usage}
+            update: State = {"draft": done.draft, "lines": done.evidence, "usage": usage}
             return Command(update=update, goto="cite")
+        candidates = best_lines(question, lines, embedder)[: context.settings.retrieval.candidates]
+        ranked = rerank(question, candidates, context.pool.chat())
+        lines = tuple(line for line, _ in ranked[:wanted])
+        gain = max((gain for _, gain in ranked[:wanted]), default=0.0)
+        relevant = gain >= context.settings.retrieval.min_gain
     update = {"lines": lines, "usage": {"read": Usage(seconds=perf_counter() - start)}}
-    return Command(update=update, goto="reason" if lines else "abstain")
+    return Command(update=update, goto="reason" if lines and relevant else "abstain")
 
 
 def reason(state: State, runtime: Runtime[Context]) -> State:

@@ -33,6 +33,11 @@ def words(text: str) -> list[str]:
     return [word for word in plain(text).split() if word not in STOP_WORDS]
 
 
+def stem(word: str) -> str:
+    """Return a word without its ending, roughly: enough to match "students" and "student"."""
+    return word if word[0].isdigit() else word[:5]
+
+
 def search_words(text: str) -> list[str]:
     """Return the meaningful words of a text, numbers both as written and as digits."""
     written = [word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
