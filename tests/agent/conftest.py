@@ -23,6 +23,7 @@ from agent.embedding import SentenceEmbeddings
 from agent.pool import ModelPool
 from agent.session import Event, Session
 from agent.state import Context
+from agent.text import words
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
 from tools.evidence import Evidence
 from tools.registry import tool_classes
@@ -67,7 +68,9 @@ class ScriptedChat(BaseChatModel):
         return len(text.split())
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
-        return [-float(number) for number, _ in enumerate(options)]
+        known = set(words(messages[-1].text))  # likelier, the more of its words were just read
+        shares = [[word in known for word in words(option)] for option in options]
+        return [3 * sum(share) / max(1, len(share)) - 3 for share in shares]
 
     def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
         self._seen.append(messages[-1].text)
