@@ -88,7 +88,6 @@ def test_retrieval_waits_for_the_slowest_tool(
     assert "sensor" in {one.tool for one in answer.evidence}
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="what such a tool finds is not embedded")
 def test_a_tool_that_needs_phrases_runs_after_the_question_was_read(
     open_session: Open, scripted: Scripted, plug_in: PlugIn, say: Say, harbour: Path
 ) -> None:
