@@ -23,6 +23,7 @@ SEPARATOR = " | "  # between the rows of one record
 COVERAGE_WEIGHT = 0.3  # of the question's words in a line, beside the cosine
 LENGTH_WEIGHT = 0.02  # against each further row
 NUMBER = r"\d"
+PRICE = r"\d[.,]\d\d\b|[$€£]|\b(?:crown|euro|dollar|pound|franc|cent|penn)|\bfree\b|\bnothing\b"
 TIME = r"\d[:.]\d\d\b|\bhalf past\b|\bquarter (?:to|past)\b|\bo'clock\b|\bnoon\b|\bmidnight\b"
 DATE = (
     rf"{TIME}|\b1[0-9]{{3}}\b|\b20[0-9]{{2}}\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
@@ -40,8 +41,9 @@ EXPECTED: Sequence[tuple[str, str]] = (
     ),
     (r"^when\b|\bwhat (?:day|date)\b|\bsince when\b", DATE),
     (r"\b(?:which|what) year\b", r"\b1[0-9]{3}\b|\b20[0-9]{2}\b"),
+    (r"\b(?:price|costs?|fare|fee|how much (?:is|are|do(?:es)?))\b", PRICE),
     (r"\bhow (?:many|much|long|far|heavy|old|tall|high|deep|fast|big|wide|often)\b", NUMBER),
-    (r"\b(?:price|cost|fare|fee|code|number|password|type in)\b", NUMBER),
+    (r"\b(?:code|number|password|type in)\b", NUMBER),
     (r"^(?:who|whose)\b|\bwho\b|\bname of\b", NAME),
 )
 
@@ -110,6 +112,16 @@ def rerank(
     classes = [2 * m + fits(line.text, pattern) for line, m in zip(lines, mentioned, strict=True)]
     order = sorted(range(len(lines)), key=lambda i: (-classes[i], -gains[i][1], i))
     return [gains[i] for i in order]
+
+
+def without_repeats(lines: Sequence[Evidence]) -> list[Evidence]:
+    """Return the lines without those that hold, or stand in, a better one of their record."""
+    kept: list[Evidence] = []
+    for line in lines:
+        same = [k.text for k in kept if k.id == line.id]
+        if not any(text in line.text or line.text in text for text in same):
+            kept.append(line)
+    return kept
 
 
 def _pieces(record: Evidence) -> Iterator[Evidence]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import pairwise
 from math import log
 
 from agent.embedding import SentenceEmbeddings
@@ -91,16 +92,16 @@ def _count(
 ) -> Reckoned | None:
     """Count the texts that appear while nobody speaks at the moment that the question means."""
     speech = [e for e in timeline if e.kind == "speech"]
-    things = set(map(stem, words(what)[:2]))
-    for moment in _moments(question.text, speech, embedder)[:MOMENTS]:
-        if things & set(map(stem, words(moment.text))) and re.search(r"\d", plain(moment.text)):
+    things = set(map(stem, words(what)[:1]))
+    for meant in _moments(question.text, speech, embedder)[:MOMENTS]:
+        if things & set(map(stem, words(meant.text))) and re.search(r"\d", plain(meant.text)):
             return None  # somebody says how many: the model reads it
-        pause_s = min((e.start_s for e in speech if e.start_s > moment.start_s), default=0.0)
-        shown = _appearances(timeline, moment.start_s, pause_s)
-        if pause_s - moment.end_s >= MIN_PAUSE_S and len(shown) > 1:
+        found = _pause(meant, speech, timeline)
+        if found:
             break
     else:
         return None
+    moment, shown = found[0], found[1:]
     number, how = str(len(shown)), "texts that appear on screen meanwhile were counted"
     if not question.options:
         return _reckoned(number, None, how, (moment, *shown))
@@ -108,6 +109,21 @@ def _count(
     if match.how != "mention" or match.choice is None:
         return None
     return _reckoned(question.options[match.choice], match.choice, how, (moment, *shown))
+
+
+def _pause(
+    meant: Evidence, speech: Sequence[Evidence], timeline: Sequence[Evidence]
+) -> list[Evidence]:
+    """Return the words before a pause in which several texts appear, and these texts.
+
+    The pause follows the words that the question means, or the ones right after them.
+    """
+    place = speech.index(meant)
+    for moment, after in pairwise(speech[place : place + 3]):
+        shown = _appearances(timeline, moment.start_s, after.start_s)
+        if after.start_s - moment.end_s >= MIN_PAUSE_S and len(shown) > 1:
+            return [moment, *shown]
+    return []
 
 
 def _appearances(timeline: Sequence[Evidence], start_s: float, end_s: float) -> list[Evidence]:

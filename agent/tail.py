@@ -22,10 +22,10 @@ from agent.answer import Answer, Usage
 from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
 from agent.pointing import resolve_pointing
-from agent.reading import SEPARATOR, best_lines, expected_pattern, fits, rerank
+from agent.reading import SEPARATOR, best_lines, expected_pattern, fits, rerank, without_repeats
 from agent.reckoning import reckon
 from agent.state import Context, Draft, Question, State
-from agent.text import words
+from agent.text import mentions, words
 from tools.evidence import Evidence
 
 REFUSALS = re.compile(
@@ -68,7 +68,7 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
             return Command(update=update, goto="cite")
         candidates = best_lines(question, lines, embedder)[: context.settings.retrieval.candidates]
         ranked = rerank(question, candidates, context.pool.chat())
-        lines = tuple(line for line, _ in ranked[:wanted])
+        lines = tuple(without_repeats([line for line, _ in ranked])[:wanted])
         gain = max((gain for _, gain in ranked[:wanted]), default=0.0)
         relevant = gain >= context.settings.retrieval.min_gain
     update = {"lines": lines, "usage": {"read": Usage(seconds=perf_counter() - start)}}
@@ -138,6 +138,9 @@ def judge(
         match = match_option(text, question.options, embedder)
         if match.choice is None:
             return Draft(text, reason="what the model wrote fits none of the options")
+        named = [i for i, o in enumerate(question.options) if mentions(lines[0].text, o)]
+        if len(named) == 1 and match.choice != named[0]:
+            return Draft(text, reason="the best line names another option than the model")
         return Draft(text, match.choice, match.confidence * supported, accepted=True)
     if not fits(text, expected_pattern(question.text)):
         return Draft(text, reason="what the model wrote is not the kind of thing asked for")

@@ -24,7 +24,9 @@ def plain(text: str) -> str:
     >>> plain("It takes Twenty-five minutes, since nineteen sixty-one!")
     'it takes 25 minutes since 1961'
     """
-    digits = alpha2digit(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), "en")
+    digits = alpha2digit(
+        text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"), "en", threshold=1
+    )
     return " ".join(_WORD.findall(_YEAR.sub(r"\1\2", digits)))
 
 

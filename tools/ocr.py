@@ -82,7 +82,7 @@ class Ocr(Tool):
 
     name: ClassVar[str] = "ocr"
     kind: ClassVar[str] = "text"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     Options: ClassVar[type[ToolOptions]] = OcrOptions
     options: OcrOptions
 

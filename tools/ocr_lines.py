@@ -17,7 +17,7 @@ MAX_HEIGHT_RATIO = 2.0  # taller beside smaller than this is another row (vertic
 SAME_PLACE = 0.5  # vertical overlap and left edge, as for one row
 MAX_GAP_S = 3.0  # a row that the engine missed in one picture is still the same row
 UNFINISHED_S = 3.0  # a row seen so shortly that then grows was being typed
-SAME_SPAN = 0.7  # intersection over union of the times of two rows of one block
+SAME_SPAN = 0.6  # intersection over union of the times of two rows of one block
 SLIP_LETTERS = 6  # from this length on, words one letter apart are hardly ever both real
 
 
