@@ -11,6 +11,9 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from math import log
 
+import numpy as np
+import numpy.typing as npt
+
 from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
 from agent.reading import COVERAGE_WEIGHT
@@ -29,6 +32,19 @@ GAP_S = 1.5  # the same text again after a longer gap has appeared again
 
 
 @dataclass(frozen=True, slots=True)
+class Timeline:
+    """The speech and text records of a video in time order, and their unit vectors [n, dims]."""
+
+    records: tuple[Evidence, ...]
+    vectors: npt.NDArray[np.float32]
+
+    def speech(self) -> "Timeline":
+        """Return the records of speech alone."""
+        rows = [i for i, e in enumerate(self.records) if e.kind == "speech"]
+        return Timeline(tuple(self.records[i] for i in rows), self.vectors[rows])
+
+
+@dataclass(frozen=True, slots=True)
 class Reckoned:
     """An answer that follows from times, and the evidence in which it can be checked."""
 
@@ -36,17 +52,15 @@ class Reckoned:
     evidence: tuple[Evidence, ...]
 
 
-def reckon(
-    question: Question, timeline: Sequence[Evidence], embedder: SentenceEmbeddings
-) -> Reckoned | None:
+def reckon(question: Question, timeline: Timeline, embedder: SentenceEmbeddings) -> Reckoned | None:
     """Answer a question of order or number, or return None where the time line is not clear.
 
     Args:
         question: The question.
-        timeline: All speech and text records of the video, in time order.
+        timeline: All that was said and shown.
         embedder: Finds the moment that a phrase means.
     """
-    if not timeline:
+    if not timeline.records:
         return None
     asked = ORDER.search(question.text)
     if asked and NEAR.search(question.text):
@@ -59,7 +73,7 @@ def _order(
     question: Question,
     side: str,
     anchor: str,
-    timeline: Sequence[Evidence],
+    timeline: Timeline,
     embedder: SentenceEmbeddings,
 ) -> Reckoned | None:
     """Take what comes next to a moment: an option, or the next text of the same tool."""
@@ -77,7 +91,9 @@ def _order(
         choice = min(later, key=lambda i: later[i])
         evidence = [e for e in (moment, found[1 + choice]) if e]
         return _reckoned(question.options[choice], choice, f"what is nearest {side} it", evidence)
-    same = [e for e in timeline if e.tool == moment.tool and plain(e.text) != plain(moment.text)]
+    same = [
+        e for e in timeline.records if e.tool == moment.tool and plain(e.text) != plain(moment.text)
+    ]
     if sign > 0:
         near = next((e for e in same if e.start_s >= moment.end_s - GAP_S), None)
     else:
@@ -88,15 +104,15 @@ def _order(
 
 
 def _count(
-    question: Question, what: str, timeline: Sequence[Evidence], embedder: SentenceEmbeddings
+    question: Question, what: str, timeline: Timeline, embedder: SentenceEmbeddings
 ) -> Reckoned | None:
     """Count the texts that appear while nobody speaks at the moment that the question means."""
-    speech = [e for e in timeline if e.kind == "speech"]
+    speech = timeline.speech()
     things = set(map(stem, words(what)[:1]))
     for meant in _moments(question.text, speech, embedder)[:MOMENTS]:
         if things & set(map(stem, words(meant.text))) and re.search(r"\d", plain(meant.text)):
             return None  # somebody says how many: the model reads it
-        found = _pause(meant, speech, timeline)
+        found = _pause(meant, speech.records, timeline.records)
         if found:
             break
     else:
@@ -149,34 +165,42 @@ def _alike(first: str, second: str) -> bool:
 
 
 def _ground(
-    phrases: Sequence[str], timeline: Sequence[Evidence], embedder: SentenceEmbeddings
+    phrases: Sequence[str], timeline: Timeline, embedder: SentenceEmbeddings
 ) -> list[Evidence | None]:
     """Return for each phrase the record that means it, or None if none has most of its words."""
     return [next(iter(_moments(phrase, timeline, embedder, 0.5)), None) for phrase in phrases]
 
 
 def _moments(
-    phrase: str, timeline: Sequence[Evidence], embedder: SentenceEmbeddings, least: float = 0.0
+    phrase: str, timeline: Timeline, embedder: SentenceEmbeddings, least: float = 0.0
 ) -> list[Evidence]:
     """Return the records that may mean a phrase, best first; the earlier of equals.
 
     A rare word of the phrase counts for more than a frequent one; `least` is the share of them
     that a record must hold.
     """
-    held = [set(map(stem, words(e.text))) for e in timeline]
+    held = [set(map(stem, words(e.text))) for e in timeline.records]
     weights = {
         word: log((len(held) + 1) / (0.5 + sum(word in texts for texts in held)))
         for word in set(map(stem, words(phrase)))
     }
     whole = sum(weights.values()) or 1.0
     covered = [sum(w for word, w in weights.items() if word in texts) / whole for texts in held]
-    vectors = embedder.embed([phrase, *(e.text for e in timeline)])
-    cosines = vectors[1:] @ vectors[0]
+    cosines = timeline.vectors @ embedder.embed([phrase])[0]
     scores = [float(c) + COVERAGE_WEIGHT * share for c, share in zip(cosines, covered, strict=True)]
-    order = sorted(range(len(timeline)), key=lambda i: (-scores[i], i))
-    return [timeline[i] for i in order if scores[i] >= MIN_GROUNDING and covered[i] >= least]
+    order = sorted(range(len(held)), key=lambda i: (-scores[i], i))
+    return [
+        timeline.records[i] for i in order if scores[i] >= MIN_GROUNDING and covered[i] >= least
+    ]
 
 
 def _reckoned(text: str, choice: int | None, how: str, evidence: Sequence[Evidence]) -> Reckoned:
-    draft = Draft(text, choice, confidence=0.6, reason=f"from the time line: {how}", accepted=True)
+    draft = Draft(
+        text,
+        choice,
+        confidence=0.6,
+        reason=f"from the time line: {how}",
+        accepted=True,
+        needs_all=True,
+    )
     return Reckoned(draft, tuple(evidence))

@@ -113,25 +113,3 @@ def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> list[in
         for rank, position in enumerate(ranking, start=1):
             scores[position] = scores.get(position, 0.0) + weight / (RRF_CONSTANT + rank)
     return sorted(scores, key=lambda position: (-scores[position], position))
-
-
-def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> list[Evidence]:
-    """Join records of one tool that follow each other closely; the result is in time order."""
-    merged: list[Evidence] = []
-    for item in sorted(evidence, key=lambda e: (e.tool, e.start_s, e.end_s)):
-        last = merged[-1] if merged else None
-        if (
-            last is not None
-            and last.kind == item.kind == "speech"
-            and item.tool == last.tool
-            and item.start_s - last.end_s <= gap_s
-        ):
-            merged[-1] = replace(
-                last,
-                end_s=max(last.end_s, item.end_s),
-                text=f"{last.text} {item.text}",
-                score=max(last.score, item.score),
-            )
-        else:
-            merged.append(item)
-    return sorted(merged, key=lambda e: (e.start_s, e.end_s, e.tool))

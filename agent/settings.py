@@ -69,7 +69,6 @@ class RetrievalSettings(Section):
         0, ge=0, description="best lines that a small model is given; 0 gives whole records"
     )
     token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
-    merge_gap_s: float = Field(2.0, ge=0, description="neighbours closer than this become one")
     candidates: int = Field(
         10, ge=0, description="lines that the language model ranks, if it is given lines"
     )

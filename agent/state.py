@@ -50,6 +50,8 @@ class Draft:
     confidence: float = 0.0
     reason: str = ""
     accepted: bool = False
+    needs_all: bool = False
+    """Whether it can only be checked with every line, not just those that hold its words."""
 
 
 @dataclass(frozen=True)

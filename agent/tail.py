@@ -12,6 +12,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, Literal
 
+import numpy as np
 from langchain_core.messages import HumanMessage
 from langgraph.graph import END
 from langgraph.runtime import Runtime
@@ -23,7 +24,7 @@ from agent.embedding import SentenceEmbeddings
 from agent.options import match_option
 from agent.pointing import resolve_pointing
 from agent.reading import SEPARATOR, best_lines, expected_pattern, fits, rerank, without_repeats
-from agent.reckoning import reckon
+from agent.reckoning import Timeline, reckon
 from agent.state import Context, Draft, Question, State
 from agent.text import mentions, words
 from tools.evidence import Evidence
@@ -55,13 +56,16 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
     A question of order or number that the time line answers goes straight to the end.
     """
     start, context, question = perf_counter(), runtime.context, state["question"]
-    records = context.library.passages(sorted(state.get("runs", {}).values()))
-    timeline = [p.evidence for p in records if p.evidence.kind in ("speech", "text")]
-    screen = [e for e in timeline if e.kind == "text"]
+    runs = sorted(state.get("runs", {}).values())
+    told = [p for p in context.library.passages(runs) if p.evidence.kind in ("speech", "text")]
+    screen = [p.evidence for p in told if p.evidence.kind == "text"]
     lines = tuple(resolve_pointing(e, screen) for e in state["evidence"])
     relevant = True
     if wanted := context.settings.retrieval.lines:
         embedder = context.pool.embedder()
+        stored = context.library.embeddings(embedder.name, runs)
+        vectors = np.array([stored[p.row] for p in told], np.float32)
+        timeline = Timeline(tuple(p.evidence for p in told), vectors)
         if done := reckon(question, timeline, embedder):
             usage = {"read": Usage(seconds=perf_counter() - start)}
             update: State = {"draft": done.draft, "lines": done.evidence, "usage": usage}
@@ -198,8 +202,8 @@ def cite(state: State, runtime: Runtime[Context]) -> State:
     overlap = [len(wanted & set(words(e.text))) for e in lines]
     ranked = sorted(range(len(lines)), key=lambda i: (-overlap[i], i))
     cited = [lines[i] for i in ranked if overlap[i]][:3] or lines[:1]
-    if draft.reason.startswith("from the time line"):
-        cited = list(lines)  # all of them are needed to check it
+    if draft.needs_all:
+        cited = list(lines)
     answer = Answer(
         answer=text,
         choice=draft.choice,

@@ -1,7 +1,6 @@
 """Errors by whose fault they are: the message says what was got and how to mend it.
 
-`ModelOutputError` is an observation (the run goes on); the others end a run or, raised inside a
-tool, become that tool's channel report.
+They end a run or, raised inside a tool, become that tool's channel report.
 """
 
 
@@ -23,10 +22,6 @@ class MissingError(ReelgraphError):
 
 class StorageError(ReelgraphError):
     """The library cannot be read or written: full disk, read-only folder, foreign file."""
-
-
-class ModelOutputError(ReelgraphError):
-    """What a model wrote could not be understood."""
 
 
 class StoppedError(ReelgraphError):

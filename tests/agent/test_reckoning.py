@@ -3,7 +3,7 @@ import pytest
 from agent.embedding import SentenceEmbeddings
 from agent.pointing import resolve_pointing
 from agent.reading import best_lines, expected_pattern, fits, without_repeats
-from agent.reckoning import reckon
+from agent.reckoning import Timeline, reckon
 from agent.retrieval import fuse
 from agent.state import Question
 from agent.text import mentions, plain, words
@@ -30,6 +30,10 @@ KNOTS = [(0, "Bowline"), (6, "Clove hitch"), (12, "Sheet bend")]
 @pytest.fixture(scope="module")
 def embedder() -> SentenceEmbeddings:
     return SentenceEmbeddings("all-MiniLM-L6-v2", "cpu", offline=True, batch=32)
+
+
+def timeline(records: list[Evidence], embedder: SentenceEmbeddings) -> Timeline:
+    return Timeline(tuple(records), embedder.embed([e.text for e in records]))
 
 
 def test_number_words_and_digits_compare_equal() -> None:
@@ -61,11 +65,16 @@ def test_what_comes_next_is_read_off_the_time_line(embedder: SentenceEmbeddings)
         for t, text in ((0, "Bowline"), (6, "Clove hitch"), (12, "Sheet bend"))
     ]
     asked = Question("Which knot comes right after the clove hitch?")
-    reckoned = reckon(asked, shown, embedder)
+    reckoned = reckon(asked, timeline(shown, embedder), embedder)
     assert reckoned is not None
     assert reckoned.draft.text == "Sheet bend"
     assert (
-        reckon(Question("Which knot comes right after the anchor bend?"), shown, embedder) is None
+        reckon(
+            Question("Which knot comes right after the anchor bend?"),
+            timeline(shown, embedder),
+            embedder,
+        )
+        is None
     )
 
 
@@ -76,11 +85,15 @@ def test_texts_that_appear_in_a_pause_are_counted(embedder: SentenceEmbeddings) 
         screen(12, 15, (12, 15, "11 Castle Hill")),
         speech(20, 22, "Lovely, are they not?"),
     ]
-    reckoned = reckon(Question("How many trams go by?", ("One", "Two", "Five")), line, embedder)
+    reckoned = reckon(
+        Question("How many trams go by?", ("One", "Two", "Five")),
+        timeline(line, embedder),
+        embedder,
+    )
     assert reckoned is not None
     assert reckoned.draft.choice == 1
     told = [speech(0, 3, "Three trams go by."), *line[1:]]
-    assert reckon(Question("How many trams go by?"), told, embedder) is None
+    assert reckon(Question("How many trams go by?"), timeline(told, embedder), embedder) is None
 
 
 def test_the_best_line_holds_the_kind_of_thing_asked_for(embedder: SentenceEmbeddings) -> None:
