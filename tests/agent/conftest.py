@@ -1,11 +1,14 @@
 """Real models, loaded once a worker, a scripted chat model, and tools registered for one test."""
 
+import importlib.util
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import pytest
@@ -132,6 +135,69 @@ def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder of unpacked weights for all workers of a test run."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> ModuleType:
+    """The module `tiny_models` beside this file, which no import path leads to."""
+    file = Path(__file__).with_name("tiny_models.py")
+    spec = importlib.util.spec_from_file_location("tiny_models", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_model(
+    tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """`tiny_model("llava")`: the folder of a checkpoint with random weights, built once."""
+
+    @cache
+    def built(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"tiny-{name}")
+        tiny_models.BUILDERS[name](folder)
+        return folder
+
+    return built
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tiny_model: Callable[[str], Path]) -> Path:
+    """Text only."""
+    return tiny_model("llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tiny_model: Callable[[str], Path]) -> Path:
+    """LLaVA-1.5: 24 x 24 = 576 tokens a picture."""
+    return tiny_model("llava")
+
+
+@pytest.fixture(scope="session")
+def tiny_llava_next(tiny_model: Callable[[str], Path]) -> Path:
+    """LLaVA-NeXT: tiles and a thumbnail of 576 tokens each, with newlines."""
+    return tiny_model("llava_next")
+
+
+@pytest.fixture(scope="session")
+def tiny_onevision(tiny_model: Callable[[str], Path]) -> Path:
+    """LLaVA-OneVision: 27 x 27 = 729 patches, several pictures one tile each."""
+    return tiny_model("onevision")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen_vl(tiny_model: Callable[[str], Path]) -> Path:
+    """Qwen3-VL: a token for every 32 x 32 pixels."""
+    return tiny_model("qwen_vl")
+
+
+@pytest.fixture(scope="session")
+def tiny_smolvlm(tiny_model: Callable[[str], Path]) -> Path:
+    """SmolVLM2: 64 tokens a tile of 512 pixels."""
+    return tiny_model("smolvlm")
 
 
 @pytest.fixture

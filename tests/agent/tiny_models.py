@@ -1,0 +1,274 @@
+"""Checkpoints of real architectures with few layers and random weights, built in seconds.
+
+Picture sizes and patch counts are those of the published models; all else is as small as can be.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+CORPUS = ["The gate code is 7391.", "The last ferry leaves at nine; the harbour closes at ten."]
+SPECIAL = {
+    "image_token": "<image>",
+    "video_token": "<video>",
+    "fake_image_token": "<fake_token_around_image>",
+    "global_image_token": "<global-img>",
+    "end_of_utterance_token": "<end_of_utterance>",
+    "vision_start_token": "<|vision_start|>",
+    "vision_end_token": "<|vision_end|>",
+}
+TILES = [f"<row_{row}_col_{col}>" for row, col in product(range(1, 5), repeat=2)]
+TOKENS = ["<s>", "</s>", "<unk>", *SPECIAL.values(), *TILES]
+TEXT_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+IMAGE_TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {% for b in m['content'] %}"
+    "{% if b['type'] == 'image' %}PICTURE{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n"
+    "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+)
+WIDTH = 48  # of the language models, in numbers a token
+LANGUAGE = {
+    "hidden_size": WIDTH,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 1,
+}
+EYES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+}
+NEXT_GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
+ONEVISION_GRID = [[384 * a, 384 * b] for a, b in product(range(1, 7), repeat=2)]
+
+
+def make_tokenizer(picture: str = "<image>", template: str = IMAGE_TEMPLATE) -> Any:
+    """Return a byte-level tokenizer that knows the special tokens of all these models."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    pairs = Tokenizer(models.BPE())
+    pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pairs.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320 + len(TOKENS),
+        special_tokens=TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    pairs.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=pairs,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="</s>",
+        unk_token="<unk>",
+        model_input_names=["input_ids", "attention_mask"],
+        extra_special_tokens=SPECIAL,
+        chat_template=template.replace("PICTURE", picture),
+    )
+
+
+def build_llama(folder: Path) -> None:
+    """Text only, 512 tokens of context."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = make_tokenizer(template=TEXT_TEMPLATE)
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=512, **LANGUAGE)
+    _save(LlamaForCausalLM, config, tokenizer, folder)
+
+
+def build_llava(folder: Path) -> None:
+    """LLaVA-1.5: CLIP 336/14, one picture is 576 tokens."""
+    from transformers import (
+        CLIPImageProcessor,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    tokenizer = make_tokenizer()
+    config = LlavaConfig(**_clip_and_llama(tokenizer, context=4096))
+    size = {"height": 336, "width": 336}
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 336}, crop_size=size),
+        **_llava_processor(tokenizer),
+    )
+    _save(LlavaForConditionalGeneration, config, processor, folder)
+
+
+def build_llava_next(folder: Path) -> None:
+    """LLaVA-1.6: CLIP 336/14 on up to four tiles and a thumbnail, with newline tokens."""
+    from transformers import (
+        LlavaNextConfig,
+        LlavaNextForConditionalGeneration,
+        LlavaNextImageProcessor,
+        LlavaNextProcessor,
+    )
+
+    tokenizer = make_tokenizer()
+    towers = _clip_and_llama(tokenizer, context=16384)
+    config = LlavaNextConfig(image_grid_pinpoints=NEXT_GRID, **towers)
+    pictures = LlavaNextImageProcessor(
+        size={"shortest_edge": 336},
+        crop_size={"height": 336, "width": 336},
+        image_grid_pinpoints=NEXT_GRID,
+    )
+    processor = LlavaNextProcessor(image_processor=pictures, **_llava_processor(tokenizer))
+    _save(LlavaNextForConditionalGeneration, config, processor, folder)
+
+
+def build_onevision(folder: Path) -> None:
+    """LLaVA-OneVision: SigLIP 384/14, 27 x 27 = 729 patches, language model Qwen2."""
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessor,
+        LlavaOnevisionProcessor,
+        LlavaOnevisionVideoProcessor,
+        Qwen2Config,
+        SiglipVisionConfig,
+    )
+
+    tokenizer = make_tokenizer()
+    config = LlavaOnevisionConfig(
+        vision_config=SiglipVisionConfig(
+            image_size=384, patch_size=14, vision_use_head=False, **EYES
+        ),
+        text_config=Qwen2Config(
+            vocab_size=len(tokenizer), max_position_embeddings=32768, **LANGUAGE
+        ),
+        image_token_index=tokenizer.image_token_id,
+        video_token_index=tokenizer.video_token_id,
+        image_grid_pinpoints=ONEVISION_GRID,
+    )
+    processor = LlavaOnevisionProcessor(
+        image_processor=LlavaOnevisionImageProcessor(image_grid_pinpoints=ONEVISION_GRID),
+        video_processor=LlavaOnevisionVideoProcessor(),
+        tokenizer=tokenizer,
+        num_image_tokens=729,
+        vision_feature_select_strategy="full",
+        chat_template=tokenizer.chat_template,
+    )
+    _save(LlavaOnevisionForConditionalGeneration, config, processor, folder)
+
+
+def build_qwen_vl(folder: Path) -> None:
+    """Qwen3-VL: patches of 16 merged two by two, as many tokens as the picture is large."""
+    from transformers import (
+        Qwen2VLImageProcessor,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        Qwen3VLProcessor,
+        Qwen3VLVideoProcessor,
+    )
+
+    tokenizer = make_tokenizer("<|vision_start|><image><|vision_end|>")
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 2, 2]}
+    eyes = {"depth": 3, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4}
+    config = Qwen3VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 32768,
+            "head_dim": 12,
+            "rope_parameters": rope | {"mrope_interleaved": True},
+            **LANGUAGE,
+        },
+        vision_config=eyes | {"out_hidden_size": WIDTH, "deepstack_visual_indexes": [1]},
+        image_token_id=tokenizer.image_token_id,
+        video_token_id=tokenizer.video_token_id,
+        vision_start_token_id=tokenizer.vision_start_token_id,
+        vision_end_token_id=tokenizer.vision_end_token_id,
+    )
+    area = {"shortest_edge": 64 * 64, "longest_edge": 512 * 512}
+    processor = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=16, merge_size=2, size=area),
+        video_processor=Qwen3VLVideoProcessor(),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+    )
+    _save(Qwen3VLForConditionalGeneration, config, processor, folder)
+
+
+def build_smolvlm(folder: Path) -> None:
+    """SmolVLM2: SigLIP 512/16, four patches to a side become one token, tiles above 512 pixels."""
+    from transformers import (
+        LlamaConfig,
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
+    from transformers.models.smolvlm.configuration_smolvlm import SmolVLMVisionConfig
+
+    tokenizer = make_tokenizer()
+    config = SmolVLMConfig(
+        vision_config=SmolVLMVisionConfig(image_size=512, patch_size=16, **EYES),
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer), max_position_embeddings=8192, **LANGUAGE
+        ),
+        scale_factor=4,
+        image_token_id=tokenizer.image_token_id,
+        pad_token_id=1,
+    )
+    sizes = {"size": {"longest_edge": 1024}, "max_image_size": {"longest_edge": 512}}
+    processor = SmolVLMProcessor(
+        image_processor=SmolVLMImageProcessor(**sizes),
+        video_processor=SmolVLMVideoProcessor(size={"longest_edge": 512}),
+        tokenizer=tokenizer,
+        image_seq_len=64,
+        chat_template=tokenizer.chat_template,
+    )
+    _save(SmolVLMForConditionalGeneration, config, processor, folder)
+
+
+BUILDERS: Mapping[str, Callable[[Path], None]] = {
+    "llama": build_llama,
+    "llava": build_llava,
+    "llava_next": build_llava_next,
+    "onevision": build_onevision,
+    "qwen_vl": build_qwen_vl,
+    "smolvlm": build_smolvlm,
+}
+
+
+def _clip_and_llama(tokenizer: Any, context: int) -> dict[str, Any]:
+    from transformers import CLIPVisionConfig, LlamaConfig
+
+    return {
+        "vision_config": CLIPVisionConfig(image_size=336, patch_size=14, **EYES),
+        "text_config": LlamaConfig(
+            vocab_size=len(tokenizer), max_position_embeddings=context, **LANGUAGE
+        ),
+        "image_token_index": tokenizer.image_token_id,
+        "vision_feature_layer": -2,
+        "vision_feature_select_strategy": "default",
+    }
+
+
+def _llava_processor(tokenizer: Any) -> dict[str, Any]:
+    return {
+        "tokenizer": tokenizer,
+        "patch_size": 14,
+        "vision_feature_select_strategy": "default",
+        "num_additional_image_tokens": 1,  # the class token, which "default" leaves out again
+        "chat_template": tokenizer.chat_template,
+    }
+
+
+def _save(model_class: Any, config: Any, processor: Any, folder: Path) -> None:
+    """Save a model with the same random weights every time, and its processor."""
+    import torch
+
+    torch.manual_seed(0)
+    model_class(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
