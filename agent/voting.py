@@ -1,0 +1,34 @@
+"""Self-consistency: the answer on which most of several samples agree (Wang et al., ICLR 2023)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Majority:
+    """What a vote came to.
+
+    Attributes:
+        choice: Index of the chosen option; None when no sample could be read.
+        share: Votes for it over all samples, those that could not be read included.
+        tied: Whether another option got as many votes.
+    """
+
+    choice: int | None
+    share: float = 0.0
+    tied: bool = False
+
+
+def majority(choices: Sequence[int | None]) -> Majority:
+    """Return the option with the most votes; of equals, the one that was sampled first.
+
+    Args:
+        choices: What each sample chose, in the order of the samples; None casts no vote.
+    """
+    votes = Counter(choice for choice in choices if choice is not None)
+    if not votes:
+        return Majority(None)
+    most = max(votes.values())
+    best = [choice for choice, count in votes.items() if count == most]  # by first appearance
+    return Majority(best[0], most / len(choices), tied=len(best) > 1)
