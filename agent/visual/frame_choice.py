@@ -1,0 +1,113 @@
+"""Which frames of a video are looked at: from a number of frames to frame ids, and to times.
+
+Each method has a parity rule, which gives the very ids of its published code, and all share one
+default, which leaves no tail of the video unseen.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tools.errors import InputError
+
+
+def centre_ids(total: int, count: int) -> tuple[int, ...]:
+    """Return the middle frame of each of `count` equal segments: the default of all methods.
+
+    Strictly increasing; all frames when there are at most `count`. Neighbours are at most
+    ceil(total / count) apart, and either tail is at most half a segment.
+    """
+    _require_frames(total, count)
+    kept = min(total, count)
+    return tuple((2 * number + 1) * total // (2 * kept) for number in range(kept))
+
+
+def ts_parity_ids(total: int, count: int) -> tuple[int, ...]:
+    """Return the ids of TS-LLaVA and SlowFast-LLaVA (`get_seq_frames` of their code).
+
+    The middle between two rounded segment ends. With `total` <= `count` one frame comes twice and
+    the last one never.
+    """
+    _require_frames(total, count)
+    kept = min(total, count)
+    step = (total - 1) / kept
+    ends = [round(step * number) for number in range(kept + 1)]
+    return tuple((ends[number] + ends[number + 1]) // 2 for number in range(kept))
+
+
+def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
+    """Return the ids of IG-VLM: multiples of floor(total / count), the tail unseen.
+
+    Raises:
+        InputError: There are fewer than `count` frames; the published code fails on them too.
+    """
+    _require_frames(total, count)
+    interval = total // count
+    if not interval:
+        raise InputError(
+            f"the frame rule of IG-VLM needs at least {count} frames, the video has {total}; "
+            "run without --parity, or ask for fewer frames"
+        )
+    return tuple(number * interval for number in range(count))
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The part of a video that a question of MVBench is about, in seconds."""
+
+    start_s: float
+    end_s: float
+
+
+def mvbench_parity_ids(
+    total: int, count: int, fps: float, bounds: Bounds | None = None, first: int = 0
+) -> tuple[int, ...]:
+    """Return the ids of the MVBench script of TS-LLaVA (`get_index`).
+
+    Args:
+        total: Number of frames, the `max_frame` of the script; its ids may reach this number.
+        count: Number of ids.
+        fps: Frames a second; 3 for MVBench's folders of frames.
+        bounds: Part of the video; all of it if left out.
+        first: Id of the first frame; 1 for folders of frames.
+    """
+    _require_frames(total, count)
+    start = first if bounds is None else max(first, round(bounds.start_s * fps))
+    end = total if bounds is None else min(round(bounds.end_s * fps), total)
+    segment = (end - start) / count
+    return tuple(int(start + segment / 2 + round(segment * number)) for number in range(count))
+
+
+def mvbench_ids(
+    total: int, count: int, fps: float, bounds: Bounds | None = None, first: int = 0
+) -> tuple[int, ...]:
+    """Return the ids of `mvbench_parity_ids`, each once and none beyond the last frame."""
+    ids = mvbench_parity_ids(total, count, fps, bounds, first)
+    return tuple(sorted({min(max(frame, first), total - 1 + first) for frame in ids}))
+
+
+def nominal_frames(duration_s: float, fps: Fraction) -> int:
+    """Return how many frames a video of that length has at its average rate, at least one."""
+    return max(1, math.floor(Fraction(duration_s) * fps + Fraction(1, 2)))
+
+
+def frame_times(ids: Sequence[int], total: int, duration_s: float) -> tuple[float, ...]:
+    """Return the times at which to ask a `VideoReader` for frame ids.
+
+    The duration is cut into `total` equal slots, and a frame is asked for in the middle of its
+    slot: at a constant rate that is exactly the frame, whatever a timestamp is rounded to; at a
+    variable rate it is the picture then on screen.
+
+    Returns:
+        Seconds, ascending when the ids are, rounded to a microsecond.
+    """
+    if not 0 <= min(ids, default=0) <= max(ids, default=0) < total:
+        raise ValueError(f"frame ids must be 0 to {total - 1}, got {list(ids)}")
+    slot_s = duration_s / total
+    return tuple(round((frame + 0.5) * slot_s, 6) for frame in ids)
+
+
+def _require_frames(total: int, count: int) -> None:
+    if total < 1 or count < 1:
+        raise ValueError(f"frames must be at least 1 of 1, got {count} of {total}")

@@ -1,0 +1,148 @@
+"""Behaviours 1 to 5 of the specification: which frames are looked at."""
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.visual.frame_choice import (
+    Bounds,
+    centre_ids,
+    frame_times,
+    ig_parity_ids,
+    mvbench_ids,
+    mvbench_parity_ids,
+    nominal_frames,
+    ts_parity_ids,
+)
+from agent.visual.grids import compose_grid, grid_shape
+from agent.visual.sampling import ids_digest
+from tools.errors import InputError
+from tools.video import open_video, probe
+
+COUNTS = (1, 4, 8, 16, 50, 100)
+
+
+@pytest.mark.parametrize(
+    ("total", "digest"),
+    [
+        (100, "7ecdbd27f56f5eb3"),
+        (1000, "4e0c7a51d153b4e7"),
+        (5400, "2b4f50b0815a4e7a"),
+        (108000, "3d87b8b1dc7a2917"),
+    ],
+)
+def test_ts_parity_ids_are_those_published(total: int, digest: str) -> None:
+    assert ids_digest(ts_parity_ids(total, 50)) == digest
+
+
+def test_ts_parity_ids_follow_the_rule_for_every_length() -> None:
+    for total in range(1, 2001):
+        for count in (count for count in COUNTS if count <= total):
+            edges = np.round((total - 1) / count * np.arange(count + 1)).astype(int)
+            expected = (edges[:-1] + edges[1:]) // 2
+            assert ts_parity_ids(total, count) == tuple(expected)
+
+
+def test_ts_parity_ids_repeat_a_frame_of_a_short_video() -> None:
+    assert ts_parity_ids(6, 6) == (0, 1, 2, 2, 3, 4)
+    assert ts_parity_ids(2, 2) == (0, 0)
+    assert len(set(ts_parity_ids(50, 50))) == 49
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 50, 100])
+def test_default_ids_cover_the_video(count: int) -> None:
+    for total in [*range(1, 400), 997, 5400, 108000]:
+        ids = centre_ids(total, count)
+        tail = math.ceil(total / (2 * count)) + 1
+        assert len(ids) == min(total, count)
+        assert 0 <= ids[0] < tail
+        assert 0 < total - ids[-1] <= tail
+        gaps = [later - earlier for earlier, later in pairwise(ids)]
+        assert all(0 < gap <= math.ceil(total / count) + 1 for gap in gaps)
+        if total <= count:
+            assert ids == tuple(range(total))
+
+
+@pytest.mark.parametrize("fps", [3, 25, 29.97])
+@pytest.mark.parametrize("bounds", [None, Bounds(2.0, 7.3), Bounds(0.0, 500.0)])
+@pytest.mark.parametrize(("total", "count"), [(240, 16), (300, 50), (9, 9), (1000, 100)])
+def test_mvbench_ids_are_segment_centres(
+    fps: float, bounds: Bounds | None, total: int, count: int
+) -> None:
+    begin, end = 0, total
+    if bounds:
+        begin, end = round(bounds.start_s * fps), min(round(bounds.end_s * fps), total)
+    width = (end - begin) / count
+    expected = [int(begin + width / 2 + np.round(width * number)) for number in range(count)]
+    assert mvbench_parity_ids(total, count, fps, bounds) == tuple(expected)
+    ours = mvbench_ids(total, count, fps, bounds)
+    assert ours == tuple(sorted({min(frame, total - 1) for frame in expected}))
+
+
+def test_mvbench_ids_beyond_the_end_are_pulled_back() -> None:
+    late = Bounds(9.0, 20.0)  # begins at frame 27 of 20
+    assert max(mvbench_parity_ids(20, 4, 3, late)) >= 20
+    assert mvbench_ids(20, 4, 3, late)[-1] == 19
+    assert mvbench_ids(20, 4, 3, first=1)[0] >= 1
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "ids"),
+    [
+        (300, 6, (0, 50, 100, 150, 200, 250)),
+        (303, 6, (0, 50, 100, 150, 200, 250)),
+        (1000, 6, (0, 166, 332, 498, 664, 830)),
+        (47, 8, (0, 5, 10, 15, 20, 25, 30, 35)),
+        (11, 6, (0, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_ig_parity_ids_are_those_published(total: int, count: int, ids: tuple[int, ...]) -> None:
+    assert ig_parity_ids(total, count) == ids
+
+
+def test_ig_parity_says_that_a_video_is_too_short() -> None:
+    with pytest.raises(InputError, match="at least 6 frames, the video has 5"):
+        ig_parity_ids(5)
+
+
+@pytest.mark.parametrize("total", [1, 2, 5])
+def test_a_short_video_gets_a_grid_of_what_it_has(total: int) -> None:
+    frames = [np.full((4, 6, 3), number, np.uint8) for number in range(total)]
+    chosen = [frames[frame] for frame in centre_ids(total, 6)]
+    assert len(chosen) == total
+    assert compose_grid(chosen).shape[0] == 4 * grid_shape(total).rows
+
+
+def test_frame_times_ask_for_exactly_these_frames(make_clip: Callable[..., Path]) -> None:
+    video = probe(make_clip(seconds=2.0, fps=24))
+    assert video.fps is not None
+    total = nominal_frames(video.duration_s, video.fps)
+    ids = centre_ids(total, 5)
+    frames = list(open_video(video).at(frame_times(ids, total, video.duration_s)))
+    assert total == 48
+    assert [round(frame.time_s * 24) for frame in frames] == list(ids)
+
+
+def test_a_video_shorter_than_it_claims_still_gives_all_frames(
+    make_clip: Callable[..., Path],
+) -> None:
+    path = make_clip("whole.mkv", seconds=4.0, fps=25)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    video = probe(path)
+    assert video.fps is not None
+    total = nominal_frames(video.duration_s, video.fps)
+    times = frame_times(centre_ids(total, 6), total, video.duration_s)
+    frames = list(open_video(video).at(times))
+    assert total < 100
+    assert len({frame.time_s for frame in frames}) == 6
+
+
+def test_times_are_asked_for_frames_that_exist() -> None:
+    assert nominal_frames(0.01, Fraction(25)) == 1
+    with pytest.raises(ValueError, match="0 to 9"):
+        frame_times([10], 10, 1.0)
