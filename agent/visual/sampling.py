@@ -35,7 +35,7 @@ def sampled_ids(total: int, count: int, parity: bool = False) -> Ids:
     whole, rest = np.divmod(steps, count - 1)
     twice = 2 * rest
     up = (twice > count - 1) | ((twice == count - 1) & (whole % 2 == 1))
-    return whole + up
+    return np.asarray(whole + up, dtype=np.int64)
 
 
 def even_floats(last: int, count: int) -> npt.NDArray[np.float32]:

@@ -1,0 +1,88 @@
+"""The token budget: what does not fit is cut from the visual tokens, never from the text.
+
+The published codes cut the sequence at its right end, where the question stands.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from agent.visual.layouts import Layout
+from agent.visual.spans import Seen
+from tools.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Places in the context of a model.
+
+    Attributes:
+        limit: Tokens in all.
+        text: Tokens of text in the prompt.
+        new: Tokens kept free for the answer.
+    """
+
+    limit: int
+    text: int
+    new: int
+
+    @property
+    def visual(self) -> int:
+        """Places left for visual tokens."""
+        return self.limit - self.text - self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A layout that fits, and how many tokens that took away.
+
+    Attributes:
+        layout: Possibly with fewer samples or frames.
+        tokens: Visual tokens it makes, M.
+        cut: Visual tokens that had to go.
+    """
+
+    layout: Layout
+    tokens: int
+    cut: int
+
+
+def fit_layout(layout: Layout, seen: Seen, budget: Budget) -> Fitted:
+    """Cut samples (or frames, for a layout without samples) until a layout fits.
+
+    Raises:
+        InputError: Even what cannot be cut is too much; the text says by how much.
+    """
+    wanted = layout.tokens(seen)
+    fitted = layout.shrunk(seen, max(0, wanted - budget.visual))
+    tokens = fitted.tokens(seen)
+    if tokens > budget.visual:
+        raise InputError(
+            f"the layout {layout.name} needs at least {tokens} visual tokens; with {budget.text} "
+            f"of text and {budget.new} for the answer that makes "
+            f"{tokens + budget.text + budget.new} of the model's {budget.limit}; choose a smaller "
+            f"layout, fewer frames, a shorter text, or stretch the model's RoPE"
+        )
+    return Fitted(fitted, tokens, wanted - tokens)
+
+
+def context_limit(config: Any) -> int:
+    """Return how many tokens a model takes, a stretched RoPE included."""
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or {}
+    factor = rope.get("factor", 1) if rope.get("rope_type") == "dynamic" else 1
+    return int(text.max_position_embeddings * factor)
+
+
+def stretch_rope(config: Any, factor: float) -> Any:
+    """Return a copy of a configuration whose RoPE reaches `factor` times as far (dynamic NTK).
+
+    Load the model with it: `from_pretrained(source, config=stretch_rope(config, 2.0))`. Up to the
+    trained length nothing changes. SlowFast-LLaVA and Free Video-LLM need 2 with LLaVA-1.6.
+    """
+    if factor < 1:
+        raise InputError(f"RoPE can be stretched by 1 or more, not by {factor}")
+    stretched = copy.deepcopy(config)
+    text = stretched.get_text_config()
+    text.rope_parameters = {**text.rope_parameters, "rope_type": "dynamic", "factor": float(factor)}
+    return stretched

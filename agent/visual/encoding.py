@@ -1,0 +1,197 @@
+"""From pictures to visual tokens: pixels, vision tower, projector, layout.
+
+The processors of LLaVA-NeXT and LLaVA-OneVision tile and pad; frames of a video must not be. So
+each frame is squashed to the tower's square and goes through tower and projector directly, which
+for LLaVA-1.5 is bit for bit what its `get_image_features` does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from agent.visual.guiding import Guide
+from agent.visual.layouts import Layout
+from agent.visual.pruning import AttentionProbe
+from agent.visual.spans import Features, Seen
+from agent.visual.thumbnails import compose_thumbnail, thumbnail_shape
+from tools.errors import InputError
+from tools.video import RGBImage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CHUNK = 8  # frames a pass: 8 x 577 x 1024 numbers a layer for CLIP-L
+FAMILIES = ("llava", "llava_next", "llava_onevision")
+TOWERS = ("clip_vision_model", "siglip_vision_model")
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What a checkpoint's vision tower wants to be given.
+
+    Attributes:
+        side: Pixels of the square's sides.
+        patch: Pixels of a patch's sides.
+        mean: Mean of each colour, 0 to 1.
+        std: Standard deviation of each colour.
+    """
+
+    side: int
+    patch: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def patches(self) -> int:
+        """Patches along a side: as many rows and columns of tokens."""
+        return self.side // self.patch
+
+    def seen(self, frames: int, parity: bool = False) -> Seen:
+        """Return what these eyes see of a number of frames."""
+        return Seen(frames, self.patches, self.patches, parity)
+
+
+def takes_tokens(config: Any) -> bool:
+    """Whether visual tokens can be put into a model of this configuration."""
+    tower = getattr(getattr(config, "vision_config", None), "model_type", None)
+    return config.model_type in FAMILIES and tower in TOWERS
+
+
+def eyes_of(config: Any, image_processor: Any) -> Eyes:
+    """Return the tower's wants from a checkpoint's configuration and image processor.
+
+    Raises:
+        InputError: It is no LLaVA-1.5, LLaVA-NeXT or LLaVA-OneVision with CLIP or SigLIP.
+    """
+    if not takes_tokens(config):
+        raise InputError(
+            f"visual tokens can be put into LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision with a CLIP "
+            f"or SigLIP tower, not into {config.model_type!r}; choose one of them, or a method "
+            f"that sends pictures (ig-vlm)"
+        )
+    vision = config.vision_config
+    mean, std = image_processor.image_mean, image_processor.image_std
+    return Eyes(vision.image_size, vision.patch_size, tuple(mean), tuple(std))
+
+
+def pixels_of(frames: Sequence[RGBImage], eyes: Eyes) -> "Tensor":
+    """Return frames squashed to the tower's square and normalised, [T, 3, S, S], 32-bit floats.
+
+    The aspect ratio is given up, as TS-LLaVA's `resize` does (`process_images` of its code).
+    """
+    import torch
+
+    square = (eyes.side, eyes.side)
+    resized = [
+        np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
+        for frame in frames
+    ]
+    scaled = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
+    mean, std = torch.tensor(eyes.mean), torch.tensor(eyes.std)
+    return (scaled - mean[:, None, None]) / std[:, None, None]
+
+
+def encode(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
+    """Return the projected tokens of each picture, [T, n, D], in the model's precision.
+
+    Args:
+        model: A model for which `takes_tokens` holds.
+        pixels: Normalised squares, [T, 3, S, S].
+        chunk: Pictures a pass; on a processor the result does not depend on it.
+    """
+    import torch
+
+    with torch.inference_mode():
+        parts = [_encode(model, part) for part in pixels.split(chunk)]
+        return torch.cat(parts)
+
+
+def received_by(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
+    """Return the attention that each token receives in the layer whose features are used, [T, n].
+
+    See `agent.visual.pruning`. Runs the tower once more.
+    """
+    import torch
+
+    layer, skipped = _feature_layer(model), _class_tokens(model)
+    with torch.inference_mode(), AttentionProbe(layer) as probe:
+        parts = []
+        for part in pixels.split(chunk):
+            model.model.vision_tower(part.to(model.device, model.dtype))
+            parts.append(probe.received()[:, skipped:])
+        return torch.cat(parts)
+
+
+def visual_tokens(
+    model: Any,
+    pixels: "Tensor",
+    eyes: Eyes,
+    layout: Layout,
+    parity: bool = False,
+    guide: Guide | None = None,
+    chunk: int = CHUNK,
+) -> "Tensor":
+    """Return the tokens that stand for a video in the prompt, [M, D].
+
+    Args:
+        model: A model for which `takes_tokens` holds.
+        pixels: The frames, [T, 3, S, S]; see `pixels_of`.
+        eyes: See `eyes_of`.
+        layout: See `agent.visual.layouts`.
+        parity: Follow the published code to the bit.
+        guide: For a layout that depends on the question.
+        chunk: Pictures a pass.
+    """
+    import torch
+
+    seen = eyes.seen(len(pixels), parity)
+    thumbnails = thumbnail_pixels(pixels, layout, eyes, parity)
+    frames = pixels if layout.needs_frames else pixels[:0]
+    encoded = encode(model, torch.cat([frames, thumbnails]), chunk)
+    received = received_by(model, pixels, chunk) if layout.needs_attention else None
+    features = Features(encoded[: len(frames)], encoded[len(frames) :], received, guide)
+    return torch.cat([span.make(seen, features) for span in layout.spans])
+
+
+def thumbnail_pixels(
+    pixels: "Tensor", layout: Layout, eyes: Eyes, parity: bool = False
+) -> "Tensor":
+    """Return the thumbnails of a layout, [G, 3, S, S]; G is 0 where it has none."""
+    import torch
+
+    seen = eyes.seen(len(pixels), parity)
+    groups = layout.thumbnails.groups(seen) if layout.thumbnails else ()
+    made = [
+        compose_thumbnail(pixels[list(group)], thumbnail_shape(len(group), parity), eyes.patch)
+        for group in groups
+    ]
+    return torch.stack(made) if made else pixels[:0]
+
+
+def _encode(model: Any, pixels: "Tensor") -> "Tensor":
+    """Return the projected tokens of a few pictures: hidden states without class token."""
+    import torch
+
+    core = model.model
+    seen = core.vision_tower(pixels.to(model.device, model.dtype), output_hidden_states=True)
+    wanted = model.config.vision_feature_layer
+    layers = [wanted] if isinstance(wanted, int) else wanted
+    skipped = _class_tokens(model)
+    hidden = [seen.hidden_states[layer][:, skipped:] for layer in layers]
+    return core.multi_modal_projector(torch.cat(hidden, dim=-1))
+
+
+def _class_tokens(model: Any) -> int:
+    return int(model.config.vision_feature_select_strategy == "default")
+
+
+def _feature_layer(model: Any) -> Any:
+    """Return the last layer of the tower that has a part in the features."""
+    tower = model.model.vision_tower
+    layers = getattr(tower, "vision_model", tower).encoder.layers
+    wanted = model.config.vision_feature_layer
+    last = wanted if isinstance(wanted, int) else wanted[-1]
+    return layers[last if last < 0 else last - 1]  # state 0 is what the first layer is given

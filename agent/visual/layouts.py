@@ -1,0 +1,151 @@
+"""Layouts: which spans of visual tokens a method puts into the prompt, and in which order.
+
+The published short names are read once, here; everything else works with the spans.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from agent.visual.spans import (
+    Averaged,
+    Paired,
+    Pooled,
+    Pruned,
+    Region,
+    Sampled,
+    Seen,
+    Span,
+    Thumbnails,
+    Whole,
+)
+from tools.errors import InputError
+
+FRAMES = 50  # TS-LLaVA, SlowFast-LLaVA and Free Video-LLM
+SAMPLES = 2880  # TS-LLaVA: with one thumbnail of 576, as many tokens as six frames
+FREEVA_FRAMES = 4  # the best of 1, 2, 4 and 8 (FreeVA, table 1)
+MANY_GRIDS = {"1": (4, 2), "2": (4, 3), "3": (6, 2), "4": (6, 3)}  # cells, thumbnails
+CELLS = {"1": 4, "2": 6, "3": 8}
+FIXED_SAMPLES = {"a": 1728, "b": 2304}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a video becomes visual tokens.
+
+    Attributes:
+        name: Short name, as published where there is one.
+        spans: Stretches of tokens in the order of the prompt; nothing separates them.
+        frames: Frames to look at, at most.
+    """
+
+    name: str
+    spans: tuple[Span, ...]
+    frames: int = FRAMES
+
+    def tokens(self, seen: Seen) -> int:
+        """Return the number of visual tokens, M."""
+        return sum(span.tokens(seen) for span in self.spans)
+
+    @property
+    def thumbnails(self) -> Thumbnails | None:
+        """The span of thumbnails, if there is one."""
+        found = [span for span in self.spans if isinstance(span, Thumbnails)]
+        return found[0] if found else None
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether the frames themselves go through the vision tower, not only thumbnails."""
+        return any(not isinstance(span, Thumbnails) for span in self.spans)
+
+    @property
+    def depends_on_question(self) -> bool:
+        """Whether the tokens differ from question to question, so that they cannot be cached."""
+        return any(isinstance(span, Region) for span in self.spans)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether the vision tower's attention decides what is kept."""
+        return any(isinstance(span, Pruned) for span in self.spans)
+
+    def shrunk(self, seen: Seen, excess: int) -> "Layout":
+        """Return the layout with `excess` tokens less, or with fewer less where that is all."""
+        spans = list(self.spans)
+        for number, span in enumerate(spans):
+            tokens = span.tokens(seen)
+            spans[number] = span.shrunk(seen, tokens - excess) if excess > 0 else span
+            excess -= tokens - spans[number].tokens(seen)
+        return replace(self, spans=tuple(spans))
+
+
+def ts_llava(name: str = "V2", samples: int = SAMPLES) -> Layout:
+    """Return a layout of TS-LLaVA by its name.
+
+    V: samples, then one thumbnail of 4, 6 or 8 frames (1, 2, 3). Y: the thumbnail first. X: the
+    thumbnail alone. Z: consecutive thumbnails of all frames. U: samples, then several thumbnails
+    (1 to 4: two or three of four, two or three of six frames). W: these first, then 1728 (a) or
+    2304 (b) samples. The shuffled forms (a final z) are left out: they are not repeatable.
+
+    Raises:
+        InputError: There is no such name.
+    """
+    kind, size, end = name[:1], name[1:2], name[2:]
+    if kind in "VYXZ" and size in CELLS and not end:
+        one, sampled = Thumbnails(CELLS[size]), Sampled(samples)
+        every = Thumbnails(CELLS[size], None)
+        rows = {"V": (sampled, one), "Y": (one, sampled), "X": (one,), "Z": (every,)}
+        return Layout(name, rows[kind])
+    if kind == "U" and size in MANY_GRIDS and not end:
+        return Layout(name, (Sampled(samples), Thumbnails(*MANY_GRIDS[size])))
+    if kind == "W" and size in MANY_GRIDS and end in FIXED_SAMPLES:
+        return Layout(name, (Thumbnails(*MANY_GRIDS[size]), Sampled(FIXED_SAMPLES[end])))
+    raise InputError(
+        f"there is no layout {name!r}; take V, Y, X or Z with 1 to 3 (V2 is the published "
+        f"default), U1 to U4, W1a to W4b, or {', '.join(PRESETS)}"
+    )
+
+
+def slowfast() -> Layout:
+    """SlowFast-LLaVA: 10 frames in detail (24 x 12 tokens), all frames as 4 x 4 tokens."""
+    return Layout("slowfast", (Paired(10), Pooled(4, 4)))
+
+
+def freeva() -> Layout:
+    """FreeVA, dense: every token of four frames, one frame after the other."""
+    return Layout("freeva", (Whole(),), FREEVA_FRAMES)
+
+
+def freeva_pooled() -> Layout:
+    """FreeVA, dense with pooling: twice the frames, neighbours merged by maximum."""
+    return Layout("freeva-pooled", (Paired(),), 2 * FREEVA_FRAMES)
+
+
+def freeva_sparse() -> Layout:
+    """FreeVA, sparse: the mean over the frames."""
+    return Layout("freeva-sparse", (Averaged(),), FREEVA_FRAMES)
+
+
+def free_video_llm() -> Layout:
+    """Free Video-LLM: regions of 3 frames near the question and 5 even ones, all as 4 x 4."""
+    near, even = Region(3, 0.8, guided=True), Region(5, 0.8, guided=False)
+    return Layout("free-video-llm", (near, even, Pooled(4, 4)))
+
+
+def fopru(share: float = 0.25, rows: bool = False) -> Layout:
+    """FoPru on four frames: a share of each frame's tokens, by the attention they received."""
+    return Layout("fopru", (Pruned(share, rows),), FREEVA_FRAMES)
+
+
+PRESETS: Mapping[str, Callable[[], Layout]] = {
+    "slowfast": slowfast,
+    "freeva": freeva,
+    "freeva-pooled": freeva_pooled,
+    "freeva-sparse": freeva_sparse,
+    "free-video-llm": free_video_llm,
+    "fopru": fopru,
+}
+
+
+def parse_layout(name: str, samples: int = SAMPLES) -> Layout:
+    """Return a preset or a layout of TS-LLaVA by its name. Raises `InputError` for others."""
+    preset = PRESETS.get(name)
+    return preset() if preset else ts_llava(name, samples)

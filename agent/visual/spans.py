@@ -1,0 +1,308 @@
+"""Spans: the ways in which a stretch of visual tokens is made from a video's features.
+
+A layout (see `agent.visual.layouts`) is a row of spans. Each can say without a model how many
+tokens it makes and of which frames, and then makes them from the features.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
+from typing_extensions import override
+
+from agent.visual.frame_choice import centre_ids
+from agent.visual.guiding import Guide, pair_columns, regions
+from agent.visual.pruning import kept_rows, kept_tokens
+from agent.visual.sampling import Ids, sampled_ids, truncated_ids
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Material = TypeVar("Material")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model gets to see.
+
+    Attributes:
+        frames: Number of frames T.
+        rows: Rows of tokens in a frame.
+        columns: Columns of tokens in a frame.
+        parity: Follow the published code to the bit instead of our defaults.
+    """
+
+    frames: int
+    rows: int
+    columns: int
+    parity: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a frame, n."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the vision tower and the projector made of a video.
+
+    Attributes:
+        frames: [T, n, D].
+        thumbnails: [G, n, D] where the layout has thumbnails.
+        received: Attention that each token received, [T, n], where the layout prunes by it.
+        guide: How text and pictures agree, where the layout depends on the question.
+    """
+
+    frames: "Tensor"
+    thumbnails: "Tensor | None" = None
+    received: "Tensor | None" = None
+    guide: Guide | None = None
+
+
+class Span(ABC):
+    """A stretch of tokens."""
+
+    @abstractmethod
+    def frames(self, seen: Seen) -> Ids:
+        """Return the positions of the frames that it shows, among all T, ascending."""
+
+    @abstractmethod
+    def tokens(self, seen: Seen) -> int:
+        """Return how many tokens it makes."""
+
+    @abstractmethod
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        """Return the tokens, [tokens, D]."""
+
+    def shrunk(self, seen: Seen, tokens: int) -> Self:
+        """Return a like span of at most `tokens` tokens, or itself if it comes in one size."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled(Span):
+    """Evenly spaced tokens of all frames (TS-LLaVA): a slice, no pooling, no question."""
+
+    count: int
+
+    def ids(self, seen: Seen) -> Ids:
+        """Return the ids of the tokens kept, of T * n."""
+        return sampled_ids(seen.frames * seen.tokens, self.count, seen.parity)
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.unique(self.ids(seen) // seen.tokens)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return min(self.count, seen.frames * seen.tokens)
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        return features.frames.flatten(0, 1)[self.ids(seen).tolist()]
+
+    @override
+    def shrunk(self, seen: Seen, tokens: int) -> Self:
+        return replace(self, count=min(self.tokens(seen), max(0, tokens)))
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnails(Span):
+    """All tokens of thumbnails of `cells` frames each (TS-LLaVA).
+
+    Attributes:
+        cells: Frames in one thumbnail.
+        grids: Thumbnails, of frames evenly spaced over the video; None for as many as it takes to
+            show every frame (parity leaves out the frames that do not fill the last).
+    """
+
+    cells: int
+    grids: int | None = 1
+
+    def groups(self, seen: Seen) -> tuple[tuple[int, ...], ...]:
+        """Return the frames of each thumbnail, by position."""
+        if self.grids is not None:
+            chosen = sampled_ids(seen.frames, self.cells * self.grids, seen.parity).tolist()
+        else:
+            kept = seen.frames // self.cells * self.cells if seen.parity else seen.frames
+            chosen = list(range(kept or seen.frames))
+        starts = range(0, len(chosen), self.cells)
+        return tuple(tuple(chosen[start : start + self.cells]) for start in starts)
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.array([frame for group in self.groups(seen) for frame in group], np.int64)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return len(self.groups(seen)) * seen.tokens
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        return _given(features.thumbnails, "thumbnails").flatten(0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Span):
+    """All tokens of some frames, or of all (FreeVA's concatenation)."""
+
+    count: int | None = None
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.array(centre_ids(seen.frames, self.count or seen.frames), np.int64)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return len(self.frames(seen)) * seen.tokens
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        return features.frames[self.frames(seen).tolist()].flatten(0, 1)
+
+    @override
+    def shrunk(self, seen: Seen, tokens: int) -> Self:
+        return replace(self, count=max(1, min(self.frames(seen).size, tokens // seen.tokens)))
+
+
+@dataclass(frozen=True, slots=True)
+class Paired(Span):
+    """Neighbours along a row merged by maximum (SlowFast-LLaVA's slow path, FreeVA's pooling)."""
+
+    count: int | None = None
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return truncated_ids(seen.frames, self.count or seen.frames, seen.parity)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return self.frames(seen).size * seen.rows * math.ceil(seen.columns / 2)
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        chosen = features.frames[self.frames(seen).tolist()]
+        return pair_columns(chosen, seen.rows, seen.columns).flatten(0, 2)
+
+    @override
+    def shrunk(self, seen: Seen, tokens: int) -> Self:
+        fitting = tokens // (seen.rows * math.ceil(seen.columns / 2))
+        return replace(self, count=max(1, min(self.frames(seen).size, fitting)))
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled(Span):
+    """Every frame averaged to rows x columns tokens (SlowFast-LLaVA's fast path)."""
+
+    rows: int
+    columns: int
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.arange(seen.frames, dtype=np.int64)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return seen.frames * self.rows * self.columns
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        from torch.nn.functional import adaptive_avg_pool2d
+
+        planes = features.frames.unflatten(1, (seen.rows, seen.columns)).permute(0, 3, 1, 2)
+        pooled = adaptive_avg_pool2d(planes, (self.rows, self.columns))
+        return pooled.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Averaged(Span):
+    """One frame's tokens, the mean over all frames (FreeVA's sparse form)."""
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.arange(seen.frames, dtype=np.int64)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        return seen.tokens
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        return features.frames.mean(dim=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Region(Span):
+    """The part of some frames that the question is about, paired (Free Video-LLM).
+
+    Attributes:
+        count: Frames.
+        share: Part of a frame's area that is kept; 1 keeps all.
+        guided: Take the frames that agree most with the question, else evenly spaced ones.
+    """
+
+    count: int
+    share: float
+    guided: bool
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        """Return all frames when the question chooses among them."""
+        count = seen.frames if self.guided else self.count
+        return truncated_ids(seen.frames, count, seen.parity)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        side = math.sqrt(self.share)
+        rows, columns = round(seen.rows * side), round(math.ceil(seen.columns / 2) * side)
+        frames = min(self.count, self.frames(seen).size)
+        return frames * rows * columns
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        guide = _given(features.guide, "a guide")
+        chosen = guide.best_frames(self.count) if self.guided else self.frames(seen).tolist()
+        paired = pair_columns(features.frames[chosen], seen.rows, seen.columns)
+        agreement = guide.agreement(chosen, seen.rows, seen.columns)
+        return regions(paired, agreement, self.share, seen.parity).flatten(0, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned(Span):
+    """The tokens of each frame that received most attention in the vision tower (FoPru).
+
+    Attributes:
+        share: Part of a frame's tokens that is kept, r.
+        rows: Keep whole rows of the picture instead of single tokens.
+    """
+
+    share: float
+    rows: bool = False
+
+    @override
+    def frames(self, seen: Seen) -> Ids:
+        return np.arange(seen.frames, dtype=np.int64)
+
+    @override
+    def tokens(self, seen: Seen) -> int:
+        kept = math.ceil(self.share * seen.tokens)
+        return seen.frames * (max(1, kept // seen.columns) * seen.columns if self.rows else kept)
+
+    @override
+    def make(self, seen: Seen, features: Features) -> "Tensor":
+        received = _given(features.received, "attention")
+        count = self.tokens(seen) // seen.frames
+        kept = (
+            kept_rows(received, seen.columns, count) if self.rows else kept_tokens(received, count)
+        )
+        width = features.frames.shape[-1]
+        return features.frames.gather(1, kept[..., None].expand(-1, -1, width)).flatten(0, 1)
+
+
+def _given(value: Material | None, name: str) -> Material:
+    if value is None:
+        raise ValueError(f"this layout needs {name}, and the features have none")
+    return value

@@ -1,0 +1,124 @@
+"""Visual tokens on disk: a second question on the same video runs no vision tower.
+
+One safetensors file for video, frames, model and layout; 28 MB for TS-LLaVA's 3456 tokens of a
+model of 7 billion parameters. All files of a video lie in one folder.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import StorageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of what is stored; a new one leaves old files aside
+LOOKED_AT = 4096  # numbers of each tensor that make up a model's digest
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """What visual tokens depend on; the question is not among it.
+
+    Attributes:
+        video: Content hash of the video.
+        times_s: Times of the frames.
+        model: See `model_digest`.
+        layout: The layout as text, samples included.
+        eyes: How pixels are prepared, as text.
+        parity: Whether the published code is followed to the bit.
+    """
+
+    video: str
+    times_s: tuple[float, ...]
+    model: str
+    layout: str
+    eyes: str
+    parity: bool
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of it."""
+        values = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(values.encode()).hexdigest()
+
+
+class TokenCache:
+    """A folder of visual tokens."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: TokenKey) -> Path:
+        """Return where the tokens of a key lie, or would."""
+        return self.folder / key.video / f"{key.digest}.safetensors"
+
+    def load(self, key: TokenKey) -> "Tensor | None":
+        """Return tokens [M, D], or None when there are none; a damaged file counts as none."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(self.path(key))["tokens"]
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, KeyError, OSError) as error:
+            log.warning("Stored visual tokens cannot be read and are made anew: %s", error)
+            return None
+
+    def store(self, key: TokenKey, tokens: "Tensor") -> None:
+        """Write tokens so that a reader sees all of them or none.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
+        path = self.path(key)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({"tokens": tokens.detach().cpu().contiguous()}, part)
+            part.replace(path)
+        except (OSError, SafetensorError) as error:
+            part.unlink(missing_ok=True)
+            raise StorageError(
+                f"visual tokens cannot be kept in {self.folder}: {error}; free some space or set "
+                f"another library folder with --set library=DIR"
+            ) from error
+
+    def get(self, key: TokenKey, make: "Callable[[], Tensor]") -> "Tensor":
+        """Return the stored tokens, else make and store them."""
+        tokens = self.load(key)
+        if tokens is None:
+            tokens = make()
+            self.store(key, tokens)
+        return tokens
+
+
+def model_digest(model: Any) -> str:
+    """Return a digest of the weights that make visual tokens: tower and projector.
+
+    From the beginning of every tensor and its precision, so that it is quick, knows nothing of
+    file names, and two checkpoints never share tokens.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for part in (model.model.vision_tower, model.model.multi_modal_projector):
+        for name, weights in part.state_dict().items():
+            values = weights.detach().flatten()[:LOOKED_AT].cpu().to(torch.float32)
+            digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+            digest.update(values.contiguous().numpy().tobytes())
+    choice = (model.config.vision_feature_layer, model.config.vision_feature_select_strategy)
+    digest.update(repr(choice).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,285 @@
+"""Behaviours 9, 16, 19, 21 and 29: from pictures to visual tokens, with tiny real models."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from agent.visual.encoding import (
+    encode,
+    eyes_of,
+    pixels_of,
+    received_by,
+    takes_tokens,
+    visual_tokens,
+)
+from agent.visual.layouts import FRAMES, PRESETS, fopru, parse_layout, ts_llava
+from agent.visual.sampling import ids_digest
+from tools.errors import InputError
+from tools.video import RGBImage
+
+Pictures = Callable[[int], list[RGBImage]]
+
+
+@pytest.fixture(scope="module")
+def pixels50(llava: Any, pictures: Pictures) -> torch.Tensor:
+    return pixels_of(pictures(50), llava.eyes)
+
+
+@pytest.fixture(scope="module")
+def encoded50(llava: Any, pixels50: torch.Tensor) -> torch.Tensor:
+    """What LLaVA's own code makes of the frames, [50, 576, D]."""
+    with torch.inference_mode():
+        return torch.stack(list(llava.model.get_image_features(pixels50).pooler_output))
+
+
+def grid_tokens(model: Any, frames: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Area-scale frames, paste them row by row, and encode the picture with LLaVA's own code."""
+    small = torch.nn.functional.interpolate(frames, size=(336 // rows, 336 // columns), mode="area")
+    lines = [torch.cat(list(small[r * columns : (r + 1) * columns]), dim=2) for r in range(rows)]
+    with torch.inference_mode():
+        return model.get_image_features(torch.cat(lines, dim=1)[None]).pooler_output[0]
+
+
+def evenly(total: int, count: int) -> list[int]:
+    places: list[int] = torch.linspace(0, total - 1, steps=count).round().long().tolist()
+    return places
+
+
+def test_pixels_are_a_bicubic_squash_with_the_checkpoint_s_numbers(llava: Any) -> None:
+    rng = np.random.default_rng(3)
+    frame = rng.integers(0, 255, (90, 160, 3), np.uint8)
+    square = np.asarray(Image.fromarray(frame).resize((336, 336), Image.Resampling.BICUBIC))
+    mean, std = np.float32(llava.eyes.mean), np.float32(llava.eyes.std)
+    expected = (square.astype(np.float32) / 255 - mean) / std
+    pixels = pixels_of([frame], llava.eyes)
+    assert pixels.shape == (1, 3, 336, 336)
+    assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), expected)
+
+
+def test_pixels_are_those_of_clip_told_to_squash_and_not_those_of_its_centre_crop(
+    llava: Any,
+) -> None:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    frame = np.random.default_rng(3).integers(0, 255, (90, 160, 3), np.uint8)
+    pixels = pixels_of([frame], llava.eyes)
+    squash = CLIPImageProcessorPil(size={"height": 336, "width": 336}, do_center_crop=False)
+    assert torch.equal(pixels, squash(frame, return_tensors="pt")["pixel_values"])
+    stock = llava.processor.image_processor(frame, return_tensors="pt")["pixel_values"]
+    assert (pixels - stock).abs().mean() > 0.3
+
+
+def test_direct_encoding_is_that_of_llava(
+    llava: Any, pixels50: torch.Tensor, encoded50: torch.Tensor
+) -> None:
+    assert torch.equal(encode(llava.model, pixels50), encoded50)
+    assert encoded50.shape == (50, 576, 48)
+
+
+def test_direct_encoding_of_llava_next_with_the_same_weights(
+    load_tiny: Callable[[str], Any], llava: Any, pixels50: torch.Tensor, encoded50: torch.Tensor
+) -> None:
+    model = load_tiny("llava_next").model
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
+    try:
+        model.model.load_state_dict(llava.model.model.state_dict(), strict=False)
+        assert torch.equal(encode(model, pixels50[:4]), encoded50[:4])
+    finally:
+        model.model.load_state_dict(before)
+
+
+def test_direct_encoding_of_onevision(load_tiny: Callable[[str], Any], pictures: Pictures) -> None:
+    loaded = load_tiny("onevision")
+    pixels = pixels_of(pictures(3), loaded.eyes)
+    ours = encode(loaded.model, pixels)
+    with torch.inference_mode():
+        theirs = loaded.model.get_image_features(
+            pixels[:, None],
+            image_sizes=torch.tensor([[384, 384]] * 3),
+            batch_num_images=torch.tensor([3]),
+        ).pooler_output
+        pooled = loaded.model.get_video_features(pixels[None]).pooler_output
+    assert ours.shape == (3, 729, 48)
+    for frame, rows in zip(ours, theirs, strict=True):
+        assert len(rows) == 730  # the last is the newline
+        assert (frame - rows[:-1]).abs().max() <= 1e-6
+    assert pooled.shape[1] == 3 * 196 + 1
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 50])
+def test_the_chunk_makes_no_difference(
+    llava: Any, pixels50: torch.Tensor, encoded50: torch.Tensor, chunk: int
+) -> None:
+    assert torch.equal(encode(llava.model, pixels50, chunk), encoded50)
+
+
+@pytest.mark.parametrize(
+    ("name", "grids", "cells", "rows", "columns", "samples", "first"),
+    [
+        ("V1", 1, 4, 2, 2, 2880, "samples"),
+        ("V2", 1, 6, 3, 2, 2880, "samples"),
+        ("V3", 1, 8, 4, 2, 2880, "samples"),
+        ("Y2", 1, 6, 3, 2, 2880, "thumbnails"),
+        ("X2", 1, 6, 3, 2, 0, "thumbnails"),
+        ("U3", 2, 6, 3, 2, 2304, "samples"),
+        ("W3b", 2, 6, 3, 2, 2304, "thumbnails"),
+        ("W2a", 3, 4, 2, 2, 1728, "thumbnails"),
+    ],
+)
+def test_ts_llava_layouts(
+    llava: Any,
+    pixels50: torch.Tensor,
+    encoded50: torch.Tensor,
+    name: str,
+    grids: int,
+    cells: int,
+    rows: int,
+    columns: int,
+    samples: int,
+    first: str,
+) -> None:
+    chosen = pixels50[evenly(50, grids * cells)].split(cells)
+    thumbnails = torch.cat([grid_tokens(llava.model, part, rows, columns) for part in chosen])
+    flat = encoded50.reshape(50 * 576, -1)
+    sampled = flat[evenly(50 * 576, samples)] if samples else flat[:0]
+    parts = [sampled, thumbnails] if first == "samples" else [thumbnails, sampled]
+    layout = ts_llava(name, samples or 2880)
+    tokens = visual_tokens(llava.model, pixels50, llava.eyes, layout, parity=True)
+    assert torch.equal(tokens, torch.cat(parts))
+    assert len(tokens) == samples + grids * 576
+    assert len(tokens) == layout.tokens(llava.eyes.seen(50, parity=True))
+
+
+def test_consecutive_thumbnails(llava: Any, pixels50: torch.Tensor) -> None:
+    layout = ts_llava("Z2")
+    parity = visual_tokens(llava.model, pixels50, llava.eyes, layout, parity=True)
+    groups = pixels50[:48].split(6)
+    expected = torch.cat([grid_tokens(llava.model, group, 3, 2) for group in groups])
+    assert torch.equal(parity, expected)
+    assert len(parity) == 4608
+    ours = visual_tokens(llava.model, pixels50, llava.eyes, layout)
+    assert len(ours) == 9 * 576  # the last two frames too
+    assert torch.equal(ours[:4608], parity)
+
+
+def test_the_thumbnail_may_come_first(llava: Any, pixels50: torch.Tensor) -> None:
+    last = visual_tokens(llava.model, pixels50, llava.eyes, ts_llava("V2"))
+    first = visual_tokens(llava.model, pixels50, llava.eyes, ts_llava("Y2"))
+    assert torch.equal(first, torch.cat([last[2880:], last[:2880]]))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 5])
+@pytest.mark.parametrize("name", ["V2", "Z2", "U3", "W2a", "slowfast", "freeva", "freeva-pooled"])
+def test_short_videos(llava: Any, pictures: Pictures, frames: int, name: str) -> None:
+    pixels = pixels_of(pictures(frames), llava.eyes)
+    layout = parse_layout(name)
+    seen = llava.eyes.seen(frames)
+    tokens = visual_tokens(llava.model, pixels, llava.eyes, layout)
+    assert len(tokens) == layout.tokens(seen) > 0
+    assert tokens.isfinite().all()
+    if name == "V2":
+        assert layout.spans[0].tokens(seen) == min(2880, frames * 576)
+        assert layout.thumbnails is not None
+        assert layout.thumbnails.groups(seen) == (tuple(range(frames)),)
+
+
+@pytest.mark.parametrize(
+    ("share", "rows", "count"), [(0.25, False, 144), (0.1, False, 58), (0.25, True, 144)]
+)
+def test_fopru_keeps_what_the_tower_attended_to(
+    llava: Any,
+    pixels50: torch.Tensor,
+    encoded50: torch.Tensor,
+    share: float,
+    rows: bool,
+    count: int,
+) -> None:
+    pixels = pixels50[:2]
+    received = received_by(llava.model, pixels)
+    tokens = visual_tokens(llava.model, pixels, llava.eyes, fopru(share, rows))
+    kept = []
+    for scores, frame in zip(received, encoded50[:2], strict=True):
+        if rows:
+            best = scores.reshape(24, 24).sum(dim=1).argsort(descending=True)[: count // 24]
+            kept.append(frame.reshape(24, 24, -1)[best.sort().values].flatten(0, 1))
+        else:
+            kept.append(frame[scores.argsort(descending=True)[:count].sort().values])
+    assert torch.equal(tokens, torch.cat(kept))
+
+
+def test_received_attention_is_that_of_the_feature_layer(
+    llava: Any, pixels50: torch.Tensor
+) -> None:
+    tower = llava.model.model.vision_tower
+    before = tower.config._attn_implementation
+    tower.set_attn_implementation("eager")
+    try:
+        with torch.inference_mode():
+            weights = tower(pixels50[:2], output_attentions=True).attentions
+    finally:
+        tower.set_attn_implementation(before)
+    expected = weights[-2].mean(dim=(1, 2))[:, 1:]  # of three layers, the features are state -2
+    assert (received_by(llava.model, pixels50[:2]) - expected).abs().max() < 1e-6
+
+
+PROGRAM = """
+import sys, hashlib, torch, numpy as np
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from agent.visual.encoding import eyes_of, pixels_of, visual_tokens
+from agent.visual.layouts import ts_llava
+torch.set_num_threads(int(sys.argv[2]))
+model = AutoModelForImageTextToText.from_pretrained(sys.argv[1]).eval()
+eyes = eyes_of(model.config, AutoProcessor.from_pretrained(sys.argv[1]).image_processor)
+rng = np.random.default_rng(0)
+pixels = pixels_of([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(12)], eyes)
+tokens = visual_tokens(model, pixels, eyes, ts_llava("V2"), chunk=int(sys.argv[3]))
+print(hashlib.sha256(tokens.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_tokens_are_the_same_in_other_processes_threads_and_chunks(tiny_llava: Path) -> None:
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(tiny_llava), threads, chunk],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for threads, chunk in (("1", "50"), ("2", "1"))
+    ]
+    printed = {run.communicate()[0] for run in runs}
+    assert len(printed) == 1
+    assert len(printed.pop().strip()) == 64
+
+
+def test_layouts_are_read_by_name_once() -> None:
+    for name in ["V1", "X3", "W4a", "U1", *PRESETS]:
+        assert parse_layout(name).name == name
+    assert ids_digest(ts_llava().spans[0].ids(_clip(FRAMES))) != "128c1e018d5559cb"  # exact
+    parity = _clip(FRAMES, parity=True)
+    assert ids_digest(ts_llava().spans[0].ids(parity)) == "128c1e018d5559cb"
+    for name in ["V4", "V2z", "W3", "Q1", "", "V", "U3b"]:
+        with pytest.raises(InputError, match="there is no layout"):
+            parse_layout(name)
+
+
+def _clip(frames: int, parity: bool = False) -> Any:
+    from agent.visual.spans import Seen
+
+    return Seen(frames, 24, 24, parity)
+
+
+def test_models_that_take_no_tokens_are_named(tiny_llama: Path, tiny_qwen_vl: Path) -> None:
+    from transformers import AutoConfig
+
+    for folder in (tiny_llama, tiny_qwen_vl):
+        config = AutoConfig.from_pretrained(folder)
+        assert not takes_tokens(config)
+        with pytest.raises(InputError, match=r"LLaVA-1\.5, LLaVA-NeXT and LLaVA-OneVision"):
+            eyes_of(config, None)
