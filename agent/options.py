@@ -1,15 +1,13 @@
-"""Multiple choice: which of the options a free answer means."""
+"""Multiple choice: how options are written, and which of them a free answer means."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from agent.embedding import SentenceEmbeddings
-from agent.text import mentions, words
+from agent.parsing import parse_choice
+from agent.text import plain, words
 
-LETTER = re.compile(
-    r"^\W*(?:(?:the )?(?:answer|option|choice)\W*(?:is)?\W*)?\(?([a-z])\)?(?:[.:)]|\W*$)", re.I
-)
 MIN_MARGIN = 0.05  # cosine by which the best option must lead to count as chosen
 
 
@@ -28,21 +26,37 @@ class Match:
     how: str
 
 
+def option_lines(options: Sequence[str]) -> list[str]:
+    """Return options as prompt lines, each on one line: `A. pour water`."""
+    return [
+        f"{letter}. {' '.join(option.split())}"
+        for letter, option in zip(ascii_uppercase, options, strict=False)
+    ]
+
+
+def letters(count: int) -> str:
+    """Return the letters of so many options in words: `A, B or C`."""
+    *first, last = list(ascii_uppercase[:count])
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def match_option(text: str, options: Sequence[str], embedder: SentenceEmbeddings) -> Match:
-    """Return the option that a model's text means; never a guess."""
-    letter = LETTER.match(text.strip())
-    if letter and (index := ord(letter[1].lower()) - ord("a")) < len(options):
-        return Match(index, 1.0, "letter")
-    mentioned = _mentioned(text, options)
-    if len(mentioned) == 1:
-        return Match(mentioned[0], 1.0, "mention")
+    """Return the option that a text means which was written without seeing the options.
+
+    As `agent.parsing.parse_choice`, but the text of an option stands before its letter, and where
+    none is named the option nearest in meaning is taken if it clearly leads. Never a guess.
+    """
+    same = [i for i, option in enumerate(options) if plain(option) == plain(text)]
+    if len(same) == 1 and words(text):
+        return Match(same[0], 1.0, "mention")
+    if 2 <= len(options) <= len(ascii_uppercase):
+        parsed = parse_choice(text, options)
+        if parsed.choice is not None:
+            how = "mention" if parsed.path in ("text", "mention") else "letter"
+            return Match(parsed.choice, 1.0, how)
+        if parsed.path in ("ambiguous", "outside"):
+            return Match(None, 0.0, "none")
     return _nearest(text, options, embedder)
-
-
-def _mentioned(text: str, options: Sequence[str]) -> list[int]:
-    """Return the options that stand in the text, without those inside a longer one."""
-    found = [i for i, option in enumerate(options) if mentions(text, option)]
-    return [i for i in found if not any(j != i and mentions(options[j], options[i]) for j in found)]
 
 
 def _nearest(text: str, options: Sequence[str], embedder: SentenceEmbeddings) -> Match:
