@@ -94,5 +94,8 @@ class VisualPrefix:
         return torch.tensor([ids], device=self._model.device)
 
     def _forget(self) -> None:
-        """Drop what was read after the video, also when a run was broken off."""
-        self._kept.crop(len(self))
+        """Drop what was read after the video, also of a run that broke off between two layers."""
+        for layer in self._kept.layers:
+            excess = layer.get_seq_length() - len(self)
+            if excess > 0:
+                layer.crop(-excess)

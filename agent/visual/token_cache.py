@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,8 @@ class TokenCache:
             save_file({"tokens": tokens.detach().cpu().contiguous()}, part)
             part.replace(path)
         except (OSError, SafetensorError) as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise StorageError(
                 f"visual tokens cannot be kept in {self.folder}: {error}; free some space or set "
                 f"another library folder with --set library=DIR"
