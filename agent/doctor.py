@@ -8,12 +8,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from agent import chat, embedding
+from agent import chat_gguf, embedding
 from agent.library import Library
-from agent.settings import Settings
-from tools.errors import MissingError
+from agent.loading import needs_quantized
+from agent.settings import ChatSettings, Settings
+from tools.errors import MissingError, ReelgraphError
 from tools.registry import make_tool
 
+QUICK = {"timeout_s": 3.0, "max_retries": 0}  # how a server is asked whether it is there
 LOW_DISK = 2e9  # bytes; the frames of an hour take about 0.3e9, a converted model as much
 
 
@@ -30,7 +32,9 @@ class Check:
 def checks(settings: Settings) -> Iterator[Check]:
     """Yield a check for each tool and model of a profile and for the library; loads nothing."""
     yield _library(settings)
-    yield _chat(settings)
+    yield _chat("chat model", settings.chat, settings)
+    if settings.captioner:
+        yield _chat("captioner", settings.captioner, settings)
     yield _embedder(settings)
     for name in settings.ingest:
         tool = make_tool(name, settings.tools.get(name, {}))
@@ -59,17 +63,40 @@ def _library(settings: Settings) -> Check:
     return Check("library", free > LOW_DISK, detail, "free some space, or --set library=DIR")
 
 
-def _chat(settings: Settings) -> Check:
-    name = settings.chat.model
-    if name == chat.WHEEL:
-        found = chat.wheel_folder() is not None
-        return Check("chat model", found, name, chat.INSTALL_WHEEL)
+def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
+    if chat.engine == "endpoint":
+        return _endpoint(name, chat, settings.offline)
+    device = "cuda" if settings.device == "auto" else settings.device
+    if against := needs_quantized(chat.quantization, device):
+        return Check(name, False, f"{chat.model} in {chat.quantization}", against)
+    if chat.model == chat_gguf.WHEEL:
+        found = chat_gguf.wheel_folder() is not None
+        return Check(name, found, chat.model, chat_gguf.INSTALL_WHEEL)
+    if chat.model.endswith(".gguf") and Path(chat.model).is_file():
+        return Check(name, True, f"{chat.model} (unpacked on first use)")
     try:
-        source = chat.find_source(name, settings.library / "models", settings.offline)
+        source = chat_gguf.find_source(chat.model, settings.library / "models", settings.offline)
     except MissingError as error:
-        return Check("chat model", False, name, str(error))
+        return Check(name, False, chat.model, str(error))
     where = "folder" if Path(source).is_dir() else "from the hub, on first use"
-    return Check("chat model", True, f"{name} ({where})")
+    return Check(name, True, f"{chat.model} ({where})")
+
+
+def _endpoint(name: str, chat: ChatSettings, offline: bool) -> Check:
+    """Ask the server for its models: the one call that costs nothing."""
+    from agent.chat_endpoint import EndpointChat
+
+    where = f"{chat.model} on {chat.base_url or 'api.openai.com'}"
+    try:
+        models = EndpointChat(
+            name=chat.model, **chat.endpoint() | QUICK, offline=offline
+        ).served_models()
+    except ReelgraphError as error:
+        return Check(name, False, where, str(error))
+    if models and chat.model not in models:
+        known = ", ".join(models[:5])
+        return Check(name, False, f"{where}, which serves {known}", "--set chat.model=NAME")
+    return Check(name, True, where)
 
 
 def _embedder(settings: Settings) -> Check:

@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tools.errors import InputError
 from tools.registry import explain, suggest, tool_classes
@@ -39,12 +40,79 @@ class Sampling(Section):
 class ChatSettings(Section):
     """The frozen language or vision-language model."""
 
+    engine: Literal["transformers", "endpoint"] = Field(
+        "transformers", description="in this process, or an OpenAI-compatible server"
+    )
     model: str = Field(
         "smollm2-135m",
-        description="smollm2-135m (from its wheel), a local folder, or a hub name",
+        description="smollm2-135m (from its wheel), a folder, a GGUF file, a hub or server name",
     )
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     max_new_tokens: int = Field(64, gt=0)
+    temperature: float = Field(0.0, ge=0, le=10, description="0: the likeliest token each time")
+    seed: int = Field(0, ge=0, description="of the draws at a temperature above 0")
+    deadline_s: float | None = Field(None, gt=0, description="seconds a reply may take")
+    max_images: int | None = Field(None, gt=0, description="pictures in one call, at most")
+    context_tokens: int | None = Field(
+        None,
+        gt=0,
+        description="of prompt and reply; for a local model no more than it was made for",
+    )
+    # In this process.
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantization: Literal["none", "4bit", "8bit"] = Field(
+        "none", description="by bitsandbytes, on a CUDA device"
+    )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="auto: SDPA wherever the model has it"
+    )
+    batch: int = Field(4, gt=0, description="conversations that run together, at most")
+    # On a server. What it can do is not asked of it, for few servers tell.
+    base_url: str | None = Field(
+        None, description="as in http://127.0.0.1:8000/v1; none is OpenAI's own"
+    )
+    key_variable: str | None = Field(
+        None,
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the server's key; for OpenAI's own server"
+        " OPENAI_API_KEY unless set",
+    )
+    images: bool = Field(False, description="the server's model sees pictures")
+    tool_calling: bool = Field(False, description="the server's model calls tools")
+    timeout_s: float = Field(120.0, gt=0, description="seconds without a byte from the server")
+    max_retries: int = Field(
+        4, ge=0, le=20, description="after 429, 5xx or a lost connection; nothing else is retried"
+    )
+    input_price: float | None = Field(None, ge=0, description="of a million tokens of prompt")
+    output_price: float | None = Field(None, ge=0, description="of a million tokens of reply")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, url: str | None) -> str | None:
+        """Refuse what is no address, and keys inside one, which would end up in results."""
+        if url is None:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("expected an address such as http://127.0.0.1:8000/v1")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("no key belongs into the address; see key_variable")
+        return url
+
+    def endpoint(self) -> dict[str, Any]:
+        """Return what `agent.chat_endpoint.EndpointChat` is told beside the usual."""
+        names = (
+            "base_url",
+            "key_variable",
+            "images",
+            "timeout_s",
+            "max_retries",
+            "input_price",
+            "output_price",
+        )
+        return {name: getattr(self, name) for name in names} | {
+            "context_limit": self.context_tokens,
+            "calls_tools": self.tool_calling,
+        }
 
 
 class EmbedderSettings(Section):
@@ -88,11 +156,17 @@ class Settings(Section):
     profile: str = "embedded"
     library: Path = Field(default_factory=lambda: user_data_path("reelgraph"))
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    memory_gb: float | None = Field(
+        None, gt=0, description="of all loaded models together; none takes what the device has"
+    )
     offline: bool = Field(True, description="true: no download is ever tried")
     method: str = "auto"
     ingest: tuple[str, ...] = Field((), description="tools that look at every new video")
     sampling: Sampling = Sampling()
     chat: ChatSettings = ChatSettings()
+    captioner: ChatSettings | None = Field(
+        None, description="the model that describes pictures; none is the chat model"
+    )
     embedder: EmbedderSettings = EmbedderSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -217,5 +291,6 @@ def _known_keys(error: ValidationError) -> Mapping[str, Any]:
     for part in error.errors()[0]["loc"][:-1]:
         field = getattr(section, "model_fields", {}).get(str(part))
         section = field.annotation if field else None
+        section = next(iter(get_args(section)), section)  # of "one or none", the one
     known: Mapping[str, Any] = getattr(section, "model_fields", {})
     return known

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from PIL import Image
@@ -21,7 +22,7 @@ from tools.evidence import Evidence
 from tools.frames import FrameSet, StoredFrame
 from tools.video import RGBImage
 
-JPEG_QUALITY = 90
+JPEG_QUALITY = 95
 
 
 class CaptionOptions(ToolOptions):
@@ -32,12 +33,14 @@ class CaptionOptions(ToolOptions):
         max_frames: At most so many captions a video, spread evenly over its time.
         batch: Pictures sent to the chat model at once.
         max_side: Longer side in pixels of the pictures sent.
+        max_new_tokens: Length of a caption, at most.
     """
 
     every_s: float = Field(5.0, ge=0)
     max_frames: int = Field(240, ge=1)
     batch: int = Field(4, ge=1)
     max_side: int = Field(768, ge=32)
+    max_new_tokens: int = Field(80, ge=1)
 
 
 class Caption(Tool):
@@ -68,7 +71,9 @@ class Caption(Tool):
             if given.stopped():
                 raise StoppedError("Stopped while captioning.")
             batch = frames[first : first + self.options.batch]
-            replies = given.chat.batch([[self._ask(frame)] for frame in batch], limit)
+            asked: list[LanguageModelInput] = [[self._ask(frame)] for frame in batch]
+            length = self.options.max_new_tokens
+            replies = given.chat.batch(asked, limit, max_new_tokens=length)
             for frame, reply in zip(batch, replies, strict=True):
                 if text := " ".join(reply.text.split()):
                     yield Evidence(self.name, self.kind, frame.start_s, frame.end_s, text)

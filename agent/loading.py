@@ -1,0 +1,126 @@
+"""Loading of a transformers checkpoint: number type, quantisation, attention, device."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tools.errors import MissingError
+
+INSTALL_QUANTIZED = "pip install 'bitsandbytes>=0.46'"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, ready to run, and what prepares its inputs.
+
+    Attributes:
+        model: In evaluation mode, on its device.
+        processor: Of a model that sees; else the same as the tokenizer.
+        tokenizer: Pads on the left.
+        sees_images: Messages may hold pictures.
+        dtype: Number type of its activations.
+        end_tokens: Tokens that end a reply.
+    """
+
+    model: Any
+    processor: Any
+    tokenizer: Any
+    sees_images: bool
+    dtype: Any
+    end_tokens: frozenset[int]
+
+
+def load_model(
+    source: str, device: str, dtype: str, quantization: str, attention: str, offline: bool
+) -> Loaded:
+    """Load a checkpoint from a folder or the hub.
+
+    Raises:
+        MissingError: It is not there or not whole, or what it needs is not installed.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoConfig
+
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": offline}
+    if attention != "auto":
+        options["attn_implementation"] = attention
+    if device != "cpu":
+        options["device_map"] = {"": device}  # straight to the device, never whole on the CPU
+    if quantization != "none":
+        options["quantization_config"] = _quantized(quantization, device)
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=offline)
+        model_class, processor_class = _classes(config)
+        model = model_class.from_pretrained(source, **options)
+        processor = processor_class.from_pretrained(source, local_files_only=offline)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:  # last: half a file
+        raise MissingError(
+            f"the chat model {source!r} cannot be loaded: {_first_line(error)}; give a folder in "
+            f"the format of transformers or a hub name"
+        ) from error
+    return _prepared(model.eval(), processor)
+
+
+def weight_bytes(source: str, quantization: str, dtype: str) -> int:
+    """Return about how much memory a local checkpoint will take; 0 when that is not known."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return 0
+    stored = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
+    if quantization != "none":  # from 16 bits a weight
+        return stored * {"4bit": 5, "8bit": 9}[quantization] // 16
+    return stored * 2 if dtype == "float32" else stored
+
+
+def needs_quantized(quantization: str, device: str) -> str:
+    """Return what stands against loading weights of few bits here, "" if nothing does."""
+    if quantization != "none" and find_spec("bitsandbytes") is None:
+        return f"bitsandbytes is not installed: {INSTALL_QUANTIZED}"
+    if quantization != "none" and not device.startswith("cuda"):
+        return f"it needs a CUDA device and this is {device}: --set chat.quantization=none"
+    return ""
+
+
+def _quantized(quantization: str, device: str) -> Any:
+    if against := needs_quantized(quantization, device):
+        raise MissingError(f"the chat model cannot be loaded in {quantization}: {against}")
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+
+
+def _classes(config: Any) -> tuple[Any, Any]:
+    """Return the classes that load a configuration's model and its processor or tokenizer."""
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForImageTextToText,
+        AutoProcessor,
+        AutoTokenizer,
+    )
+
+    if type(config) in AutoModelForImageTextToText._model_mapping:
+        return AutoModelForImageTextToText, AutoProcessor
+    return AutoModelForCausalLM, AutoTokenizer
+
+
+def _prepared(model: Any, processor: Any) -> Loaded:
+    tokenizer = getattr(processor, "tokenizer", processor)
+    tokenizer.padding_side = "left"  # replies follow their prompts without a gap
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    ends = model.generation_config.eos_token_id
+    ends = {ends} if isinstance(ends, int) else set(ends or ())
+    if tokenizer.eos_token_id is not None:
+        ends.add(tokenizer.eos_token_id)
+    sees = hasattr(processor, "image_processor")
+    return Loaded(model, processor, tokenizer, sees, model.dtype, frozenset(ends))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]
