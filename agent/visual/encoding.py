@@ -116,7 +116,7 @@ def received_by(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
     """
     import torch
 
-    layer, skipped = _feature_layer(model), _class_tokens(model)
+    layer, skipped = feature_layer(model), _class_tokens(model)
     with torch.inference_mode(), AttentionProbe(layer) as probe:
         parts = []
         for part in pixels.split(chunk):
@@ -188,7 +188,7 @@ def _class_tokens(model: Any) -> int:
     return int(model.config.vision_feature_select_strategy == "default")
 
 
-def _feature_layer(model: Any) -> Any:
+def feature_layer(model: Any) -> Any:
     """Return the last layer of the tower that has a part in the features."""
     tower = model.model.vision_tower
     layers = getattr(tower, "vision_model", tower).encoder.layers

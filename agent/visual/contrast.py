@@ -1,0 +1,101 @@
+"""DAMRO: decode against what the vision tower's outlier tokens alone would say.
+
+Tokens that draw the class token's attention without showing an object make models invent things.
+Every step the model is also asked with nothing but these tokens, and what it then finds likely is
+taken off: (1 + alpha) * l - alpha * l_out, where l is within log(beta) of the likeliest token.
+It doubles the cost of decoding.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from agent.visual.encoding import feature_layer
+from agent.visual.injection import PromptIds, inputs_as_embeddings
+from agent.visual.pruning import AttentionProbe
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OUTLIERS = 10  # of a picture; published default k
+ALPHA = 2.0
+BETA = 0.1
+
+
+def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor":
+    """Return the patches of each picture that the class token attends to most.
+
+    As published, the attention is taken over the full width of the layer whose features are
+    used, as if it had one head.
+
+    Args:
+        model: A model for which `agent.visual.encoding.takes_tokens` holds.
+        pixels: Normalised squares, [T, 3, S, S].
+        count: Patches of each.
+
+    Returns:
+        [T, count], ascending.
+
+    Raises:
+        InputError: The tower has no class token (SigLIP).
+    """
+    import torch
+
+    if model.config.vision_feature_select_strategy != "default":
+        raise InputError(
+            f"contrast with outliers needs a vision tower with a class token, which "
+            f"{model.config.vision_config.model_type!r} has not; use a LLaVA with CLIP"
+        )
+    with torch.inference_mode(), AttentionProbe(feature_layer(model)) as probe:
+        model.model.vision_tower(pixels.to(model.device, model.dtype))
+        scale = probe.queries.shape[-1] ** -0.5
+        weights = torch.einsum("bd,bnd->bn", probe.queries[:, 0], probe.keys).float() * scale
+        attention = weights.softmax(dim=-1)[:, 1:]
+        return attention.topk(count, dim=1).indices.sort(dim=1).values
+
+
+class OutlierContrast:
+    """A logits processor of `generate`, for one answer.
+
+    `generate(..., logits_processor=LogitsProcessorList([OutlierContrast(...)]))`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        prompt: PromptIds,
+        outliers: "Tensor",
+        alpha: float = ALPHA,
+        beta: float = BETA,
+    ) -> None:
+        """Take the prompt and the outliers' visual tokens, [k, D], in the order of the picture."""
+        self._model = model
+        self._given = inputs_as_embeddings(model, prompt, outliers)
+        self._read: Any = None
+        self._length = self._given["inputs_embeds"].shape[1]
+        self.alpha = alpha
+        self.beta = beta
+
+    def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
+        """Return the contrasted logits, [1, vocabulary]; -inf for what is not plausible."""
+        against = self._logits(input_ids).to(scores.dtype)
+        contrasted = (1 + self.alpha) * scores - self.alpha * against
+        plausible = scores >= scores.max(dim=-1, keepdim=True).values + math.log(self.beta)
+        return contrasted.masked_fill(~plausible, -math.inf)
+
+    def _logits(self, ids: "Tensor") -> "Tensor":
+        """Ask the model with the outliers alone, and with the answer so far."""
+        import torch
+
+        given = self._given
+        if self._read is not None:
+            self._length += 1
+            mask = torch.ones(1, self._length, dtype=torch.long, device=ids.device)
+            given = {"input_ids": ids[:, -1:], "attention_mask": mask}
+        with torch.inference_mode():
+            output = self._model(
+                **given, past_key_values=self._read, use_cache=True, logits_to_keep=1
+            )
+        self._read = output.past_key_values
+        logits: Tensor = output.logits[:, -1]
+        return logits

@@ -1,0 +1,223 @@
+"""The visual part of a plan: what will be shown, said before any model is called.
+
+Plain data, the same bytes on every machine: frames with their times, thumbnails or grids, spans
+of tokens, and a digest of the sampled token ids.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent.visual.budget import Budget, Fitted
+from agent.visual.encoding import Eyes
+from agent.visual.grids import GridShape, grid_shape
+from agent.visual.layouts import Layout
+from agent.visual.sampling import ids_digest
+from agent.visual.spans import Sampled, Seen
+from agent.visual.thumbnails import fits_patches, thumbnail_shape
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFrame:
+    """A frame: its id among the video's frames and the time at which it is asked for."""
+
+    index: int
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPicture:
+    """A picture made of frames: a thumbnail for the vision tower, or a grid for a message.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        rows: Rows of cells.
+        columns: Columns of cells.
+        frames: What the cells show, as positions in the plan's frames.
+        tokens: Tokens it costs; None where only the server knows.
+    """
+
+    width: int
+    height: int
+    rows: int
+    columns: int
+    frames: tuple[int, ...]
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSpan:
+    """A stretch of visual tokens.
+
+    Attributes:
+        kind: How they are made ("Sampled", "Thumbnails", "Paired", ...).
+        start: Position of the first among the visual tokens.
+        tokens: How many.
+        frames: Positions of the frames that they show.
+    """
+
+    kind: str
+    start: int
+    tokens: int
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VisualPlan:
+    """What a model will be shown.
+
+    Attributes:
+        layout: Name of the layout.
+        parity: Whether the published code is followed to the bit.
+        total: Frames of the video.
+        frames: The frames looked at.
+        pictures: Thumbnails or grids.
+        spans: Stretches of visual tokens; none where pictures are sent.
+        visual_tokens: Visual tokens in all; None where only the server knows.
+        cut: Visual tokens that had to go.
+        text_tokens: Tokens of text; None while unknown.
+        new_tokens: Tokens kept free for the answer; None while unknown.
+        limit: Tokens that the model takes; None while unknown.
+        token_ids: First 16 hex digits of the SHA-256 of the sampled ids (int64, little endian);
+            None where nothing is sampled.
+        notes: What the user should know.
+    """
+
+    layout: str
+    parity: bool
+    total: int
+    frames: tuple[PlannedFrame, ...]
+    pictures: tuple[PlannedPicture, ...]
+    spans: tuple[PlannedSpan, ...] = ()
+    visual_tokens: int | None = None
+    cut: int = 0
+    text_tokens: int | None = None
+    new_tokens: int | None = None
+    limit: int | None = None
+    token_ids: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as a plain dictionary."""
+        return asdict(self)
+
+    def dumps(self) -> str:
+        """Return the plan as JSON text, the same bytes every time."""
+        return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
+
+
+def planned_frames(ids: Sequence[int], times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
+    """Return frames from their ids and times."""
+    return tuple(
+        PlannedFrame(int(index), float(time_s)) for index, time_s in zip(ids, times_s, strict=True)
+    )
+
+
+def plan_tokens(
+    fitted: Fitted,
+    frames: tuple[PlannedFrame, ...],
+    total: int,
+    eyes: Eyes,
+    budget: Budget,
+    parity: bool = False,
+) -> VisualPlan:
+    """Plan a layout of visual tokens.
+
+    Args:
+        fitted: See `agent.visual.budget.fit_layout`.
+        frames: The frames looked at.
+        total: Frames of the video.
+        eyes: Of the model.
+        budget: What `fitted` was made to fit.
+        parity: Follow the published code to the bit.
+    """
+    layout, seen = fitted.layout, eyes.seen(len(frames), parity)
+    return VisualPlan(
+        layout=layout.name,
+        parity=parity,
+        total=total,
+        frames=frames,
+        pictures=_thumbnails(layout, seen, eyes),
+        spans=_spans(layout, seen),
+        visual_tokens=fitted.tokens,
+        cut=fitted.cut,
+        text_tokens=budget.text,
+        new_tokens=budget.new,
+        limit=budget.limit,
+        token_ids=_token_ids(layout, seen),
+        notes=_notes(fitted, seen, eyes, budget),
+    )
+
+
+def plan_grid(
+    frames: tuple[PlannedFrame, ...],
+    total: int,
+    width: int,
+    height: int,
+    tokens: int | None = None,
+    parity: bool = False,
+) -> VisualPlan:
+    """Plan a picture grid (IG-VLM); `width` and `height` are those of one frame.
+
+    Args:
+        frames: The frames looked at.
+        total: Frames of the video.
+        width: Pixels of a frame.
+        height: Pixels of a frame.
+        tokens: Tokens that the grid costs, where that is known.
+        parity: Whether the frames were chosen as the published code does.
+    """
+    shape = grid_shape(len(frames))
+    cells = tuple(range(len(frames)))
+    size = (shape.columns * width, shape.rows * height)
+    picture = PlannedPicture(*size, shape.rows, shape.columns, cells, tokens)
+    return VisualPlan("ig-vlm", parity, total, frames, (picture,), visual_tokens=tokens)
+
+
+def _thumbnails(layout: Layout, seen: Seen, eyes: Eyes) -> tuple[PlannedPicture, ...]:
+    if layout.thumbnails is None:
+        return ()
+    groups = layout.thumbnails.groups(seen)
+    shapes = [thumbnail_shape(len(group), seen.parity) for group in groups]
+    return tuple(
+        PlannedPicture(eyes.side, eyes.side, shape.rows, shape.columns, group, seen.tokens)
+        for group, shape in zip(groups, shapes, strict=True)
+    )
+
+
+def _spans(layout: Layout, seen: Seen) -> tuple[PlannedSpan, ...]:
+    planned: list[PlannedSpan] = []
+    start = 0
+    for span in layout.spans:
+        tokens = span.tokens(seen)
+        frames = tuple(span.frames(seen).tolist())
+        planned.append(PlannedSpan(type(span).__name__, start, tokens, frames))
+        start += tokens
+    return tuple(planned)
+
+
+def _token_ids(layout: Layout, seen: Seen) -> str | None:
+    sampled = [span for span in layout.spans if isinstance(span, Sampled)]
+    return ids_digest(sampled[0].ids(seen)) if sampled else None
+
+
+def _notes(fitted: Fitted, seen: Seen, eyes: Eyes, budget: Budget) -> tuple[str, ...]:
+    notes = []
+    if fitted.cut:
+        notes.append(
+            f"{fitted.cut} of {fitted.tokens + fitted.cut} visual tokens were left out, for the "
+            f"model takes {budget.limit} tokens in all"
+        )
+    for shape in sorted({_shape(picture) for picture in _thumbnails(fitted.layout, seen, eyes)}):
+        if not fits_patches(GridShape(*shape), eyes.side, eyes.patch):
+            notes.append(
+                f"the cells of a thumbnail of {shape[0]} x {shape[1]} cut through patches of the "
+                f"vision tower ({eyes.patches} x {eyes.patches}): some tokens mix two frames"
+            )
+    return tuple(notes)
+
+
+def _shape(picture: PlannedPicture) -> tuple[int, int]:
+    return picture.rows, picture.columns
