@@ -13,14 +13,13 @@ from typing import Any, cast
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 import prompts
-from agent.chat import TransformersChat
+from agent.chat import Capabilities, ChatModel
 from agent.cli import main
 from agent.embedding import SentenceEmbeddings
 from agent.pool import ModelPool
@@ -39,11 +38,16 @@ CUES = [
 ]
 
 
-class ScriptedChat(BaseChatModel):
+class ScriptedChat(ChatModel):
     """Says what it was told to say, one answer after the other, and records what it was sent."""
 
+    model_config = ConfigDict(frozen=False)
+
     name: str = "scripted"
-    sees_images: bool = False
+    images: bool = False
+    tool_calling: bool = False
+    option_scoring: bool = True
+    context: int = 8192
     replies: Sequence[str] = ("7391",)
     request: str = '{"speech": null, "entities": ["gate"], "aspects": []}'
     on_call: Callable[[str], None] = Field(default=lambda prompt: None)
@@ -64,11 +68,22 @@ class ScriptedChat(BaseChatModel):
         return self._seen
 
     @property
-    def context_tokens(self) -> int:
-        return 8192
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            images=self.images,
+            max_images=self.max_images,
+            context_tokens=self.context,
+            option_scoring=self.option_scoring,
+            span_copying=True,
+            visual_tokens=False,
+            tool_calling=self.tool_calling,
+        )
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
+
+    def image_tokens(self, width: int, height: int, count: int = 1) -> int:
+        return 100 * count
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         known = set(words(messages[-1].text))  # likelier, the more of its words were just read
@@ -110,8 +125,8 @@ class SharedPool(ModelPool):
     def _load_embedder(self) -> SentenceEmbeddings:
         return self._shared
 
-    def _load_chat(self) -> TransformersChat:
-        return cast("TransformersChat", self._chat) if self._chat else super()._load_chat()
+    def _load_chat(self) -> ChatModel:
+        return cast("ChatModel", self._chat) if self._chat else super()._load_chat()
 
 
 @pytest.fixture(autouse=True)

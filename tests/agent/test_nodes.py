@@ -233,7 +233,7 @@ def test_vision_needs_a_model_that_sees(
         yield say("a harbour")
 
     plug_in(look, needs=FRAMES | {"vision"})
-    blind, seeing = open_session(scripted()), open_session(scripted(sees_images=True))
+    blind, seeing = open_session(scripted()), open_session(scripted(images=True))
     state = start(blind, clip)
     refused = report(run(blind, state))
     assert refused.status == "unavailable"
