@@ -3,8 +3,10 @@
 Each distinct picture is read where it differs from the one before (`ocr_reader`). That becomes one
 record for each block of rows that is on screen together, spanning the whole time it stayed: a
 retrieved record then holds a key beside its value ("Menu | Coffee 3.50 | Tea 2.80"), a slide is
-told once, and a line added later is a record of its own. Rows are joined by " | "; each row's own
-box, confidence and times are in `data`.
+told once, and a line added later is a record of its own. Rows are joined by " | ", columns one
+after the other. Each row's own box, confidence, times and pieces are in `data["lines"]`. A row
+whose own text holds " | " is separate labels side by side ("Petrel | Juno"), and those are its
+pieces; the pieces of another row are its cells ("Coffee", "3.50").
 
 The default engine needs no download: PaddleOCR on ONNX Runtime with the PP-OCRv6 small weights
 that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
@@ -24,10 +26,13 @@ from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRun
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
 from tools.frames import StoredFrame
+from tools.ocr_columns import join_rows
 from tools.ocr_fragments import join_fragments
-from tools.ocr_lines import Block, Box, Row, follow_rows, group_blocks, join_rows
+from tools.ocr_lines import Block, follow_rows, group_blocks
 from tools.ocr_models import WHEEL_MODELS, PaddleEngine, make_model_folder, wheel_file
+from tools.ocr_panels import Panels
 from tools.ocr_reader import Engine, PictureReader, Rect
+from tools.ocr_rows import Box, Piece, Row
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +87,7 @@ class Ocr(Tool):
 
     name: ClassVar[str] = "ocr"
     kind: ClassVar[str] = "text"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     Options: ClassVar[type[ToolOptions]] = OcrOptions
     options: OcrOptions
 
@@ -167,7 +172,7 @@ class Ocr(Tool):
             if piece.reading.confidence > self.options.min_confidence
             and any(map(str.isalnum, piece.reading.text))
         ]
-        return join_rows(pieces)
+        return join_rows(pieces, width / height, Panels(picture).part)
 
     def _evidence(self, block: Block) -> Evidence:
         score = sum(row.confidence for row in block.rows) / len(block.rows)
@@ -228,4 +233,16 @@ def _row_json(row: Row) -> dict[str, Any]:
         "confidence": round(row.confidence, 4),
         "start_s": row.start_s,
         "end_s": row.end_s,
+        "pieces": [_piece_json(piece) for piece in row.pieces],
+    }
+
+
+def _piece_json(piece: Piece) -> dict[str, Any]:
+    box = piece.box
+    return {
+        "text": piece.text,
+        "x0": round(box.left, 4),
+        "x1": round(box.right, 4),
+        "y0": round(box.top, 4),
+        "y1": round(box.bottom, 4),
     }

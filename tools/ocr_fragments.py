@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tools.ocr_lines import MAX_GAP_S, SAME_PLACE, SLIP_LETTERS, UNFINISHED_S, Box, Row
+from tools.ocr_lines import MAX_GAP_S, SAME_PLACE, SLIP_LETTERS, UNFINISHED_S
+from tools.ocr_rows import Box, Row
 
 ONE_SAMPLE_S = 1.5  # frames are sampled once a second
 AT_EDGE = 0.005  # of the picture's width

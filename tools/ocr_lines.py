@@ -1,10 +1,9 @@
 """Turn the words read off single pictures into texts that live over time.
 
-Steps between the OCR engine and the evidence: pieces of text on one baseline become a row
-(`join_rows`, so that a table keeps "Coffee 3.50" together), the same row in consecutive pictures
-becomes one row with a start and an end (`follow_rows`), and rows that are on screen together
-become one block (`group_blocks`). A row added to a slide is thus a block of its own, and the rows
-that did not change are not told again.
+Steps between the rows of single pictures (`ocr_columns`) and the evidence: the same row in
+consecutive pictures becomes one row with a start and an end (`follow_rows`), and rows that are on
+screen together become one block (`group_blocks`). A row added to a slide is thus a block of its
+own, and the rows that did not change are not told again.
 """
 
 import re
@@ -12,64 +11,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-SAME_ROW = 0.5  # vertical overlap over the smaller height
-MAX_HEIGHT_RATIO = 2.0  # taller beside smaller than this is another row (vertical text, a logo)
+from tools.ocr_rows import LABELS, Box, Piece, Row, reading_order
+
 SAME_PLACE = 0.5  # vertical overlap and left edge, as for one row
 MAX_GAP_S = 3.0  # a row that the engine missed in one picture is still the same row
 UNFINISHED_S = 3.0  # a row seen so shortly that then grows was being typed
 SAME_SPAN = 0.6  # intersection over union of the times of two rows of one block
 SLIP_LETTERS = 6  # from this length on, words one letter apart are hardly ever both real
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle as fractions of the picture's width and height, origin at the top left."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def height(self) -> float:
-        """Fraction of the picture's height."""
-        return self.bottom - self.top
-
-    def overlap(self, other: "Box") -> float:
-        """Return the vertical overlap over the smaller of the two heights."""
-        shared = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return shared / max(min(self.height, other.height), 1e-9)
-
-    def union(self, other: "Box") -> "Box":
-        """Return the smallest rectangle around both."""
-        return Box(
-            min(self.left, other.left),
-            min(self.top, other.top),
-            max(self.right, other.right),
-            max(self.bottom, other.bottom),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of text, where it stands, how sure the engine is, and when it was on screen.
-
-    Attributes:
-        box: Where it was seen last.
-        first_box: Where it appeared, if it was seen before; it may have moved since.
-    """
-
-    text: str
-    box: Box
-    confidence: float
-    start_s: float
-    end_s: float
-    first_box: Box | None = None
-
-    @property
-    def came_at(self) -> Box:
-        """Where it appeared."""
-        return self.first_box or self.box
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,39 +38,8 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The rows from top to bottom."""
-        return " | ".join(row.text for row in self.rows)
-
-
-def join_rows(pieces: Iterable[Row]) -> list[Row]:
-    """Join the pieces of one picture that share a baseline, left to right, rows top to bottom."""
-    lines: list[list[Row]] = []
-    for piece in sorted(pieces, key=lambda piece: (piece.box.top + piece.box.bottom, piece.text)):
-        home = next((line for line in reversed(lines) if _one_row(line, piece)), None)
-        if home is None:
-            lines.append([piece])
-        else:
-            home.append(piece)
-    return sorted((_merge(line) for line in lines), key=lambda row: row.box.top)
-
-
-def _one_row(line: Sequence[Row], piece: Row) -> bool:
-    heights = [line[0].box.height, piece.box.height]
-    alike = max(heights) <= MAX_HEIGHT_RATIO * min(heights)
-    return alike and line[0].box.overlap(piece.box) >= SAME_ROW
-
-
-def _merge(line: Sequence[Row]) -> Row:
-    ordered = sorted(line, key=lambda piece: piece.box.left)
-    box = ordered[0].box
-    for piece in ordered[1:]:
-        box = box.union(piece.box)
-    return replace(
-        ordered[0],
-        text=" ".join(piece.text for piece in ordered),
-        box=box,
-        confidence=sum(piece.confidence for piece in ordered) / len(ordered),
-    )
+        """The rows, parted like labels: each is one."""
+        return LABELS.join(row.text for row in self.rows)
 
 
 def follow_rows(pictures: Iterable[Sequence[Row]]) -> list[Row]:
@@ -157,11 +74,20 @@ def _match(waiting: list[Row], rows: Sequence[Row]) -> list[Row]:
             left.remove(old)
             best = max(old, row, key=lambda one: one.confidence)
             best = replace(best, start_s=old.start_s, end_s=row.end_s)
-            live.append(replace(best, box=row.box, first_box=old.came_at))
+            parts = _placed(best, row)
+            live.append(replace(best, box=row.box, first_box=old.came_at, parts=parts))
             continue
         live.append(row)
         left = [old for old in left if not _was_unfinished(old, row)]
     return live + left
+
+
+def _placed(best: Row, row: Row) -> tuple[Piece, ...]:
+    """Return the pieces of the best reading where they stand now."""
+    if len(best.pieces) != len(row.pieces):
+        return best.parts
+    pairs = zip(best.parts, row.parts, strict=True)
+    return tuple(replace(piece, box=now.box) for piece, now in pairs)
 
 
 def _distance(one: Box, other: Box) -> float:
@@ -225,7 +151,7 @@ def _plain(text: str) -> str:
     Points, commas and colons inside a number stay: 3.50 is not 350.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()  # full-width comma -> comma
-    bare = re.sub(r"(?<!\d)[.,;:!?'\"。、]+|[.,;:!?'\"。、]+(?!\d)", "", folded)
+    bare = re.sub(r"(?<!\d)[.,;:!?'\"。、|]+|[.,;:!?'\"。、|]+(?!\d)", "", folded)
     return re.sub(r"\s+", "", bare)
 
 
@@ -260,7 +186,7 @@ def _shared_time(one: Row, other: Row) -> float:
 
 def _split(group: list[Row], max_chars: int) -> Iterable[Block]:
     part: list[Row] = []
-    for row in sorted(group, key=lambda row: row.box.top):
+    for row in reading_order(group):
         if part and sum(len(one.text) for one in part) + len(row.text) > max_chars:
             yield Block(tuple(part))
             part = []

@@ -115,6 +115,38 @@ def test_boxes_are_fractions_around_the_ink(ocr: Ocr, tmp_path: Path) -> None:
     assert [line["text"] for line in lines] == ["Menu of the day", "Coffee 3.50", "Green tea 2.80"]
 
 
+def test_two_panels_are_columns_and_keep_their_tables(ocr: Ocr, tmp_path: Path) -> None:
+    picture = Image.new("RGB", (1280, 720), "tan")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((40, 80, 600, 560), "navy")
+    draw.rectangle((640, 80, 1240, 560), "white")
+    font = ImageFont.load_default(44)
+    for n, text in enumerate(["Opening hours", "Tuesday to Sunday", "9:30 - 17:45"]):
+        draw.text((80, 120 + 100 * n), text, "gold", font)
+    prices = [("Tickets", ""), ("Adults", "14.50"), ("Students", "9.00"), ("Under 12", "free")]
+    for n, (label, value) in enumerate(prices):
+        draw.text((680, 120 + 100 * n), label, "black", font)
+        draw.text((1080, 120 + 100 * n), value, "black", font)
+    (found,) = run(ocr, frame_set(tmp_path, [(0, 5, picture)]))
+    assert found.text == (
+        "Opening hours | Tuesday to Sunday | 9:30 - 17:45"
+        " | Tickets | Adults 14.50 | Students 9.00 | Under 12 free"
+    )
+
+
+def test_labels_side_by_side_are_the_pieces_of_their_row(ocr: Ocr, tmp_path: Path) -> None:
+    names = ["Petrel", "Grey Marten", "Old Bess"]
+    picture = slide([(60 + 400 * n, 500, name) for n, name in enumerate(names)])
+    (found,) = run(ocr, frame_set(tmp_path, [(0, 5, picture)]))
+    assert found.text == "Petrel | Grey Marten | Old Bess"
+    (line,) = json.loads(json.dumps(found.to_json()))["data"]["lines"]
+    assert [piece["text"] for piece in line["pieces"]] == names
+    for n, piece in enumerate(line["pieces"]):
+        assert (60 + 400 * n) / 1280 == pytest.approx(piece["x0"], abs=0.02)
+        assert piece["x0"] < piece["x1"]
+        assert 500 / 720 < (piece["y0"] + piece["y1"]) / 2 < 560 / 720
+
+
 def test_beside_a_moving_scene_only_changed_text_is_read_again(
     ocr: Ocr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

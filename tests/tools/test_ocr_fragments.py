@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from tools.ocr_fragments import join_fragments
-from tools.ocr_lines import Box, Row, follow_rows
+from tools.ocr_lines import follow_rows
+from tools.ocr_rows import Box, Row
 
 
 def row(

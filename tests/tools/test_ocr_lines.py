@@ -1,13 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from tools.ocr_lines import (
-    Box,
-    Row,
     differs_by_a_slip,
     follow_rows,
     group_blocks,
-    join_rows,
 )
+from tools.ocr_rows import Box, Piece, Row
 
 
 def row(
@@ -25,27 +25,6 @@ def row(
 
 def spans(rows: list[Row]) -> list[tuple[str, float, float]]:
     return [(row.text, row.start_s, row.end_s) for row in rows]
-
-
-def test_pieces_on_one_baseline_are_one_row_left_to_right() -> None:
-    pieces = [
-        row("3.50", left=0.8, top=0.31),
-        row("Menu", top=0.1),
-        row("Coffee", top=0.3, confidence=0.7),
-        row("2.80", left=0.8, top=0.4),
-        row("Tea", top=0.41),
-    ]
-    rows = join_rows(pieces)
-    assert [row.text for row in rows] == ["Menu", "Coffee 3.50", "Tea 2.80"]
-    assert rows[1].confidence == pytest.approx(0.8)
-    assert (rows[1].box.left, rows[1].box.bottom) == (0.1, pytest.approx(0.36))
-
-
-def test_tall_text_beside_rows_joins_none_of_them() -> None:
-    rows = join_rows(
-        [row("SIDE", left=0, top=0.1, height=0.5), row("a", top=0.2), row("b", top=0.4)]
-    )
-    assert [row.text for row in rows] == ["SIDE", "a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +120,35 @@ def test_a_row_added_later_is_a_block_of_its_own() -> None:
         ("Agenda | Budget", 0, 30),
         ("Party", 22, 30),
     ]
+
+
+def test_pieces_stand_where_the_row_was_seen_last() -> None:
+    def labels(start_s: float, left: float, confidence: float, text: str) -> Row:
+        pieces = [row(part, left=left + 0.4 * n) for n, part in enumerate(text.split(" | "))]
+        parts = tuple(Piece(piece.text, piece.box) for piece in pieces)
+        whole = row(text, start_s, start_s + 1, left=left, confidence=confidence)
+        return replace(whole, parts=parts)
+
+    before = labels(0, 0.1, 0.95, "Petrel | Halcyon")
+    after = labels(1, 0.2, 0.9, "Petrel | Halcyon.")
+    (found,) = follow_rows([[before], [after]])
+    assert found.text == "Petrel | Halcyon"
+    assert [(p.text, round(p.box.left, 3)) for p in found.pieces] == [
+        ("Petrel", 0.2),
+        ("Halcyon", 0.6),
+    ]
+    parted_or_not = follow_rows([[before], [row("Petrel Halcyon", 1, 2, confidence=0.5)]])
+    assert spans(parted_or_not) == [("Petrel | Halcyon", 0, 2)]
+
+
+def test_a_block_tells_columns_one_after_the_other() -> None:
+    rows = [
+        row(text, 0, 9, top=0.1 * n, left=left)
+        for left, column in ((0.1, ["Left", "one"]), (0.6, ["Right", "two"]))
+        for n, text in enumerate(column)
+    ]
+    blocks = group_blocks(sorted(rows, key=lambda one: one.box.top), max_chars=400)
+    assert [block.text for block in blocks] == ["Left | one | Right | two"]
 
 
 def test_a_block_is_split_between_rows_only() -> None:
