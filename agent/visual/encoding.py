@@ -5,7 +5,7 @@ each frame is squashed to the tower's square and goes through tower and projecto
 for LLaVA-1.5 is bit for bit what its `get_image_features` does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,16 @@ class Eyes:
         return Seen(frames, self.patches, self.patches, parity)
 
 
+def picture_of(pixels: "Tensor", eyes: Eyes) -> RGBImage:
+    """Return normalised pixels [3, S, S] as a picture, to look at what the tower is shown."""
+    import torch
+
+    mean, std = torch.tensor(eyes.mean), torch.tensor(eyes.std)
+    plain = pixels.float().cpu() * std[:, None, None] + mean[:, None, None]
+    picture: RGBImage = (plain * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    return picture
+
+
 def takes_tokens(config: Any) -> bool:
     """Whether visual tokens can be put into a model of this configuration."""
     tower = getattr(getattr(config, "vision_config", None), "model_type", None)
@@ -77,10 +87,11 @@ def eyes_of(config: Any, image_processor: Any) -> Eyes:
     return Eyes(vision.image_size, vision.patch_size, tuple(mean), tuple(std))
 
 
-def pixels_of(frames: Sequence[RGBImage], eyes: Eyes) -> "Tensor":
+def pixels_of(frames: Iterable[RGBImage], eyes: Eyes) -> "Tensor":
     """Return frames squashed to the tower's square and normalised, [T, 3, S, S], 32-bit floats.
 
-    The aspect ratio is given up, as TS-LLaVA's `resize` does (`process_images` of its code).
+    The aspect ratio is given up, as TS-LLaVA's `resize` does (`process_images` of its code). The
+    frames may come one by one; none is kept in its full size.
     """
     import torch
 

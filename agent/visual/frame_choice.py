@@ -1,13 +1,11 @@
-"""Which frames of a video are looked at: from a number of frames to frame ids, and to times.
+"""Which frames of a video are looked at: from a number of frames to their ids.
 
 Each method has a parity rule, which gives the very ids of its published code, and all share one
-default, which leaves no tail of the video unseen.
+default, which leaves no tail of the video unseen. An id is a place among the pictures in the order
+in which they appear; whoever asks knows their times (`tools.container.picture_times`).
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from tools.errors import InputError
 
@@ -85,27 +83,6 @@ def mvbench_ids(
     """Return the ids of `mvbench_parity_ids`, each once and none beyond the last frame."""
     ids = mvbench_parity_ids(total, count, fps, bounds, first)
     return tuple(sorted({min(max(frame, first), total - 1 + first) for frame in ids}))
-
-
-def nominal_frames(duration_s: float, fps: Fraction) -> int:
-    """Return how many frames a video of that length has at its average rate, at least one."""
-    return max(1, math.floor(Fraction(duration_s) * fps + Fraction(1, 2)))
-
-
-def frame_times(ids: Sequence[int], total: int, duration_s: float) -> tuple[float, ...]:
-    """Return the times at which to ask a `VideoReader` for frame ids.
-
-    The duration is cut into `total` equal slots, and a frame is asked for in the middle of its
-    slot: at a constant rate that is exactly the frame, whatever a timestamp is rounded to; at a
-    variable rate it is the picture then on screen.
-
-    Returns:
-        Seconds, ascending when the ids are, rounded to a microsecond.
-    """
-    if not 0 <= min(ids, default=0) <= max(ids, default=0) < total:
-        raise ValueError(f"frame ids must be 0 to {total - 1}, got {list(ids)}")
-    slot_s = duration_s / total
-    return tuple(round((frame + 0.5) * slot_s, 6) for frame in ids)
 
 
 def _require_frames(total: int, count: int) -> None:

@@ -5,7 +5,6 @@ transformers 5.20 on), and ready-made embeddings, which every version takes. Bat
 """
 
 import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -135,15 +134,6 @@ def generate(
     given = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0
     new: list[int] = output[0, given:].tolist()
     return new
-
-
-def score_replies(
-    model: Any, prompt: PromptIds, visual: "Tensor", replies: Sequence[Sequence[int]]
-) -> list[float]:
-    """Return the mean log-likelihood per token of each reply; the prompt is read once."""
-    from agent.visual.prefix import VisualPrefix
-
-    return VisualPrefix(model, prompt.before, visual).score(prompt.after, replies)
 
 
 def image_token_of(model: Any) -> int:

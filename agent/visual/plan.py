@@ -5,9 +5,8 @@ of tokens, and a digest of the sampled token ids.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 from agent.visual.budget import Budget, Fitted
 from agent.visual.encoding import Eyes
@@ -18,12 +17,16 @@ from agent.visual.spans import Sampled, Seen
 from agent.visual.thumbnails import fits_patches, thumbnail_shape
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFrame:
-    """A frame: its id among the video's frames and the time at which it is asked for."""
+class ShownFrame(Protocol):
+    """A frame: its id among the video's pictures and when it appears; a dataclass."""
 
-    index: int
-    time_s: float
+    @property
+    def index(self) -> int:
+        """Place among the pictures of the video."""
+
+    @property
+    def time_s(self) -> float:
+        """When it appears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class VisualPlan:
     layout: str
     parity: bool
     total: int
-    frames: tuple[PlannedFrame, ...]
+    frames: tuple[ShownFrame, ...]
     pictures: tuple[PlannedPicture, ...]
     spans: tuple[PlannedSpan, ...] = ()
     visual_tokens: int | None = None
@@ -101,23 +104,17 @@ class VisualPlan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a plain dictionary."""
-        return asdict(self)
+        frames = [{"index": frame.index, "time_s": frame.time_s} for frame in self.frames]
+        return asdict(replace(self, frames=())) | {"frames": frames}
 
     def dumps(self) -> str:
         """Return the plan as JSON text, the same bytes every time."""
         return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
 
 
-def planned_frames(ids: Sequence[int], times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
-    """Return frames from their ids and times."""
-    return tuple(
-        PlannedFrame(int(index), float(time_s)) for index, time_s in zip(ids, times_s, strict=True)
-    )
-
-
 def plan_tokens(
     fitted: Fitted,
-    frames: tuple[PlannedFrame, ...],
+    frames: tuple[ShownFrame, ...],
     total: int,
     eyes: Eyes,
     budget: Budget,
@@ -152,7 +149,7 @@ def plan_tokens(
 
 
 def plan_grid(
-    frames: tuple[PlannedFrame, ...],
+    frames: tuple[ShownFrame, ...],
     total: int,
     width: int,
     height: int,

@@ -4,9 +4,11 @@ The visual tokens stand before the question, so what the language model computed
 same for every question: only the question's own tokens are read anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from agent.scoring import score_replies
 from agent.visual.injection import PromptIds, image_token_of, inputs_as_embeddings
 
 if TYPE_CHECKING:
@@ -35,57 +37,37 @@ class VisualPrefix:
         """Return the tokens that need not be read again."""
         return len(self.before) + self.visual
 
-    def generate(
-        self, after: Sequence[int], max_new_tokens: int, streamer: Any = None, **options: Any
-    ) -> list[int]:
-        """Like `agent.visual.injection.generate`, for the text that follows the video."""
+    @contextmanager
+    def asked(self, after: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Lend the inputs of `generate` for the text that follows the video.
+
+        They hold all ids and what was read already; `generate` reads only the rest. What it adds
+        is dropped at the end, so nothing of one question stays for the next.
+        """
         import torch
 
         ids = self._ids(after)
         try:
-            with torch.inference_mode():
-                output = self._model.generate(
-                    input_ids=ids,
-                    attention_mask=torch.ones_like(ids),
-                    past_key_values=self._kept,
-                    max_new_tokens=max_new_tokens,
-                    streamer=streamer,
-                    **{"do_sample": False, **options},
-                )
+            yield {
+                "input_ids": ids,
+                "attention_mask": torch.ones_like(ids),
+                "past_key_values": self._kept,
+            }
         finally:
             self._forget()
-        new: list[int] = output[0, ids.shape[1] :].tolist()
-        return new
 
-    def logits(self, after: Sequence[int]) -> "Tensor":
-        """Return the logits after each token of the text that follows, [tokens, vocabulary]."""
-        import torch
-
-        ids = self._ids(after)
-        try:
-            with torch.inference_mode():
-                logits = self._model(
-                    input_ids=ids[:, len(self) :],
-                    attention_mask=torch.ones_like(ids),
-                    past_key_values=self._kept,
-                ).logits[0]
-        finally:
-            self._forget()
-        return logits
+    @contextmanager
+    def followed(self, after: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """Lend the inputs of the model itself for the text that follows the video."""
+        with self.asked(after) as inputs:
+            yield inputs | {"input_ids": inputs["input_ids"][:, len(self) :]}
 
     def score(self, after: Sequence[int], replies: Sequence[Sequence[int]]) -> list[float]:
         """Return the mean log-likelihood per token of each reply to a text."""
         import torch
 
-        if not all(replies):
-            raise ValueError("a reply without a token has no likelihood")
-        scores = []
-        for reply in replies:
-            logits = self.logits([*after, *reply])[len(after) - 1 : -1]
-            likely = torch.log_softmax(logits.float(), dim=-1)
-            chosen = torch.tensor(list(reply), device=likely.device)
-            scores.append(float(likely.gather(1, chosen[:, None]).mean()))
-        return scores
+        with self.followed(after) as inputs, torch.inference_mode():
+            return score_replies(self._model, inputs, replies)
 
     def _ids(self, after: Sequence[int]) -> "Tensor":
         import torch

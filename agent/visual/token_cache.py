@@ -8,12 +8,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.visual.encoding import Eyes
+from agent.visual.layouts import Layout
 from tools.errors import StorageError
 
 if TYPE_CHECKING:
@@ -50,6 +52,20 @@ class TokenKey:
         """SHA-256 of all of it."""
         values = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(values.encode()).hexdigest()
+
+
+def token_key(
+    video: str, times_s: Sequence[float], model: Any, layout: Layout, eyes: Eyes, parity: bool
+) -> TokenKey:
+    """Return the key of a video's tokens; `layout` is what is really made, after the budget.
+
+    Raises:
+        ValueError: The layout depends on the question, so its tokens must not be kept.
+    """
+    if layout.depends_on_question:
+        raise ValueError(f"the tokens of {layout.name} depend on the question; make them anew")
+    times = tuple(round(float(time_s), 6) for time_s in times_s)
+    return TokenKey(video, times, model_digest(model), repr(layout.spans), repr(eyes), parity)
 
 
 class TokenCache:

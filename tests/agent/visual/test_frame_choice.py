@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,11 +11,9 @@ import pytest
 from agent.visual.frame_choice import (
     Bounds,
     centre_ids,
-    frame_times,
     ig_parity_ids,
     mvbench_ids,
     mvbench_parity_ids,
-    nominal_frames,
     ts_parity_ids,
 )
 from agent.visual.grids import compose_grid, grid_shape
@@ -118,14 +115,11 @@ def test_a_short_video_gets_a_grid_of_what_it_has(total: int) -> None:
     assert compose_grid(chosen).shape[0] == 4 * grid_shape(total).rows
 
 
-def test_frame_times_ask_for_exactly_these_frames(make_clip: Callable[..., Path]) -> None:
-    video = probe(make_clip(seconds=2.0, fps=24))
-    assert video.fps is not None
-    total = nominal_frames(video.duration_s, video.fps)
-    ids = centre_ids(total, 5)
-    frames = list(open_video(video).at(frame_times(ids, total, video.duration_s)))
-    assert total == 48
-    assert [round(frame.time_s * 24) for frame in frames] == list(ids)
+def test_the_ids_of_a_clip_are_its_pictures(make_clip: Callable[..., Path]) -> None:
+    reader = open_video(probe(make_clip(seconds=2.0, fps=24)))
+    times = [frame.time_s for frame in reader.every(0.001)]
+    chosen = [times[frame] for frame in centre_ids(len(times), 5)]
+    assert [round(frame.time_s * 24) for frame in reader.at(chosen)] == [4, 14, 24, 33, 43]
 
 
 def test_a_video_shorter_than_it_claims_still_gives_all_frames(
@@ -133,16 +127,9 @@ def test_a_video_shorter_than_it_claims_still_gives_all_frames(
 ) -> None:
     path = make_clip("whole.mkv", seconds=4.0, fps=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
-    video = probe(path)
-    assert video.fps is not None
-    total = nominal_frames(video.duration_s, video.fps)
-    times = frame_times(centre_ids(total, 6), total, video.duration_s)
-    frames = list(open_video(video).at(times))
-    assert total < 100
+    reader = open_video(probe(path))
+    times = [frame.time_s for frame in reader.every(0.001)]
+    ids = centre_ids(len(times), 6)
+    frames = list(reader.at([times[frame] for frame in ids]))
+    assert len(times) < 100
     assert len({frame.time_s for frame in frames}) == 6
-
-
-def test_times_are_asked_for_frames_that_exist() -> None:
-    assert nominal_frames(0.01, Fraction(25)) == 1
-    with pytest.raises(ValueError, match="0 to 9"):
-        frame_times([10], 10, 1.0)

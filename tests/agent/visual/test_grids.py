@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agent.visual.frame_choice import ig_parity_ids, nominal_frames
+from agent.visual.frame_choice import ig_parity_ids
 from agent.visual.grids import (
     GridShape,
     cell_captions,
@@ -113,8 +113,7 @@ def test_a_provider_s_limit_of_the_sides_is_kept() -> None:
 def test_a_real_clip_fills_a_grid_of_its_own_resolution() -> None:
     video = probe(Path(os.environ["REELGRAPH_TEST_MEDIA"]) / "stretching.mp4")
     assert video.fps is not None
-    total = nominal_frames(video.duration_s, video.fps)
-    slot_s = video.duration_s / total
-    times = [(frame + 0.5) * slot_s for frame in ig_parity_ids(total)]
+    ids = ig_parity_ids(int(video.duration_s * video.fps))
+    times = [float((frame + 0.5) / video.fps) for frame in ids]
     frames = [frame.image for frame in open_video(video).at(times)]
     assert compose_grid(frames).shape == (3 * video.height, 2 * video.width, 3)

@@ -1,11 +1,15 @@
 """Behaviours 17 and 18: visual tokens in the prompt, and generating from them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from agent.chat_model import Decoding
+from agent.chat_transformers import TransformersChat
+from agent.transformers_writer import Written
 from agent.visual.encoding import pixels_of, visual_tokens
 from agent.visual.injection import (
     PromptIds,
@@ -13,10 +17,10 @@ from agent.visual.injection import (
     inputs_as_embeddings,
     inputs_as_ids,
     inputs_for,
-    score_replies,
     tokenise,
 )
 from agent.visual.layouts import ts_llava
+from agent.visual.prefix import VisualPrefix
 from tools.errors import InputError
 from tools.video import RGBImage
 
@@ -164,17 +168,20 @@ def test_a_prompt_has_one_place_for_the_video(llava: Any, text: str) -> None:
         tokenise(llava.processor.tokenizer, text, "<image>")
 
 
-def test_replies_are_scored_by_their_mean_likelihood(
-    llava: Any, prompt: PromptIds, visual: torch.Tensor
+def test_a_chat_model_streams_an_answer_to_visual_tokens(
+    tiny_llava: Path, visual: torch.Tensor, prompt: PromptIds
 ) -> None:
-    replies = [[40, 41, 42], [50], [60, 61]]
-    scores = score_replies(llava.model, prompt, visual, replies)
-    for reply, score in zip(replies, scores, strict=True):
-        longer = PromptIds(prompt.before, (*prompt.after, *reply))
-        with torch.inference_mode():
-            logits = llava.model(inputs_embeds=rows(llava.model, longer, visual)).logits[0]
-        likely = logits.log_softmax(dim=-1)[-len(reply) - 1 : -1]
-        expected = sum(float(row[number]) for row, number in zip(likely, reply, strict=True))
-        assert score == pytest.approx(expected / len(reply), abs=1e-5)
-    with pytest.raises(ValueError, match="without a token"):
-        score_replies(llava.model, prompt, visual, [[]])
+    chat = TransformersChat(name="tiny", source=str(tiny_llava))
+    decoding, model = Decoding(max_new_tokens=6), chat.hf_model
+    prefix = VisualPrefix(model, prompt.before, visual)
+    said = []
+    for route in (inputs_as_ids, inputs_as_embeddings):
+        *pieces, written = chat.stream_written(route(model, prompt, visual), decoding)
+        assert isinstance(written, Written)
+        assert "".join(str(piece) for piece in pieces) == written.text
+        said.append(written)
+    with prefix.asked(prompt.after) as inputs:
+        said += chat.write(inputs, decoding)
+    assert said[0] == said[1] == said[2]
+    assert said[0].input_tokens == len(prompt) + len(visual)
+    assert said[0].output_tokens == 6

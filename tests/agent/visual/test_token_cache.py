@@ -11,9 +11,9 @@ import torch
 
 from agent.visual.encoding import pixels_of, visual_tokens
 from agent.visual.injection import PromptIds, generate, inputs_as_embeddings, tokenise
-from agent.visual.layouts import ts_llava
+from agent.visual.layouts import free_video_llm, ts_llava
 from agent.visual.prefix import VisualPrefix
-from agent.visual.token_cache import TokenCache, TokenKey, model_digest
+from agent.visual.token_cache import TokenCache, TokenKey, model_digest, token_key
 from tools.errors import StorageError
 from tools.video import RGBImage
 
@@ -77,6 +77,17 @@ def test_whatever_the_tokens_depend_on_is_part_of_the_key(
     assert cache.load(replace(KEY)) is not None
 
 
+def test_the_key_is_that_of_the_layout_after_the_budget(llava: Any) -> None:
+    def key(samples: int) -> str:
+        layout = ts_llava(samples=samples)
+        return token_key("a" * 64, [0.5], llava.model, layout, llava.eyes, False).digest
+
+    assert key(2880) == key(2880)
+    assert key(2880) != key(2832)
+    with pytest.raises(ValueError, match="depend on the question"):
+        token_key("a" * 64, [0.5], llava.model, free_video_llm(), llava.eyes, False)
+
+
 def test_a_damaged_file_is_said_and_made_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -121,8 +132,30 @@ def test_a_kept_prefix_gives_the_same_logits(load_tiny: Callable[[str], Any], na
         inputs = inputs_as_embeddings(model, prompt, visual)
         with torch.inference_mode():
             expected = model(**inputs).logits[0, 303:]
-        assert (prefix.logits(after) - expected).abs().max() <= 1e-5
-        assert prefix.generate(after, 8) == generate(model, inputs, 8)
+        assert (logits(model, prefix, after) - expected).abs().max() <= 1e-5
+        with prefix.asked(after) as asked:
+            assert generate(model, asked, 8) == generate(model, inputs, 8)
+
+
+def logits(model: Any, prefix: VisualPrefix, after: tuple[int, ...]) -> torch.Tensor:
+    """What the model says after each token of a text that follows a kept prefix."""
+    with prefix.followed(after) as inputs, torch.inference_mode():
+        return model(**inputs).logits[0]
+
+
+def test_replies_after_a_kept_prefix_are_scored_by_their_mean_likelihood(llava: Any) -> None:
+    visual = torch.randn(300, 48)
+    prefix, after = VisualPrefix(llava.model, (5, 6), visual), (40, 41, 42)
+    replies = [[40, 41, 42], [50], [60, 61]]
+    for _ in range(2):
+        scores = prefix.score(after, replies)
+        for reply, score in zip(replies, scores, strict=True):
+            whole = inputs_as_embeddings(llava.model, PromptIds((5, 6), (*after, *reply)), visual)
+            with torch.inference_mode():
+                likely = llava.model(**whole).logits[0].log_softmax(dim=-1)
+            rows = likely[-len(reply) - 1 : -1]
+            expected = sum(float(row[number]) for row, number in zip(rows, reply, strict=True))
+            assert score == pytest.approx(expected / len(reply), abs=1e-5)
 
 
 def test_a_kept_prefix_is_not_read_again(llava: Any) -> None:
@@ -133,8 +166,9 @@ def test_a_kept_prefix_is_not_read_again(llava: Any) -> None:
         with_kwargs=True,
     )
     try:
-        prefix.generate((40, 41, 42), 3)
-        prefix.generate((43, 44), 3)
+        for after in ((40, 41, 42), (43, 44)):
+            with prefix.asked(after) as inputs:
+                generate(llava.model, inputs, 3)
     finally:
         hook.remove()
     assert max(lengths) == 3
@@ -143,7 +177,7 @@ def test_a_kept_prefix_is_not_read_again(llava: Any) -> None:
 
 def test_a_broken_off_run_leaves_the_prefix_as_it_was(llava: Any) -> None:
     prefix = VisualPrefix(llava.model, (5,), torch.randn(300, 48))
-    before = prefix.logits((40, 41))
+    before = logits(llava.model, prefix, (40, 41))
 
     class Stopper:
         def put(self, value: torch.Tensor) -> None:
@@ -152,6 +186,6 @@ def test_a_broken_off_run_leaves_the_prefix_as_it_was(llava: Any) -> None:
 
         def end(self) -> None: ...
 
-    with pytest.raises(KeyboardInterrupt):
-        prefix.generate((42, 43, 44), 8, streamer=Stopper())
-    assert torch.equal(prefix.logits((40, 41)), before)
+    with pytest.raises(KeyboardInterrupt), prefix.asked((42, 43, 44)) as inputs:
+        generate(llava.model, inputs, 8, streamer=Stopper())
+    assert torch.equal(logits(llava.model, prefix, (40, 41)), before)

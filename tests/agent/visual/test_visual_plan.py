@@ -3,18 +3,30 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from agent.visual.budget import Budget, fit_layout
 from agent.visual.encoding import Eyes
-from agent.visual.frame_choice import centre_ids, frame_times, ts_parity_ids
+from agent.visual.frame_choice import centre_ids, ts_parity_ids
 from agent.visual.layouts import PRESETS, parse_layout, ts_llava
-from agent.visual.plan import VisualPlan, plan_grid, plan_tokens, planned_frames
+from agent.visual.plan import VisualPlan, plan_grid, plan_tokens
 
 CLIP = Eyes(336, 14, (0.5,) * 3, (0.5,) * 3)
 SIGLIP = Eyes(384, 14, (0.5,) * 3, (0.5,) * 3)
+
+
+@dataclass(frozen=True)
+class At:
+    """A frame of a video of 25 frames a second."""
+
+    index: int
+
+    @property
+    def time_s(self) -> float:
+        return self.index / 25
 
 
 def plan(
@@ -22,8 +34,7 @@ def plan(
 ) -> VisualPlan:
     layout = parse_layout(name)
     choose = ts_parity_ids if parity else centre_ids
-    ids = choose(1000, layout.frames)
-    frames = planned_frames(ids, frame_times(ids, 1000, 40.0))
+    frames = tuple(At(index) for index in choose(1000, layout.frames))
     budget = Budget(limit, 100, 16)
     fitted = fit_layout(layout, eyes.seen(len(frames), parity), budget)
     return plan_tokens(fitted, frames, 1000, eyes, budget, parity)
@@ -32,7 +43,7 @@ def plan(
 def test_a_plan_of_tokens_says_all_that_is_shown() -> None:
     said = json.loads(plan(parity=True).dumps())
     assert [frame["index"] for frame in said["frames"]][:3] == [10, 30, 50]
-    assert said["frames"][0]["time_s"] == pytest.approx(10.5 * 0.04)
+    assert said["frames"][0]["time_s"] == pytest.approx(0.4)
     (thumbnail,) = said["pictures"]
     assert (thumbnail["rows"], thumbnail["columns"]) == (3, 2)
     assert (thumbnail["width"], thumbnail["height"]) == (336, 336)
@@ -62,8 +73,8 @@ def test_a_plan_says_what_was_left_out_and_what_is_blurred() -> None:
 
 
 def test_a_plan_of_a_grid_says_its_size_and_cost() -> None:
-    ids = centre_ids(300, 6)
-    planned = plan_grid(planned_frames(ids, frame_times(ids, 300, 10.0)), 300, 640, 360, 2536)
+    frames = tuple(At(index) for index in centre_ids(300, 6))
+    planned = plan_grid(frames, 300, 640, 360, 2536)
     (grid,) = planned.pictures
     assert (grid.width, grid.height, grid.rows, grid.columns) == (1280, 1080, 3, 2)
     assert planned.visual_tokens == grid.tokens == 2536
@@ -74,12 +85,14 @@ PROGRAM = """
 import sys
 from agent.visual.budget import Budget, fit_layout
 from agent.visual.encoding import Eyes
-from agent.visual.frame_choice import centre_ids, frame_times
+from agent.visual.frame_choice import centre_ids
 from agent.visual.layouts import ts_llava
-from agent.visual.plan import plan_tokens, planned_frames
+from agent.visual.plan import plan_tokens
+class At:
+    def __init__(self, index):
+        self.index, self.time_s = index, index / 25
 eyes = Eyes(336, 14, (0.5,) * 3, (0.5,) * 3)
-ids = centre_ids(1000, 50)
-frames = planned_frames(ids, frame_times(ids, 1000, 40.0))
+frames = tuple(At(index) for index in centre_ids(1000, 50))
 budget = Budget(8192, 100, 16)
 fitted = fit_layout(ts_llava(), eyes.seen(50), budget)
 print(plan_tokens(fitted, frames, 1000, eyes, budget).dumps())
@@ -95,7 +108,7 @@ def test_a_plan_has_the_same_bytes_in_another_process_and_needs_no_torch() -> No
 
 
 def test_a_grid_of_unknown_cost_is_planned_all_the_same() -> None:
-    planned: dict[str, Any] = plan_grid(planned_frames([0], [0.1]), 1, 10, 20).to_json()
+    planned: dict[str, Any] = plan_grid((At(0),), 1, 10, 20).to_json()
     assert planned["visual_tokens"] is None
     assert planned["pictures"][0]["rows"] == 1
     assert ts_llava().name == "V2"
