@@ -6,18 +6,8 @@ The published short names are read once, here; everything else works with the sp
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.visual.spans import (
-    Averaged,
-    Paired,
-    Pooled,
-    Pruned,
-    Region,
-    Sampled,
-    Seen,
-    Span,
-    Thumbnails,
-    Whole,
-)
+from agent.visual.merged_spans import Averaged, Paired, Pooled, Pruned, Region
+from agent.visual.spans import Sampled, Seen, Span, Thumbnails, Whole
 from tools.errors import InputError
 
 FRAMES = 50  # TS-LLaVA, SlowFast-LLaVA and Free Video-LLM

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agent.visual.budget import Budget, context_limit, fit_layout, stretch_rope
-from agent.visual.layouts import Layout, free_video_llm, freeva, slowfast, ts_llava
+from agent.visual.layouts import PRESETS, Layout, fopru, free_video_llm, freeva, slowfast, ts_llava
 from agent.visual.spans import Seen, Whole
 from tools.errors import InputError
 
@@ -31,8 +31,11 @@ def test_what_fits_is_left_alone() -> None:
 def test_nothing_ever_exceeds_the_limit() -> None:
     rng = random.Random(0)
     refused = 0
+    layouts = [*map(ts_llava, ("V2", "U4", "W3b")), *(make() for make in PRESETS.values())]
     for _ in range(1000):
-        layout = rng.choice([ts_llava("V2"), ts_llava("U4"), ts_llava("W3b"), slowfast(), freeva()])
+        layout = rng.choice(
+            [ts_llava("V2"), ts_llava("U4"), ts_llava("W3b"), slowfast(), freeva(), fopru()]
+        )
         seen = Seen(rng.randint(1, 64), *rng.choice([(24, 24), (27, 27)]))
         budget = Budget(rng.randint(700, 9000), rng.randint(1, 1500), rng.randint(0, 512))
         try:
@@ -43,8 +46,7 @@ def test_nothing_ever_exceeds_the_limit() -> None:
         assert fitted.tokens == fitted.layout.tokens(seen)
         assert fitted.tokens + budget.text + budget.new <= budget.limit
         assert fitted.tokens + fitted.cut == layout.tokens(seen)
-        thumbnails = fitted.layout.thumbnails
-        assert thumbnails == layout.thumbnails
+        assert fitted.layout.thumbnails == layout.thumbnails
     assert 0 < refused < 700
 
 
@@ -52,7 +54,7 @@ def test_too_much_that_cannot_be_cut_is_refused_with_the_numbers() -> None:
     with pytest.raises(InputError, match=r"at least 576 visual tokens.*of the model's 600"):
         fit_layout(ts_llava("V2"), CLIP, Budget(limit=600, text=100, new=0))
     with pytest.raises(InputError, match="stretch the model's RoPE"):
-        fit_layout(free_video_llm(), CLIP, Budget(limit=2048, text=100, new=0))
+        fit_layout(free_video_llm(), CLIP, Budget(limit=1024, text=100, new=0))
 
 
 def test_eight_whole_frames_are_reduced_before_anything_is_generated() -> None:
@@ -69,6 +71,20 @@ def test_slowfast_gives_up_slow_frames() -> None:
     fitted = fit_layout(slowfast(), CLIP, Budget(limit=4096, text=400, new=128))
     assert fitted.tokens == 9 * 288 + 800
     assert fitted.cut == 288
+
+
+def test_regions_are_given_up_frame_by_frame() -> None:
+    fitted = fit_layout(free_video_llm(), CLIP, Budget(limit=2048, text=100, new=0))
+    assert fitted.tokens == 800 + 4 * 231  # one of three near the question, three of five even
+    tight = fit_layout(free_video_llm(), CLIP, Budget(limit=800 + 2 * 231, text=0, new=0))
+    assert tight.tokens == 800 + 2 * 231
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_pruning_keeps_less(rows: bool) -> None:
+    seen = Seen(4, 24, 24)
+    fitted = fit_layout(fopru(0.25, rows), seen, Budget(limit=500, text=100, new=0))
+    assert fitted.tokens == (4 * 96 if rows else 400)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from agent.visual.layouts import (
     slowfast,
     ts_llava,
 )
+from agent.visual.merged_spans import Pruned
 from agent.visual.pruning import kept_rows, kept_tokens, received_attention
-from agent.visual.spans import Features, Pruned, Seen
+from agent.visual.spans import Features, Seen
 
 WIDTH = 5
 
