@@ -33,9 +33,7 @@ def test_nothing_ever_exceeds_the_limit() -> None:
     refused = 0
     layouts = [*map(ts_llava, ("V2", "U4", "W3b")), *(make() for make in PRESETS.values())]
     for _ in range(1000):
-        layout = rng.choice(
-            [ts_llava("V2"), ts_llava("U4"), ts_llava("W3b"), slowfast(), freeva(), fopru()]
-        )
+        layout = rng.choice(layouts)
         seen = Seen(rng.randint(1, 64), *rng.choice([(24, 24), (27, 27)]))
         budget = Budget(rng.randint(700, 9000), rng.randint(1, 1500), rng.randint(0, 512))
         try:
