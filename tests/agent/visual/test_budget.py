@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from agent.visual.budget import Budget, context_limit, fit_layout, stretch_rope
-from agent.visual.layouts import PRESETS, Layout, fopru, free_video_llm, freeva, slowfast, ts_llava
+from agent.visual.layouts import PRESETS, Layout, fopru, free_video_llm, slowfast, ts_llava
 from agent.visual.spans import Seen, Whole
 from tools.errors import InputError
 
