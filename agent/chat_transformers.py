@@ -175,7 +175,7 @@ class TransformersChat(ChatModel):
         grammar = SpanGrammar(passages, self.tokenizer)
         allowed = grammar.allowed(inputs["input_ids"].shape[1])
         decoding = self.decoding(None, {"temperature": 0.0})
-        return _message(self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0])
+        return self._message(self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0])
 
     def batch(
         self,
@@ -229,7 +229,7 @@ class TransformersChat(ChatModel):
             report = {"batch_size": len(some)}
             if self._fitting_batch < self.batch_size:
                 report["batch_size_wanted"] = self.batch_size
-            answers += [_message(each, **report) for each in written]
+            answers += [self._message(each, **report) for each in written]
         return answers
 
     def _generate(
@@ -245,7 +245,7 @@ class TransformersChat(ChatModel):
             raise reply
         if reply is None:
             decoding = self.decoding(stop, kwargs)
-            reply = _message(self.write(self.encode(messages), decoding)[0])
+            reply = self._message(self.write(self.encode(messages), decoding)[0])
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
     def _stream(
@@ -261,7 +261,7 @@ class TransformersChat(ChatModel):
         parts: Iterator[str | AIMessage]
         if reply is None:
             made = self.stream_written(self.encode(messages), self.decoding(stop, kwargs))
-            parts = (_message(part) if isinstance(part, Written) else part for part in made)
+            parts = (self._message(part) if isinstance(part, Written) else part for part in made)
         else:
             parts = iter([reply.text, reply])
         for part in parts:
@@ -270,15 +270,14 @@ class TransformersChat(ChatModel):
                 run_manager.on_llm_new_token(chunk.text, chunk=chunk)
             yield chunk
 
+    def _message(self, written: Written, **report: Any) -> AIMessage:
+        details = {"model_name": self.name, "finish_reason": written.finish_reason, **report}
+        return AIMessage(written.text, usage_metadata=written.usage, response_metadata=details)
+
 
 def _shape(messages: Sequence[BaseMessage]) -> tuple[tuple[int, int], ...]:
     """Return the sizes of the pictures of a conversation, in pixels."""
     return tuple(image_size(block) for block in image_blocks(messages))
-
-
-def _message(written: Written, **report: Any) -> AIMessage:
-    details = {"finish_reason": written.finish_reason, **report}
-    return AIMessage(written.text, usage_metadata=written.usage, response_metadata=details)
 
 
 def _chunk(part: str | AIMessage) -> ChatGenerationChunk:
