@@ -32,6 +32,7 @@ ParsePath = Literal[
 ]
 
 _MARKUP = re.compile(r"\\(?:boxed|text|mathrm|textbf)|[*_`${}#]")
+MAX_CLAUSE = 200  # characters that are looked back for a denial
 MAX_ALONE = 40  # characters of a letter with its wrapping: "Final answer: **(C)**."
 _ANSWER_KEYS = ("answer", "final_answer", "choice", "option", "prediction", "letter")
 
@@ -56,47 +57,24 @@ _LABEL_LINE = re.compile(r"^[^\w\n]*([A-Za-z])\s*(?:[):.](?!\w)|\s-\s|,\s)", re.
 _ALONE = re.compile(r"^\W*(?:option |choice |answer )?\W*([A-Za-z])\W*$", re.I)
 _NEGATED = re.compile(
     r"\b(?i:not|nor|neither|isn't|rather than|instead of|unlike|except)\W{1,3}(?i:option )?"
-    r"\(?([A-Z])(?!\w)|(?<!\w)\(?([A-Z])\)? (?:is|was) (?:not|wrong|incorrect|false|out)\b"
+    r"\(?([A-Z])(?!\w)|(?<!\w)\(?([A-Z])[).:]? (?:is|was) (?:not|wrong|incorrect|false|out)\b"
 )
-_NAMED = re.compile(r"\b(?:option|choice)s? \(?([A-Z])(?!\w)|\(([A-Z])\)", re.I)
-_VERDICT_WORDS = frozenset(
-    [
-        "the",
-        "answer",
-        "option",
-        "choice",
-        "letter",
-        "is",
-        "it",
-        "it's",
-        "its",
-        "isn't",
-        "not",
-        "nor",
-        "neither",
-        "or",
-        "and",
-        "but",
-        "so",
-        "either",
-        "definitely",
-        "probably",
-        "maybe",
-        "likely",
-        "therefore",
-        "thus",
-        "hence",
-        "be",
-        "would",
-        "must",
-        "i",
-        "choose",
-        "pick",
-    ]
+_NAMED = re.compile(
+    r"(?:\b(?i:option|choice)s? \(?([A-Z])\b\)?|\(([A-Z])\))"
+    r"(?:\W{0,2}(?:\band\b|\bor\b|[,/&])\W{0,2}([A-Z])(?!\w))?"
 )
-_NEGATIONS = frozenset(
-    ["not", "no", "isn't", "wasn't", "aren't", "never", "neither", "nor", "without", "unlike"]
+_DOUBT = re.compile(
+    r"n't\b|\b(?:not|never|neither|nor|wrong|incorrect|false|unlikely|doubt|whether|if"
+    r"|rul\w+|eliminat\w+|exclud\w+|reject\w*|contradict\w*|lacks?|fails?|than)\b",
+    re.I,
 )
+_CLAUSE_END = re.compile(r"[.,;:!?\n]|\b(?:so|but|hence|therefore|thus)\b", re.I)
+_SMALL_WORDS = """
+the answer option choice letter is it it's its isn't not nor neither or and but so either definitely
+probably maybe likely therefore thus hence be would must i choose pick say guess i'd i'm my
+"""
+_VERDICT_WORDS = frozenset(_SMALL_WORDS.split())
+_NEGATIONS = frozenset({"not", "isn't", "wasn't", "never", "neither", "nor", "unlike"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +163,12 @@ def _from_json(fields: Mapping[str, Any], options: Sequence[str]) -> Parsed:
 
 def _statement(text: str, options: Sequence[str]) -> Parsed | None:
     """Read "the answer is C", or a first or last line that is a letter; the last one stands."""
-    found = [m for pattern in _STATEMENTS for m in pattern.finditer(text) if not _is_word(m, text)]
+    found = [
+        m
+        for pattern in _STATEMENTS
+        for m in pattern.finditer(text)
+        if not _is_word(m, text) and not _is_doubted(m, text)
+    ]
     if found:
         last = max(found, key=lambda m: m.start("letter"))
         if last["other"] and _index(last["other"]) != _index(last["letter"]):
@@ -204,14 +187,23 @@ def _is_word(found: re.Match[str], text: str) -> bool:
     ) and (found["letter"] in "aAI")
 
 
+def _is_doubted(found: re.Match[str], text: str) -> bool:
+    """Say whether the clause that leads to a statement denies it: "I do not think that ..."."""
+    clause = _CLAUSE_END.split(text[max(0, found.start() - MAX_CLAUSE) : found.start()])[-1]
+    return bool(_DOUBT.search(clause))
+
+
 def _leading_label(text: str, options: Sequence[str]) -> Parsed | None:
     """Read "C. pour water" or "B) it is not A)"; a list of all options chooses none."""
     first = _LABEL_LINE.match(text)
-    if not first:
+    if not first or _index(first[1]) in _denied(text[: first.end() + MAX_ALONE]):
         return None
     labels = [_index(letter) for letter in _LABEL_LINE.findall(text)]
     listed = len(labels) > 1 and all(a < b for a, b in pairwise(labels))
     rest = text[first.end() :]
+    answered = first[0].rstrip()[-2:] == "A:" and _bare_verdict(rest, options)
+    if answered:  # "A:" as in "Q: ... A: ..."
+        return answered
     again = re.match(r"\s*(?:or|and|/)?\s*\(?([A-Z])\b\W*(?:$|\n)", rest)
     if listed or (again and _index(again[1]) != labels[0]):
         return _AMBIGUOUS
@@ -237,10 +229,10 @@ def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
 
 
 def _named_option(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read the one "option C" or "(C)" of a longer reply."""
-    denied = _denied(text)
-    named = [_index(a or b) for a, b in _NAMED.findall(text)]
-    return _only([i for i in named if i not in denied], options, "label")
+    """Read the one "option C" or "(C)" of a longer reply, from the sentences that deny nothing."""
+    sure = [part for part in re.split(r"[.;!?\n]+", text) if not _DOUBT.search(part)]
+    named = [letter for part in sure for found in _NAMED.findall(part) for letter in found]
+    return _only([_index(letter) for letter in named if letter], options, "label")
 
 
 def _denied(text: str) -> set[int]:
@@ -258,7 +250,7 @@ def _mentioned(text: str, options: Sequence[str]) -> Parsed | None:
 
 def _is_denied(text: str, option: str) -> bool:
     before = f" {plain(text)} ".split(f" {plain(option)} ")[0].split()
-    return any(word in _NEGATIONS for word in before[-3:])
+    return before[-1:] in (["no"], ["without"]) or any(w in _NEGATIONS for w in before[-3:])
 
 
 _EMPTY = Parsed(None, "empty")

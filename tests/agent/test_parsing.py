@@ -117,6 +117,17 @@ def test_every_letter_is_found_in_every_form(form: str, count: int) -> None:
         ("(C) x", "C"),
         ("c", "C"),
         ("The answer is C.", "C"),
+        ("A: B", "B"),
+        ("A: I'd say it is B", "B"),
+        ("I'd say C", "C"),
+        ("No, it pours water", "C"),
+        ("Option A does not fit. Option C does.", "C"),
+        ("Options A and B can be ruled out. The tap shows that it is option C.", "C"),
+        ("It is not A, so the answer is C", "C"),
+        ("I do not see a dog, so option C is correct.", "C"),
+        ("D\n\nExplanation: the dishes are clean, so the answer is not A.", "D"),
+        ("The answer is **C) pours water** because B) is not shown.", "C"),
+        ("E. None of the above", "E"),
         ("B) washing\n\nWhy not the others:\nA) no plants\nC) no tap", "B"),
     ],
 )
@@ -149,6 +160,13 @@ def test_what_is_meant_is_found(reply: str, expected: str) -> None:
         ('{"answer": 2}', "unclear"),
         ("not A", "unclear"),
         ("It never sleeps", "unclear"),
+        ("Option A does not fit.", "unclear"),
+        ("Options A and B are wrong.", "unclear"),
+        ("I don't think the answer is C.", "unclear"),
+        ("It cannot be said whether C is correct.", "unclear"),
+        ("A. is wrong", "unclear"),
+        ("It isn't that he sleeps", "unclear"),
+        ("Options A and B both fit", "ambiguous"),
         ("A or B", "ambiguous"),
         ("A, B", "ambiguous"),
         ("A/B", "ambiguous"),
@@ -218,7 +236,7 @@ def test_no_reply_raises_or_points_beyond_the_options() -> None:
 
 def test_a_long_reply_is_read_at_once() -> None:
     for filler in ("(", "A", "not A ", "{", "answer is ", "[" * 9 + "\n", "answer: - "):
-        parse_choice(filler * 20_000, FIVE)  # a pattern that backtracks would hang the suite
+        parse_choice(filler * 5_000, FIVE)  # a pattern that backtracks would hang the suite
     assert choice("so " * 50_000 + "the answer is B") == "B"
 
 
