@@ -6,7 +6,8 @@ retrieved record then holds a key beside its value ("Menu | Coffee 3.50 | Tea 2.
 told once, and a line added later is a record of its own. Rows are joined by " | ", columns one
 after the other. Each row's own box, confidence, times and pieces are in `data["lines"]`. A row
 whose own text holds " | " is separate labels side by side ("Petrel | Juno"), and those are its
-pieces; the pieces of another row are its cells ("Coffee", "3.50").
+pieces; the pieces of another row are its cells ("Coffee", "3.50"). A label with something under it
+("Juno 1897") is one piece, with both as its parts.
 
 The default engine needs no download: PaddleOCR on ONNX Runtime with the PP-OCRv6 small weights
 that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
@@ -245,4 +246,5 @@ def _piece_json(piece: Piece) -> dict[str, Any]:
         "x1": round(box.right, 4),
         "y0": round(box.top, 4),
         "y1": round(box.bottom, 4),
+        **({"parts": list(piece.parts)} if piece.parts else {}),
     }

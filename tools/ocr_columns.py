@@ -247,7 +247,7 @@ def _cards(upper: Sequence[Row], lower: Sequence[Row]) -> list[Row]:
         if len(over) > 1 or len(card) > 1 or step > CARD_STEP * row.box.height:
             return []
         card.append(row)
-    made = [replace(_joined(card), parts=()) for card in [*cards.values(), *alone]]
+    made = [_joined(card) for card in [*cards.values(), *alone]]
     return sorted(made, key=lambda row: row.box.left)
 
 
@@ -274,5 +274,5 @@ def _joined(rows: Sequence[Row], separator: str = " ") -> Row:
         text=separator.join(row.text for row in rows),
         box=box,
         confidence=sum(row.confidence for row in rows) / len(rows),
-        parts=tuple(Piece(row.text, row.box) for row in rows),
+        parts=tuple(Piece(row.text, row.box, tuple(p.text for p in row.parts)) for row in rows),
     )

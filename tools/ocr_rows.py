@@ -47,10 +47,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a row: one of several labels side by side, or a cell of a table's row."""
+    """A part of a row: one of several labels side by side, or a cell of a table's row.
+
+    Attributes:
+        parts: What a label is made of, if of several texts: a name and the year under it.
+    """
 
     text: str
     box: Box
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def test_a_name_keeps_what_stands_close_under_it(edges: tuple[float, ...]) -> No
     (found,) = join_rows(names, 1.0, edge_at(*edges))
     assert found.text == "Petrel 1871 | Juno 1897 | Halcyon 1903"
     assert [piece.text for piece in found.pieces] == found.text.split(" | ")
+    assert found.pieces[1].parts == ("Juno", "1897")
     assert found.pieces[1].box == Box(0.35, 0.1, 0.43, pytest.approx(0.21))
 
 
