@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from agent.session import Event, Session
-from agent.tail import clock
+from agent.lines import clock
 from tools.errors import ReelgraphError
 
 COLUMNS = ["time", "tool", "score", "text"]

@@ -1,7 +1,7 @@
 """What a question gets back: the same record in Python, on the command line and in files."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tools.evidence import ChannelReport, Evidence
@@ -19,6 +19,8 @@ class Usage:
         model_calls: Calls of the chat model.
         input_tokens: Tokens that it read.
         output_tokens: Tokens that it wrote.
+        scored: Texts whose likelihood it was asked for.
+        cost: What its provider charges, in the currency of the prices that were set; else 0.
     """
 
     seconds: float = 0.0
@@ -26,6 +28,38 @@ class Usage:
     decodes: int = 0
     tool_runs: int = 0
     model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    scored: int = 0
+    cost: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum, field by field."""
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a model did while it explored a video.
+
+    Attributes:
+        tool: What it called; "reply" for words instead of a call, "stop" for the end.
+        arguments: What it called the tool with, as it wrote them.
+        result: What came back, in the words that the model read; of "stop", the reason.
+        evidence: Ids of the evidence that came back.
+        new: How many of them it had not been given before.
+        failed: Whether the call could not be done as it was written.
+        input_tokens: Tokens that the model read before this step; 0 where one reply asks for
+            several steps and this is not the first of them.
+        output_tokens: Tokens that it wrote for it, likewise.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    result: str = ""
+    evidence: tuple[str, ...] = ()
+    new: int = 0
+    failed: bool = False
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -39,8 +73,11 @@ class Answer:
         choice: Index of the chosen option, from 0; None without options or if abstained.
         abstained: True when the video does not seem to answer the question.
         reason: Why it abstained, or what a fallback did; empty for a plain answer.
-        confidence: 0 to 1; for evidence-based answers the relevance of the best evidence times
-            the agreement of the answer with it.
+        confidence: 0 to 1, see `measured_by`.
+        measured_by: What the confidence rests on: "support" (share of its words that the evidence
+            holds), "relevance" (of the line that is quoted), "likelihood" (probability of the
+            option), "agreement" (share of the samples), "self-report", "rule"; "none" where the
+            model cannot tell.
         evidence: What the answer rests on, in time order.
         channels: How each tool fared.
         usage: Cost by stage, in the order of first use.
@@ -49,6 +86,8 @@ class Answer:
         models: Names of the models by role.
         prompts: Version of each prompt that was used.
         plan: Identity of the plan that was followed.
+        seconds: Wall time from the question to the answer.
+        steps: What the model did on the way, for a method that lets it explore.
     """
 
     answer: str
@@ -56,6 +95,7 @@ class Answer:
     abstained: bool = False
     reason: str = ""
     confidence: float = 0.0
+    measured_by: str = "none"
     evidence: tuple[Evidence, ...] = ()
     channels: tuple[ChannelReport, ...] = ()
     usage: Mapping[str, Usage] = field(default_factory=dict)
@@ -64,6 +104,8 @@ class Answer:
     models: Mapping[str, str] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
     plan: str = ""
+    seconds: float = 0.0
+    steps: tuple[Step, ...] = ()
 
     def total(self, field_name: str) -> float:
         """Return the sum of one field of `Usage` over all stages."""
@@ -74,8 +116,16 @@ class Answer:
         values = asdict(self)
         values["usage"] = {
             name: int(self.total(name))
-            for name in ("decodes", "tool_runs", "model_calls", "input_tokens", "output_tokens")
+            for name in (
+                "decodes",
+                "tool_runs",
+                "model_calls",
+                "scored",
+                "input_tokens",
+                "output_tokens",
+            )
         } | {
+            "cost": round(self.total("cost"), 6),
             "seconds": {stage: round(u.seconds, 3) for stage, u in self.usage.items()},
             "model_seconds": round(self.total("model_seconds"), 3),
         }

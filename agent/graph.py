@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from agent.answer import Usage
 from agent.ingest import build_ingest
 from agent.library import Library
-from agent.methods import METHODS, choose
+from agent.methods import find_method, video_rag
 from agent.plan import make_plan
 from agent.settings import Settings, resolve
 from agent.state import Context, State
@@ -28,12 +28,11 @@ from tools.video import Video
 Graph = CompiledStateGraph[State, Context, State, State]
 
 
-def build_ask(settings: Settings) -> Graph:
-    """Build the graph that answers a question of a video."""
-    method = choose(settings.method)
+def build_ask(settings: Settings, method: str = video_rag.METHOD.name) -> Graph:
+    """Build the graph that answers a question of a video by one method."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node(probe)
-    graph.add_node(method, METHODS[method](settings))
+    graph.add_node(method, find_method(method).build(settings))
     graph.add_node(finish)
     graph.add_edge(START, "probe")
     graph.add_edge("probe", method)
@@ -87,6 +86,7 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
         models=dict(plan.models),
         prompts=dict(state.get("prompts", {})),
         plan=plan.id,
+        steps=state.get("steps", ()),
     )
     return {"answer": answer}
 

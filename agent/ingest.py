@@ -42,7 +42,7 @@ def build_ingest(settings: Settings) -> Subgraph:
     graph = _new_graph()
     graph.add_node("index", index, defer=True)
     graph.add_edge("index", END)
-    for name, branch in (("listen", _listen(settings)), ("look", _look(settings))):
+    for name, branch in (("listen", build_listen(settings)), ("look", _look(settings))):
         graph.add_node(name, branch)
         graph.add_edge(START, name)
         graph.add_edge(name, "index")
@@ -109,8 +109,8 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
     return {"usage": {"index": Usage(seconds=perf_counter() - start)}}
 
 
-def _listen(settings: Settings) -> Subgraph:
-    """Tools that read the file itself, then those that need its sound."""
+def build_listen(settings: Settings) -> Subgraph:
+    """Build the branch of the sound: tools that read the file itself, then those that listen."""
     names = ingest_tools(settings, visual=False)
     sound = [n for n in names if "audio" in make_tool(n, settings.tools.get(n, {})).needs]
     graph = _new_graph()

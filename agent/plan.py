@@ -7,11 +7,9 @@ from typing import Any
 import prompts
 from agent.methods import choose
 from agent.nodes import digest, run_settings, sampling_values
-from agent.state import Context, Question
+from agent.state import Context, PlannedFrame, Question
 from tools.registry import make_tool
 from tools.video import Video
-
-PROMPTS = {"video-rag": ("decouple", "answer", "answer_again")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,9 @@ class Plan:
     Attributes:
         video: Content hash of the video.
         method: Name of the method.
+        why: Why it was chosen.
         frames: Pictures that go to the model; none for a method that reasons over text.
+        visuals: How they are laid out: grids, thumbnails, sampled tokens.
         sampling: How pictures are taken for the visual tools.
         tools: Tools of the profile, in its order.
         models: Names of the models by role.
@@ -42,7 +42,9 @@ class Plan:
 
     video: str
     method: str
-    frames: tuple[Any, ...]
+    why: str
+    frames: tuple[PlannedFrame, ...]
+    visuals: Mapping[str, Any]
     sampling: Mapping[str, Any]
     tools: tuple[PlannedTool, ...]
     models: Mapping[str, str]
@@ -66,22 +68,27 @@ class Plan:
 def make_plan(video: Video, question: Question, context: Context) -> Plan:
     """Say what a run will do, without calling a model or reading the video's pictures."""
     settings = context.settings
-    method = choose(settings.method)
+    chosen = choose(settings, video, lambda: context.pool.chat().capabilities)
+    method, why = chosen.method, chosen.why
+    planned = method.plan(video, question, context)
     return Plan(
         video=video.sha256,
-        method=method,
-        frames=(),
+        method=method.name,
+        why=why,
+        frames=planned.frames,
+        visuals=planned.visuals,
         sampling=sampling_values(video, settings),
-        tools=tuple(_planned(name, video, context) for name in settings.ingest),
+        tools=tuple(_planned(name, video, context) for name in settings.ingest if method.ingests),
         models={"chat": settings.chat.model, "embedder": settings.embedder.model},
-        prompts={name: prompts.version(name) for name in PROMPTS[method]},
-        calls=(1, 3),  # one alone where nothing relevant is found
-        tokens=settings.retrieval.token_budget,
+        prompts={name: prompts.version(name) for name in planned.prompts},
+        calls=planned.calls,
+        tokens=planned.tokens,
         settings=digest(
             {
                 "question": asdict(question),
                 "chat": settings.chat.model_dump(mode="json"),
                 "retrieval": settings.retrieval.model_dump(mode="json"),
+                "method": settings.methods.get(method.name, {}),
             }
         ),
     )

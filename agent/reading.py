@@ -12,14 +12,14 @@ from dataclasses import replace
 from langchain_core.messages import HumanMessage
 
 import prompts
-from agent.chat import TransformersChat
+from agent.chat_model import ChatModel
 from agent.embedding import SentenceEmbeddings
+from agent.lines import SEPARATOR
 from agent.state import Question
 from agent.text import mentions, plain, stem, words
 from tools.evidence import Evidence
 
 MAX_ROWS = 3  # rows of on-screen text that are read together: a label, its value, a remark
-SEPARATOR = " | "  # between the rows of one record
 COVERAGE_WEIGHT = 0.3  # of the question's words in a line, beside the cosine
 LENGTH_WEIGHT = 0.02  # against each further row
 NUMBER = r"\d"
@@ -92,7 +92,7 @@ def best_lines(
 
 
 def rerank(
-    question: Question, lines: Sequence[Evidence], chat: TransformersChat
+    question: Question, lines: Sequence[Evidence], chat: ChatModel
 ) -> list[tuple[Evidence, float]]:
     """Return lines with how much likelier each makes the question, the best first.
 

@@ -199,6 +199,7 @@ def _reckoned(text: str, choice: int | None, how: str, evidence: Sequence[Eviden
         text,
         choice,
         confidence=0.6,
+        measured_by="rule",
         reason=f"from the time line: {how}",
         accepted=True,
         needs_all=True,

@@ -14,9 +14,9 @@ from rich.table import Table
 
 from agent.answer import Answer
 from agent.library import LibraryEntry
+from agent.lines import clock
 from agent.session import Event
 from agent.settings import Settings
-from agent.tail import clock
 from tools.evidence import ChannelReport, Evidence
 from tools.registry import make_tool, tool_classes
 

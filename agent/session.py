@@ -1,18 +1,21 @@
 """The Python face: open a session, ask questions, index videos, watch events."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Any, cast
 
+from langchain_core.messages import AIMessageChunk
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from agent.answer import Answer
+from agent.chat_model import Capabilities
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library import Library
-from agent.methods import METHODS, choose
+from agent.methods import choose, find_method, video_rag
 from agent.plan import Plan, make_plan
 from agent.pool import ModelPool
 from agent.settings import Settings, resolve
@@ -20,7 +23,6 @@ from agent.state import Context, Question, State
 from agent.text import is_text
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
-from tools.registry import suggest
 from tools.video import Video
 
 MAX_QUESTION = 4_000  # characters; more than any real question, far less than a prompt holds
@@ -32,7 +34,8 @@ class Event:
 
     Attributes:
         kind: "progress" (data: stage, done_s, total_s), "channel" (a `ChannelReport`), "stage" (the
-            name of a node that has ended), "answer" (an `Answer`).
+            name of a node that has ended), "token" (text, as the model writes its answer), "answer"
+            (an `Answer`).
         data: What happened.
     """
 
@@ -62,11 +65,10 @@ class Session:
             StorageError: The library's folder cannot be used.
         """
         self.settings: Settings = resolve(profile, settings)
-        if choose(self.settings.method) not in METHODS:
-            raise InputError(
-                f"unknown method {self.settings.method!r}{suggest(self.settings.method, METHODS)}"
-            )
+        if self.settings.method != "auto":
+            find_method(self.settings.method)
         self.library = Library(self.settings.library)
+        self._graphs: dict[str, Graph] = {}
         self.context = Context(self.settings, self.library, ModelPool(self.settings, self.library))
 
     def ask(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Answer:
@@ -96,7 +98,12 @@ class Session:
             StoppedError: `control` was asked to stop; finished work is kept.
         """
         state: State = {"path": Path(video), "question": make_question(question, options)}
-        yield from self._run(self._ask_graph, state, control)
+        start = perf_counter()
+        chosen = choose(self.settings, self.probe(video), self._capabilities)
+        for event in self._run(self._graph(chosen.method.name), state, control):
+            if event.kind == "answer":
+                event = Event("answer", replace(event.data, seconds=perf_counter() - start))
+            yield event
 
     def index(self, video: Path | str) -> tuple[ChannelReport, ...]:
         """Look at a video with every tool of the profile, so that questions are fast."""
@@ -118,11 +125,17 @@ class Session:
 
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
-        return self._ask_graph.get_graph(xray=True).draw_mermaid()
+        named = self.settings.method
+        method = video_rag.METHOD.name if named == "auto" else named
+        return self._graph(method).get_graph(xray=True).draw_mermaid()
 
-    @cached_property
-    def _ask_graph(self) -> Graph:
-        return build_ask(self.settings)
+    def _graph(self, method: str) -> Graph:
+        if method not in self._graphs:
+            self._graphs[method] = build_ask(self.settings, method)
+        return self._graphs[method]
+
+    def _capabilities(self) -> Capabilities:
+        return self.context.pool.chat().capabilities
 
     @cached_property
     def _index_graph(self) -> Graph:
@@ -133,7 +146,7 @@ class Session:
             state,
             context=self.context,
             control=control,
-            stream_mode=["updates", "custom"],
+            stream_mode=["updates", "custom", "messages"],
             subgraphs=True,
             version="v2",
         )
@@ -171,6 +184,11 @@ def _events(part: dict[str, Any]) -> Iterator[Event]:
     """Turn one part of a LangGraph stream into events."""
     if part["type"] == "custom":
         yield Event("progress", part["data"])
+        return
+    if part["type"] == "messages":
+        chunk, about = part["data"]
+        if about["langgraph_node"] == "reason" and isinstance(chunk, AIMessageChunk):
+            yield Event("token", chunk.text)
         return
     for node, update in part["data"].items():
         for report in (update or {}).get("channels", {}).values():

@@ -1,6 +1,7 @@
 """Settings of a run: one profile file, then the environment, then what the caller sets.
 
-A profile is a YAML file whose top-level keys are the fields of `Settings` and the names of tools.
+A profile is a YAML file whose top-level keys are the fields of `Settings` and the names of tools
+and methods.
 """
 
 import os
@@ -124,6 +125,15 @@ class EmbedderSettings(Section):
     batch: int = Field(32, gt=0)
 
 
+class ImageEncoderSettings(Section):
+    """The frozen model that tells which pictures resemble a phrase."""
+
+    model: str = Field(
+        "none", description="a CLIP-like dual encoder: a folder or a hub name; none does without"
+    )
+    batch: int = Field(16, gt=0, description="pictures that are encoded together")
+
+
 class RetrievalSettings(Section):
     """How evidence is chosen for a question."""
 
@@ -135,6 +145,9 @@ class RetrievalSettings(Section):
     threshold: float = Field(0.3, ge=-1, le=1, description="cosine of the threshold rule, strict")
     lines: int = Field(
         0, ge=0, description="best lines that a small model is given; 0 gives whole records"
+    )
+    merge_gap_s: float = Field(
+        1.5, ge=0, description="longest pause within a sentence that is joined again, in seconds"
     )
     token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
     candidates: int = Field(
@@ -168,8 +181,10 @@ class Settings(Section):
         None, description="the model that describes pictures; none is the chat model"
     )
     embedder: EmbedderSettings = EmbedderSettings()
+    image_encoder: ImageEncoderSettings = ImageEncoderSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def profiles() -> list[str]:
@@ -268,13 +283,16 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _validate(tree: dict[str, Any]) -> Settings:
-    fields = set(Settings.model_fields) - {"tools"}
-    known = [*sorted(fields), *tool_classes()]
+    from agent.methods import METHODS  # which read their options from `Settings`
+
+    fields = set(Settings.model_fields) - {"tools", "methods"}
+    known = [*sorted(fields), *tool_classes(), *METHODS]
     for key in tree:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
     values = {key: tree[key] for key in tree if key in fields}
-    values["tools"] = {key: tree[key] or {} for key in tree if key not in fields}
+    values["tools"] = {key: tree[key] or {} for key in tree if key in tool_classes()}
+    values["methods"] = {key: tree[key] or {} for key in tree if key in METHODS}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypedDict, TypeVar
 
-from agent.answer import Answer, Usage
+from agent.answer import Answer, Step, Usage
 from agent.library import Library
 from agent.pool import ModelPool
 from agent.settings import Settings
@@ -42,16 +42,74 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation with the chat model.
+
+    Attributes:
+        role: Who says it.
+        text: What is said.
+        images: Pictures that are shown before the text, as files.
+    """
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    images: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a method sends to the chat model for an answer.
+
+    Attributes:
+        turns: The conversation so far; the last turn is the user's.
+        maker: The node that made this, and can make a shorter one.
+        follow_ups: What the user says after each reply; the last reply holds the answer.
+        samples: Replies to vote over; more than one needs a temperature above 0.
+        temperature: 0 takes the likeliest token each time.
+        checked: Whether the evidence lines must hold the words of the answer: for small models.
+    """
+
+    turns: tuple[Turn, ...]
+    maker: str = ""
+    follow_ups: tuple[str, ...] = ()
+    samples: int = 1
+    temperature: float = 0.0
+    checked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFrame:
+    """A picture that the model will look at: its number in the video and when it appears."""
+
+    index: int
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """An answer before it is checked."""
+    """An answer before it is checked.
+
+    Attributes:
+        text: What the model wrote, or what is quoted.
+        choice: Index of the option that it means.
+        confidence: 0 to 1.
+        measured_by: What the confidence rests on (see `Answer`).
+        reason: Why it is not accepted, or what a fallback did.
+        accepted: Whether it may be given as the answer.
+        needs_all: Whether it can only be checked with every line, not just those with its words.
+        replies: All samples, where several were drawn.
+        likelihoods: Probability of each option as the model's next words, where it can tell.
+    """
 
     text: str = ""
     choice: int | None = None
     confidence: float = 0.0
+    measured_by: str = ""
     reason: str = ""
     accepted: bool = False
     needs_all: bool = False
-    """Whether it can only be checked with every line, not just those that hold its words."""
+    replies: tuple[str, ...] = ()
+    likelihoods: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,8 +149,8 @@ class State(Findings, total=False):
     """Set by the caller."""
     video: Video
     """Set by `probe`."""
-    frames: Path
-    """Folder of the sampled frames, set by `sample_frames`."""
+    frames: tuple[PlannedFrame, ...]
+    """Pictures that the model will look at, in time order, chosen by the method."""
     request: Request
     """Set by `decouple`."""
     relevance: float
@@ -100,12 +158,18 @@ class State(Findings, total=False):
     evidence: tuple[Evidence, ...]
     """Chosen by `retrieve`, cut by `budget`; best first."""
     lines: tuple[Evidence, ...]
-    """What the model is given to read, set by `read`; best first."""
+    """What the model is given to read or to look at, best first."""
+    ask: Ask
+    """What the method sends to the model, set before `reason`."""
+    room: float
+    """Share of evidence and pictures that fits the model; 1 until a prompt was too long."""
     attempt: int
     """Calls of `reason` so far."""
     draft: Draft
     """Written by `reason`, judged by `parse`."""
     prompts: Annotated[Mapping[str, str], merge]
     """Version by prompt name."""
+    steps: tuple[Step, ...]
+    """What the model did, for a method that lets it explore."""
     answer: Answer
     """Set by `cite` or `abstain`."""

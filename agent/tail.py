@@ -1,215 +1,210 @@
 """The end of every method.
 
-    read -> reason -> parse -> (ask again once -> backup -> abstain) -> cite
+    reason -> parse -> (ask again once -> backup -> abstain) -> cite
 
-A model's text is only taken as an answer when the evidence that it was given supports it; nothing
-is ever answered at random.
+A method leaves what it wants to ask in the state; what comes back is parsed, checked, and given
+with its evidence. Nothing is ever answered at random.
 """
 
-import re
+import base64
+import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import exp
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 import prompts
 from agent.answer import Answer, Usage
-from agent.embedding import SentenceEmbeddings
+from agent.chat_model import ContextOverflowError
+from agent.checking import REFUSALS, judge
+from agent.lines import SEPARATOR, as_line, in_time_order
 from agent.options import match_option
-from agent.pointing import resolve_pointing
-from agent.reading import SEPARATOR, best_lines, expected_pattern, fits, rerank, without_repeats
-from agent.reckoning import Timeline, reckon
-from agent.state import Context, Draft, Question, State
-from agent.text import mentions, words
-from tools.evidence import Evidence
+from agent.parsing import parse_choice
+from agent.pictures import PICTURE
+from agent.state import Ask, Context, Draft, Question, State, Turn
+from agent.text import words
+from agent.voting import majority
 
-REFUSALS = re.compile(
-    r"\b(?:not (?:mentioned|stated|given|specified|provided|say|clear|known|in the notes)"
-    r"|no (?:information|mention)|do(?:es)? not|don't know|cannot|can't|unknown|unable)\b",
-    re.IGNORECASE,
-)
-SUPPORT = 0.6  # share of an answer's words that its evidence and question must hold
+LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
+MAX_CITED = 3  # lines under an answer, unless all are needed
 
 
-def clock(seconds: float) -> str:
-    """Return a time as a player shows it: 1:05 or 1:02:03."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
+    """Ask the chat model; the second time more strictly, after a reply that could not be used.
 
-
-def as_line(evidence: Evidence) -> str:
-    """Return evidence as one prompt line, quoted so that it reads as data, never as orders."""
-    text = " ".join(evidence.text.split()).replace('"', "'")
-    return f'[{clock(evidence.start_s)}] {evidence.kind}: "{text}"'
-
-
-def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "reason", "abstain"]]:
-    """Choose what the model is given: whole records, or for a small model the best lines.
-
-    A question of order or number that the time line answers goes straight to the end.
+    A prompt that is too long for the model goes back to where it was made, to be made with half
+    the evidence; the question itself is never touched.
     """
-    start, context, question = perf_counter(), runtime.context, state["question"]
-    runs = sorted(state.get("runs", {}).values())
-    told = [p for p in context.library.passages(runs) if p.evidence.kind in ("speech", "text")]
-    screen = [p.evidence for p in told if p.evidence.kind == "text"]
-    lines = tuple(resolve_pointing(e, screen) for e in state["evidence"])
-    relevant = True
-    if wanted := context.settings.retrieval.lines:
-        embedder = context.pool.embedder()
-        stored = context.library.embeddings(embedder.name, runs)
-        vectors = np.array([stored[p.row] for p in told], np.float32)
-        timeline = Timeline(tuple(p.evidence for p in told), vectors)
-        if done := reckon(question, timeline, embedder):
-            usage = {"read": Usage(seconds=perf_counter() - start)}
-            update: State = {"draft": done.draft, "lines": done.evidence, "usage": usage}
-            return Command(update=update, goto="cite")
-        candidates = best_lines(question, lines, embedder)[: context.settings.retrieval.candidates]
-        ranked = rerank(question, candidates, context.pool.chat())
-        lines = tuple(without_repeats([line for line, _ in ranked])[:wanted])
-        gain = max((gain for _, gain in ranked[:wanted]), default=0.0)
-        relevant = gain >= context.settings.retrieval.min_gain
-    update = {"lines": lines, "usage": {"read": Usage(seconds=perf_counter() - start)}}
-    return Command(update=update, goto="reason" if lines and relevant else "abstain")
-
-
-def reason(state: State, runtime: Runtime[Context]) -> State:
-    """Ask the chat model: first for an answer from all lines, then for a span of the best one."""
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
-    question, lines = state["question"].text, state["lines"]
-    if attempt == 1:
-        name = "answer"
-        told = [as_line(e) for e in in_time_order(lines)]
-        text, usage = call(prompts.render(name, evidence=told, question=question), runtime.context)
-    else:
-        name = "answer_again"
-        prompt = prompts.render(name, line=as_line(lines[0]), question=question)
-        text, usage = call(prompt, runtime.context, copy_from=lines[0].text.split(SEPARATOR))
-    return {
+    context, asked = runtime.context, state["ask"]
+    names: tuple[str, ...] = ()
+    try:
+        if attempt == 1:
+            draft, usage = draft_answer(asked, state["question"], context)
+        else:
+            draft, usage, names = _ask_again(state, context)
+    except ContextOverflowError as error:
+        room = state.get("room", 1.0) / 2
+        if not asked.maker or room < LEAST_ROOM:
+            raise
+        runtime.stream_writer({"stage": "reason", "shrunk_to": room, "why": str(error)})
+        return Command(update={"room": room}, goto=asked.maker)
+    update: State = {
         "attempt": attempt,
-        "draft": Draft(text=text),
-        "prompts": {name: prompts.version(name)},
+        "draft": draft,
+        "prompts": {name: prompts.version(name) for name in names},
         "usage": {f"reason {attempt}": replace(usage, seconds=perf_counter() - start)},
     }
+    return Command(update=update, goto="parse")
 
 
-def call(prompt: str, context: Context, copy_from: Sequence[str] = ()) -> tuple[str, Usage]:
-    """Send one prompt to the chat model and return its text and what it cost.
+def draft_answer(asked: Ask, question: Question, context: Context) -> tuple[Draft, Usage]:
+    """Hold a conversation, once or several times, and return what the last replies say."""
+    replies, total = [], Usage()
+    for sample in range(asked.samples):
+        turns = asked.turns
+        text, usage = call(turns, context, temperature=asked.temperature, seed=sample)
+        total += usage
+        for follow_up in asked.follow_ups:
+            turns = (*turns, Turn("assistant", text), Turn("user", follow_up))
+            text, usage = call(turns, context)
+            total += usage
+        replies.append(text)
+    likelihoods: tuple[float, ...] = ()
+    if question.options and not asked.checked and not asked.follow_ups and asked.samples == 1:
+        likelihoods, usage = letter_likelihoods(asked.turns, len(question.options), context)
+        total += usage
+    drawn = tuple(replies) if asked.samples > 1 else ()
+    return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
 
-    With `copy_from` the model can only write a span of one of these texts.
-    """
-    start, messages = perf_counter(), [HumanMessage(prompt)]
+
+def call(
+    turns: Sequence[Turn], context: Context, *, temperature: float = 0.0, seed: int = 0
+) -> tuple[str, Usage]:
+    """Send a conversation to the chat model and return its text and what it cost."""
     chat = context.pool.chat()
-    reply = chat.copy_span(messages, copy_from) if copy_from else chat.invoke(messages)
-    tokens: Mapping[str, Any] = reply.usage_metadata or {}
+    drawn: dict[str, Any] = {"temperature": temperature, "seed": seed} if temperature else {}
+    return _timed(lambda: chat.invoke(messages(turns), **drawn))
+
+
+def copy(prompt: str, passages: Sequence[str], context: Context) -> tuple[str, Usage]:
+    """Let the chat model reply with a literal span of one of some passages."""
+    chat = context.pool.chat()
+    return _timed(lambda: chat.copy_span([HumanMessage(prompt)], passages))
+
+
+def letter_likelihoods(
+    turns: Sequence[Turn], options: int, context: Context
+) -> tuple[tuple[float, ...], Usage]:
+    """Return the probability of each option's letter as the reply; () if the model cannot tell."""
+    chat = context.pool.chat()
+    if not chat.capabilities.option_scoring:
+        return (), Usage()
+    start = perf_counter()
+    scores = chat.score_options(messages(turns), [chr(ord("A") + i) for i in range(options)])
     seconds = perf_counter() - start
-    usage = Usage(
-        seconds=seconds,
-        model_seconds=seconds,
-        model_calls=1,
-        input_tokens=tokens.get("input_tokens", 0),
-        output_tokens=tokens.get("output_tokens", 0),
+    total = sum(exp(score) for score in scores)
+    return (
+        tuple(exp(score) / total for score in scores),
+        Usage(seconds=seconds, model_seconds=seconds, scored=options),
     )
-    return reply.text.strip(), usage
+
+
+def messages(turns: Sequence[Turn]) -> list[BaseMessage]:
+    """Return a conversation as LangChain messages; pictures are read from their files."""
+    return [_message(turn) for turn in turns]
 
 
 def parse(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "reason", "backup"]]:
-    """Take the draft as the answer if the lines support it; else ask again, then fall back."""
-    judged = judge(
-        state["draft"].text, state["question"], state["lines"], runtime.context.pool.embedder()
-    )
+    """Take the draft as the answer if it is one; else ask again, then fall back."""
+    draft, question = state["draft"], state["question"]
+    if state["ask"].checked:
+        embedder = runtime.context.pool.embedder()
+        judged = judge(draft.text, question, state["lines"], embedder)
+    elif draft.replies:
+        judged = vote(draft, question)
+    else:
+        judged = understand(draft, question)
     if judged.accepted:
         return Command(update={"draft": judged}, goto="cite")
     return Command(update={"draft": judged}, goto="reason" if state["attempt"] < 2 else "backup")
 
 
-def judge(
-    text: str, question: Question, lines: Sequence[Evidence], embedder: SentenceEmbeddings
-) -> Draft:
-    """Say whether a model's text answers the question from the lines that it was given."""
-    if not text or REFUSALS.search(text):
-        return Draft(text, reason="the model gave no answer")
-    supported = support(text, lines, question.text)
-    if supported < SUPPORT:
-        return Draft(text, reason="the evidence does not support what the model wrote")
-    if question.options:
-        match = match_option(text, question.options, embedder)
-        if match.choice is None:
-            return Draft(text, reason="what the model wrote fits none of the options")
-        named = [i for i, o in enumerate(question.options) if mentions(lines[0].text, o)]
-        if len(named) == 1 and match.choice != named[0]:
-            return Draft(text, reason="the best line names another option than the model")
-        return Draft(text, match.choice, match.confidence * supported, accepted=True)
-    if not fits(text, expected_pattern(question.text)):
-        return Draft(text, reason="what the model wrote is not the kind of thing asked for")
-    return Draft(text, confidence=supported, accepted=True)
+def understand(draft: Draft, question: Question) -> Draft:
+    """Read one reply: the option that it chooses, or for an open question the text itself."""
+    if not question.options:
+        if not draft.text or REFUSALS.search(draft.text):
+            return replace(draft, reason="the model gave no answer")
+        return replace(draft, accepted=True)
+    parsed = parse_choice(draft.text, question.options)
+    if parsed.choice is None:
+        return replace(draft, reason="the model chose none of the options")
+    if not draft.likelihoods:
+        return replace(draft, choice=parsed.choice, accepted=True)
+    return replace(
+        draft,
+        choice=parsed.choice,
+        confidence=draft.likelihoods[parsed.choice],
+        measured_by="likelihood",
+        accepted=True,
+    )
 
 
-def support(text: str, lines: Sequence[Evidence], question: str) -> float:
-    """Return the share of a text's meaningful words that stand in the lines.
-
-    A number that is not in the lines makes it 0; words of the question alone support nothing.
-    """
-    known = set(words(" ".join(e.text for e in lines)))
-    asked = set(words(question))
-    said = words(text)
-    new = [w for w in said if w not in asked]
-    if any(w[0].isdigit() and w not in known for w in said) or not new:
-        return 0.0
-    return sum(w in known for w in new) / len(new)
+def vote(draft: Draft, question: Question) -> Draft:
+    """Take the option that most samples choose (self-consistency)."""
+    if not question.options:
+        return understand(draft, question)
+    choices = [parse_choice(reply, question.options).choice for reply in draft.replies]
+    winner = majority(choices)
+    if winner.choice is None:
+        return replace(draft, reason="no sample chose one of the options")
+    return replace(
+        draft,
+        choice=winner.choice,
+        confidence=winner.share,
+        measured_by="agreement",
+        accepted=True,
+    )
 
 
 def backup(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "abstain"]]:
-    """Answer without the model: quote the best line, or take the option that a line mentions."""
-    question, lines = state["question"], state["lines"]
-    why = f"{state['draft'].reason}; "
-    if not question.options:
-        draft = Draft(
-            text=lines[0].text,
-            confidence=lines[0].score / 2,
-            reason=why + "the best matching line is quoted instead",
-            accepted=True,
-        )
-        return Command(update={"draft": draft}, goto="cite")
-    embedder = runtime.context.pool.embedder()
-    matches = [(line, match_option(line.text, question.options, embedder)) for line in lines]
-    found = [(line, m) for line, m in matches if m.choice is not None and m.how != "letter"]
-    if not found:
-        draft = replace(state["draft"], reason=why + "no line fits one of them either")
-        return Command(update={"draft": draft}, goto="abstain")
-    line, match = found[0]
-    draft = Draft(
-        text=line.text,
-        choice=match.choice,
-        confidence=match.confidence * line.score / 2,
-        reason=why + "the option that fits the best matching line is taken",
-        accepted=True,
-    )
-    return Command(update={"draft": draft}, goto="cite")
+    """Answer without the model's words: the likeliest option, or the best line of the evidence."""
+    draft = state["draft"]
+    if draft.likelihoods:
+        found = _likeliest(draft)
+    elif state["ask"].checked:
+        found = _quote(state, runtime.context)
+    else:
+        found = replace(draft, accepted=False)
+    return Command(update={"draft": found}, goto="cite" if found.accepted else "abstain")
 
 
 def cite(state: State, runtime: Runtime[Context]) -> State:
-    """Give the answer with the lines that hold its words, at most three, in time order."""
-    draft, question, lines = state["draft"], state["question"], state["lines"]
+    """Give the answer with the lines that hold its words, and the pictures that were shown."""
+    draft, question, lines = state["draft"], state["question"], state.get("lines", ())
     text = draft.text if draft.choice is None else question.options[draft.choice]
+    shown = [line for line in lines if line.kind == PICTURE]
+    told = [line for line in lines if line.kind != PICTURE]
     wanted = set(words(f"{draft.text} {text}")) - set(words(question.text))
-    overlap = [len(wanted & set(words(e.text))) for e in lines]
-    ranked = sorted(range(len(lines)), key=lambda i: (-overlap[i], i))
-    cited = [lines[i] for i in ranked if overlap[i]][:3] or lines[:1]
+    overlap = [len(wanted & set(words(e.text))) for e in told]
+    ranked = sorted(range(len(told)), key=lambda i: (-overlap[i], i))
+    cited = [told[i] for i in ranked if overlap[i]][:MAX_CITED] or told[:1]
     if draft.needs_all:
-        cited = list(lines)
+        cited = told
     answer = Answer(
         answer=text,
         choice=draft.choice,
         reason=draft.reason,
         confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
-        evidence=in_time_order(cited),
+        measured_by=draft.measured_by or "none",
+        evidence=in_time_order([*cited, *shown]),
     )
     return {"answer": answer}
 
@@ -228,31 +223,108 @@ def abstain(state: State, runtime: Runtime[Context]) -> State:
     return {"answer": Answer(answer="", abstained=True, reason=reason, evidence=nearest)}
 
 
-def in_time_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Return evidence sorted by its start."""
-    return tuple(sorted(evidence, key=lambda e: (e.start_s, e.end_s, e.tool)))
+def add_tail(graph: Any, maker: str) -> None:
+    """Add the nodes that every method ends with.
 
-
-def within_budget(
-    evidence: Sequence[Evidence], tokens: int, count: Callable[[str], int]
-) -> tuple[Evidence, ...]:
-    """Return the records, best first, whose prompt lines fit the budget; none is ever cut.
-
-    A record that does not fit is passed over and a smaller one behind it may still be taken.
+    Args:
+        graph: The method's graph.
+        maker: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
     """
-    kept, used = [], 0
-    for item in evidence:
-        cost = count(as_line(item)) + 1  # the line break
-        if used + cost <= tokens:
-            kept.append(item)
-            used += cost
-    return tuple(kept)
-
-
-def add_tail(graph: Any) -> None:
-    """Add the nodes that every method ends with; the method leads into `read` or `abstain`."""
-    for node in (read, reason, parse, backup, cite, abstain):
+    graph.add_node(reason, destinations=("parse", maker))
+    for node in (parse, backup, cite, abstain):
         graph.add_node(node)
-    graph.add_edge("reason", "parse")
     graph.add_edge("cite", END)
     graph.add_edge("abstain", END)
+
+
+def _ask_again(state: State, context: Context) -> tuple[Draft, Usage, tuple[str, ...]]:
+    """Ask for a span of the best line where only that is trusted, else for the bare answer."""
+    asked, draft, question = state["ask"], state["draft"], state["question"]
+    if asked.checked:
+        best = state["lines"][0]
+        prompt = prompts.render("answer_again", line=as_line(best), question=question.text)
+        if context.pool.chat().capabilities.span_copying:
+            text, usage = copy(prompt, best.text.split(SEPARATOR), context)
+        else:
+            text, usage = call([Turn("user", prompt)], context)
+        return replace(draft, text=text), usage, ("answer_again",)
+    name = "ask_letter_again" if question.options else "ask_again"
+    turns = (*asked.turns, Turn("assistant", draft.text), Turn("user", prompts.render(name)))
+    text, usage = call(turns, context)
+    return replace(draft, text=text, replies=()), usage, (name,)
+
+
+def _likeliest(draft: Draft) -> Draft:
+    choice = max(range(len(draft.likelihoods)), key=draft.likelihoods.__getitem__)
+    return replace(
+        draft,
+        choice=choice,
+        confidence=draft.likelihoods[choice],
+        measured_by="likelihood",
+        reason=f"{draft.reason}; the option that it finds likeliest is taken",
+        accepted=True,
+    )
+
+
+def _quote(state: State, context: Context) -> Draft:
+    """Quote the best line, or take the option that the best fitting line means."""
+    draft, question, lines = state["draft"], state["question"], state["lines"]
+    why = f"{draft.reason}; "
+    if not question.options:
+        return Draft(
+            text=lines[0].text,
+            confidence=lines[0].score / 2,
+            measured_by="relevance",
+            reason=why + "the best matching line is quoted instead",
+            accepted=True,
+        )
+    embedder = context.pool.embedder()
+    matches = [(line, match_option(line.text, question.options, embedder)) for line in lines]
+    for line, match in matches:
+        if match.choice is not None and match.how != "letter":
+            return Draft(
+                text=line.text,
+                choice=match.choice,
+                confidence=match.confidence * line.score / 2,
+                measured_by="relevance",
+                reason=why + "the option that fits the best matching line is taken",
+                accepted=True,
+            )
+    return replace(draft, reason=why + "no line fits one of them either", accepted=False)
+
+
+def _message(turn: Turn) -> BaseMessage:
+    if turn.role == "system":
+        return SystemMessage(turn.text)
+    if turn.role == "assistant":
+        return AIMessage(turn.text)
+    if not turn.images:
+        return HumanMessage(turn.text)
+    blocks: list[str | dict[str, Any]] = [*map(_picture, turn.images)]
+    return HumanMessage([*blocks, {"type": "text", "text": turn.text}])
+
+
+def _picture(path: Path) -> dict[str, Any]:
+    kind = mimetypes.guess_type(path.name)[0] or "image/jpeg"
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"type": "image", "base64": data, "mime_type": kind}
+
+
+def usage_of(reply: AIMessage, seconds: float) -> Usage:
+    """Return what one call of the chat model cost."""
+    tokens: Mapping[str, Any] = reply.usage_metadata or {}
+    return Usage(
+        seconds=seconds,
+        model_seconds=seconds,
+        model_calls=1,
+        input_tokens=tokens.get("input_tokens", 0),
+        output_tokens=tokens.get("output_tokens", 0),
+        cost=reply.response_metadata.get("cost", 0.0),
+    )
+
+
+def _timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
+    """Return the text of a reply and what it cost."""
+    start = perf_counter()
+    reply = send()
+    return reply.text.strip(), usage_of(reply, perf_counter() - start)

@@ -84,6 +84,24 @@ def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packe
             packets = container.demux(*streams)
 
 
+def picture_times(path: Path) -> list[float]:
+    """Return when each picture appears, in seconds, ascending, from the packets alone.
+
+    Nothing is decoded, so that pictures can be chosen by number before any is read.
+    """
+    with open_container(path) as container:
+        stream = video_stream(container)
+        if stream is None:
+            return []
+        start, base = origin(container), stream.time_base or Fraction(1, av.time_base)
+        found = {
+            round(float(packet.pts * base - start), 6)
+            for packet in read_packets(container, stream)
+            if packet.pts is not None and packet.size and not packet.is_discard
+        }
+    return sorted(found)
+
+
 def clockwise_turn(frame: VideoFrame) -> int:
     """Return by how many degrees clockwise a player turns the stored picture."""
     return round(-frame.rotation / 90) * 90 % 360

@@ -1,0 +1,58 @@
+"""Checking: whether the evidence supports what a model wrote.
+
+A small model invents. Its text is only taken as an answer when its words stand in the lines that it
+was given, when it is the kind of thing that was asked for, and when it is no refusal.
+"""
+
+import re
+from collections.abc import Sequence
+
+from agent.embedding import SentenceEmbeddings
+from agent.options import match_option
+from agent.reading import expected_pattern, fits
+from agent.state import Draft, Question
+from agent.text import mentions, words
+from tools.evidence import Evidence
+
+REFUSALS = re.compile(
+    r"\b(?:not (?:mentioned|stated|given|specified|provided|say|clear|known|in the notes)"
+    r"|no (?:information|mention)|do(?:es)? not|don't know|cannot|can't|unknown|unable)\b",
+    re.IGNORECASE,
+)
+SUPPORT = 0.6  # share of an answer's words that its evidence and question must hold
+
+
+def judge(
+    text: str, question: Question, lines: Sequence[Evidence], embedder: SentenceEmbeddings
+) -> Draft:
+    """Say whether a model's text answers the question from the lines that it was given."""
+    if not text or REFUSALS.search(text):
+        return Draft(text, reason="the model gave no answer")
+    supported = support(text, lines, question.text)
+    if supported < SUPPORT:
+        return Draft(text, reason="the evidence does not support what the model wrote")
+    if question.options:
+        match = match_option(text, question.options, embedder)
+        if match.choice is None:
+            return Draft(text, reason="what the model wrote fits none of the options")
+        named = [i for i, o in enumerate(question.options) if mentions(lines[0].text, o)]
+        if len(named) == 1 and match.choice != named[0]:
+            return Draft(text, reason="the best line names another option than the model")
+        return Draft(text, match.choice, match.confidence * supported, "support", accepted=True)
+    if not fits(text, expected_pattern(question.text)):
+        return Draft(text, reason="what the model wrote is not the kind of thing asked for")
+    return Draft(text, confidence=supported, measured_by="support", accepted=True)
+
+
+def support(text: str, lines: Sequence[Evidence], question: str) -> float:
+    """Return the share of a text's meaningful words that stand in the lines.
+
+    A number that is not in the lines makes it 0; words of the question alone support nothing.
+    """
+    known = set(words(" ".join(e.text for e in lines)))
+    asked = set(words(question))
+    said = words(text)
+    new = [w for w in said if w not in asked]
+    if any(w[0].isdigit() and w not in known for w in said) or not new:
+        return 0.0
+    return sum(w in known for w in new) / len(new)

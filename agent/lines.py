@@ -1,0 +1,87 @@
+"""Evidence as lines: how it is sorted, merged, cut to a budget and written into a prompt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tools.evidence import Evidence
+
+SENTENCE_ENDS = (".", "!", "?", '"', "\N{RIGHT DOUBLE QUOTATION MARK}")
+MAX_SENTENCE_S = 20.0  # recognised speech has no full stops: it must not all become one record
+SEPARATOR = " | "  # between the rows of one record
+
+
+def clock(seconds: float) -> str:
+    """Return a time as a player shows it: 1:05 or 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def as_line(evidence: Evidence) -> str:
+    """Return evidence as one prompt line, quoted so that it reads as data, never as orders."""
+    text = " ".join(evidence.text.split()).replace('"', "'")
+    return f'[{clock(evidence.start_s)}] {evidence.kind}: "{text}"'
+
+
+def in_time_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Return evidence sorted by its start."""
+    return tuple(sorted(evidence, key=lambda e: (e.start_s, e.end_s, e.tool)))
+
+
+def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Evidence, ...]:
+    """Join sentences that were cut into several records of speech; best first, as given.
+
+    Each part was retrieved for itself. A joined record has the place, the score and the id of its
+    best part.
+
+    Args:
+        evidence: Any records, best first.
+        gap_s: Longest pause within a sentence, in seconds.
+    """
+    rank = {id(e): i for i, e in enumerate(evidence)}
+    joined: list[tuple[int, Evidence]] = []
+    for item in in_time_order(evidence):
+        if joined and _goes_on(joined[-1][1], item, gap_s):
+            place, before = joined[-1]
+            best = before if place < rank[id(item)] else item
+            text = f"{before.text} {item.text}"
+            joined[-1] = (
+                min(place, rank[id(item)]),
+                replace(best, start_s=before.start_s, end_s=item.end_s, text=text),
+            )
+        else:
+            joined.append((rank[id(item)], item))
+    return tuple(item for _, item in sorted(joined, key=lambda pair: pair[0]))
+
+
+def _goes_on(before: Evidence, after: Evidence, gap_s: float) -> bool:
+    same = (before.tool, before.kind) == (after.tool, after.kind) and before.kind == "speech"
+    near = 0 <= after.start_s - before.end_s <= gap_s
+    open_end = not before.text.rstrip().endswith(SENTENCE_ENDS)
+    return same and near and open_end and after.end_s - before.start_s <= MAX_SENTENCE_S
+
+
+def spread_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Return records so that any first few of them are spread evenly over the whole.
+
+    Their places are sorted by their binary digits read backwards (van der Corput's sequence).
+    """
+    digits = max(1, (len(evidence) - 1).bit_length())
+    order = sorted(range(len(evidence)), key=lambda i: f"{i:0{digits}b}"[::-1])
+    return tuple(evidence[i] for i in order)
+
+
+def within_budget(
+    evidence: Sequence[Evidence], tokens: int, count: Callable[[str], int]
+) -> tuple[Evidence, ...]:
+    """Return the records, best first, whose prompt lines fit the budget; none is ever cut.
+
+    A record that does not fit is passed over and a smaller one behind it may still be taken.
+    """
+    kept, used = [], 0
+    for item in evidence:
+        cost = count(as_line(item)) + 1  # the line break
+        if used + cost <= tokens:
+            kept.append(item)
+            used += cost
+    return tuple(kept)

@@ -1,0 +1,42 @@
+"""The baseline that does not look: what the model answers from the question alone.
+
+    START -> ask -> reason -> ...
+
+A method is worth no more than what it adds to this.
+"""
+
+from langgraph.graph import START, StateGraph
+
+from agent import tail
+from agent.asking import ask_for, part, prompt_names
+from agent.methods.base import Method, MethodPlan, Subgraph
+from agent.settings import Section, Settings
+from agent.state import Context, Question, State
+from tools.video import Video
+
+
+class Options(Section):
+    """The baseline has no settings."""
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(ask)
+    graph.add_edge(START, "ask")
+    graph.add_edge("ask", "reason")
+    tail.add_tail(graph, maker="ask")
+    return graph.compile(name="blind")
+
+
+def ask(state: State) -> State:
+    """Put the question without anything from the video."""
+    return ask_for("ask", state["question"], part("given_nothing"))
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what will be done."""
+    return MethodPlan(prompt_names(question, "given_nothing"), calls=(1, 2), tokens=0)
+
+
+METHOD = Method("blind", "the question alone, for comparison", Options, build, plan, ingests=False)

@@ -1,0 +1,82 @@
+"""The baseline that looks: pictures spread evenly over the video, sent one by one.
+
+START -> look -> reason -> ...
+"""
+
+from time import perf_counter
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from agent import tail
+from agent.asking import ask_for, pictures_part, prompt_names
+from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.nodes import Meter
+from agent.pictures import frames_of, picture_files, shown
+from agent.settings import Section, Settings
+from agent.state import Context, PlannedFrame, Question, State
+from agent.visual.frame_choice import centre_ids
+from tools.errors import InputError
+from tools.video import Video, fit
+
+
+class Options(Section):
+    """Settings of the baseline."""
+
+    frames: int = Field(16, gt=0, le=512, description="pictures, evenly over the video")
+    max_side: int = Field(768, gt=0, description="pixels of the longer side, at most")
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    read_options("direct", Options, settings)
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(look)
+    graph.add_edge(START, "look")
+    graph.add_edge("look", "reason")
+    tail.add_tail(graph, maker="look")
+    return graph.compile(name="direct")
+
+
+def look(state: State, runtime: Runtime[Context]) -> State:
+    """Read the pictures and put the question about them."""
+    start, meter, context = perf_counter(), Meter(), runtime.context
+    video, options = state["video"], read_options("direct", Options, context.settings)
+    frames = choose_frames(video, context, state.get("room", 1.0))
+    files = picture_files(video, frames, context.library, meter, options.max_side)
+    meter.seconds = perf_counter() - start
+    given = pictures_part(video, frames)
+    asked = ask_for("look", state["question"], given, images=files)
+    return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
+
+
+def choose_frames(video: Video, context: Context, room: float = 1.0) -> tuple[PlannedFrame, ...]:
+    """Return the frames to look at: as many as are wanted and the model can be sent."""
+    if not video.has_picture:
+        raise InputError("the file has no picture to look at; take --method video-rag")
+    wanted = read_options("direct", Options, context.settings).frames
+    most = min(wanted, context.pool.chat().capabilities.max_images or wanted)
+    return frames_of(video, lambda total: centre_ids(total, max(1, int(most * room))))
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say which pictures will be looked at."""
+    frames = choose_frames(video, context)
+    options = read_options("direct", Options, context.settings)
+    width, height = fit(video.width, video.height, options.max_side)
+    tokens = len(frames) * context.pool.chat().image_tokens(width, height)
+    visuals = {"images": len(frames), "width": width, "height": height, "image_tokens": tokens}
+    names = prompt_names(question, "given_pictures")
+    return MethodPlan(names, calls=(1, 2), tokens=tokens, frames=frames, visuals=visuals)
+
+
+METHOD = Method(
+    "direct",
+    "pictures spread evenly over the video, sent one by one",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"images"}),
+    ingests=False,
+)

@@ -1,0 +1,61 @@
+"""The baseline that listens: everything that is said, as far as the budget reaches.
+
+START -> listen -> ask -> reason -> ...
+"""
+
+from time import perf_counter
+from typing import Literal
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agent import tail
+from agent.answer import Usage
+from agent.asking import ask_for, notes_part, prompt_names
+from agent.ingest import build_listen
+from agent.lines import in_time_order, merge_neighbours, spread_order, within_budget
+from agent.methods.base import Method, MethodPlan, Subgraph
+from agent.settings import Section, Settings
+from agent.state import Context, Question, State
+from tools.video import Video
+
+
+class Options(Section):
+    """The baseline has no settings of its own; `retrieval.token_budget` bounds what is read."""
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node("listen", build_listen(settings))
+    graph.add_node(ask)
+    graph.add_edge(START, "listen")
+    graph.add_edge("listen", "ask")
+    tail.add_tail(graph, maker="ask")
+    return graph.compile(name="subtitles-only")
+
+
+def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "abstain"]]:
+    """Put the question with what is said in the video; over the budget, evenly thinned out."""
+    start, context = perf_counter(), runtime.context
+    runs = sorted(state.get("runs", {}).values())
+    said = [p.evidence for p in context.library.passages(runs) if p.evidence.kind == "speech"]
+    joined = merge_neighbours(in_time_order(said), context.settings.retrieval.merge_gap_s)
+    count = context.pool.chat().count_tokens
+    most = int(context.settings.retrieval.token_budget * state.get("room", 1.0))
+    lines = within_budget(spread_order(joined), most, count)
+    usage = {"ask": Usage(seconds=perf_counter() - start)}
+    if not lines:
+        return Command(update={"usage": usage}, goto="abstain")
+    asked = ask_for("ask", state["question"], notes_part("what is said in a video", lines))
+    return Command(update={**asked, "lines": lines, "usage": usage}, goto="reason")
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what will be done."""
+    tokens = context.settings.retrieval.token_budget
+    return MethodPlan(prompt_names(question, "given_notes"), calls=(0, 2), tokens=tokens)
+
+
+METHOD = Method("subtitles-only", "what is said in the video, nothing else", Options, build, plan)

@@ -1,0 +1,89 @@
+"""Pictures for the chat model: chosen by number, read once, kept as files beside the library.
+
+Pixels never enter the graph's state; it carries numbers, times and files.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from agent.library import Library
+from agent.nodes import Meter
+from agent.state import PlannedFrame
+from tools.container import picture_times
+from tools.evidence import Evidence
+from tools.video import RGBImage, Video, open_video
+
+PICTURE = "picture"  # the kind of evidence that the model looked at
+JPEG_QUALITY = 95
+
+
+def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[PlannedFrame, ...]:
+    """Return the frames that a rule chooses, with the times at which they appear.
+
+    Args:
+        video: A video with a picture track; no picture is decoded.
+        choose: Returns ascending frame numbers, given how many frames there are.
+    """
+    times = _times(video.sha256, video.path)
+    return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
+
+
+@lru_cache(maxsize=16)
+def _times(sha256: str, path: Path) -> list[float]:
+    """Return when each picture appears; reading that of an hour takes seconds, so it is kept."""
+    return picture_times(path)
+
+
+def picture_files(
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    library: Library,
+    meter: Meter,
+    max_side: int | None = None,
+) -> tuple[Path, ...]:
+    """Return a JPEG file of each frame, decoding only those that were never looked at before.
+
+    Args:
+        video: Where they come from.
+        frames: In time order.
+        library: Keeps the files, and deletes them with the video.
+        meter: Counts the decode, if there is one.
+        max_side: Pixels of the longer side, at most; None keeps the size.
+    """
+    folder = library.frames_folder(video, "pictures")
+    files = [folder / f"{frame.index:07d}-{max_side or 'full'}.jpg" for frame in frames]
+    missing = [i for i, file in enumerate(files) if not file.exists()]
+    if missing:
+        meter.decodes += 1
+        folder.mkdir(parents=True, exist_ok=True)
+        reader = open_video(video, max_side=max_side)
+        wanted = [frames[i].time_s for i in missing]
+        for i, frame in zip(missing, reader.at(wanted), strict=True):
+            save_jpeg(frame.image, files[i])
+    return tuple(files)
+
+
+def save_jpeg(image: RGBImage, file: Path) -> None:
+    """Write an RGB picture in true colours, whole or not at all."""
+    from PIL import Image
+
+    part = file.with_suffix(f".{os.getpid()}.part")
+    Image.fromarray(image).save(part, format="JPEG", quality=JPEG_QUALITY)
+    part.replace(file)
+
+
+def shown(frames: Sequence[PlannedFrame]) -> tuple[Evidence, ...]:
+    """Return frames as evidence: what the model looked at can be looked at again."""
+    return tuple(
+        Evidence(
+            tool="look",
+            kind=PICTURE,
+            start_s=frame.time_s,
+            end_s=frame.time_s,
+            text="picture shown to the model",
+            data={"frame": frame.index},
+        )
+        for frame in frames
+    )
