@@ -166,7 +166,7 @@ class EndpointChat(ChatModel):
             return generate_from_stream(self._until(sent, options, deadline_s))
         with clear_errors(self.server):
             result: ChatResult = self._client._generate(sent, **options)
-        made = result.generations[0]
+            made = result.generations[0]
         if not isinstance(made.message, AIMessage):
             raise InputError(f"{self.name} answered with a {made.message.type} message")
         made.generation_info = (made.generation_info or {}) | self._cost(
@@ -196,10 +196,14 @@ class EndpointChat(ChatModel):
 
         def produce(give: Callable[[Any], None]) -> None:
             with clear_errors(self.server):
+                finished = False
                 for chunk in self._client._stream(sent, **options):
                     if over.is_set():
-                        break
+                        return
+                    finished |= bool((chunk.generation_info or {}).get("finish_reason"))
                     give(chunk)
+                if not finished:  # a lost connection looks like the end, and so does nonsense
+                    raise ValueError("its stream ended before the reply did")
 
         try:
             for chunk in in_thread(produce, deadline):

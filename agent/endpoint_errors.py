@@ -47,7 +47,7 @@ def clear_errors(server: Server) -> Iterator[None]:
         raise _explained(error, server) from None  # the cause may hold the key
     except httpx2.HTTPError as error:  # in the middle of a stream
         raise _lost(server, type(error).__name__) from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise MissingError(
             f"what {server.address} sent is no chat completion ({type(error).__name__}: "
             f"{_line(error)}); is chat.base_url right? It mostly ends in /v1"
@@ -59,7 +59,7 @@ def _explained(error: Any, server: Server) -> InputError | MissingError | Contex
     from langchain_core.exceptions import ContextOverflowError as Overflow
 
     said = _line(error)
-    if isinstance(error, Overflow) or _is_overflow(error):
+    if isinstance(error, Overflow) or _is_overflow(error, said):
         return _overflow(said, server)
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return MissingError(
@@ -91,13 +91,13 @@ def _explained(error: Any, server: Server) -> InputError | MissingError | Contex
     )
 
 
-def _is_overflow(error: Any) -> bool:
+def _is_overflow(error: Any, said: str) -> bool:
     import openai
 
     refused = isinstance(error, openai.BadRequestError) or (
         isinstance(error, openai.APIStatusError) and error.status_code in (413, 422)
     )
-    return refused and bool(OVERFLOW.search(str(error)))
+    return refused and bool(OVERFLOW.search(said))
 
 
 def _overflow(said: str, server: Server) -> ContextOverflowError:
@@ -120,4 +120,8 @@ def _lost(server: Server, said: str) -> MissingError:
 def _line(error: BaseException) -> str:
     """Return one short line of what an error says, without anything that looks like a key."""
     text = " ".join(str(error).split())
+    body = getattr(error, "response", None)
+    if re.fullmatch(r"Error code: \d+", text) and body is not None:
+        text = " ".join(body.text.split()) or "no reason given"  # in a form of the server's own
+    text = re.sub(r"^Error code: \d+ - ", "", text)
     return re.sub(r"\b(?:sk|key)[-_][\w*.-]{4,}|(?<=Bearer )\S+", "***", text)[:300]

@@ -327,7 +327,7 @@ def test_a_server_that_is_silent_is_given_up(connect: Connect, server: Scripted)
     assert len(server.requests) == 2
 
 
-NONSENSE: Sequence[Any] = [b"{broken", b"", b"<html>hello</html>", {"choices": None}, {}, [1]]
+NONSENSE: Sequence[Any] = [b"{", b"", b"<html>", {"choices": None}, {"choices": []}, {}, [1]]
 
 
 @pytest.mark.parametrize("body", NONSENSE, ids=repr)
@@ -336,6 +336,8 @@ def test_an_answer_that_is_none_is_said(connect: Connect, server: Scripted, body
     with pytest.raises(ReelgraphError, match=r"no chat completion|base_url") as error:
         connect().invoke("Code?")
     assert "\n" not in str(error.value)
+    with pytest.raises(MissingError, match="stream ended before the reply"):
+        list(connect().stream("Code?"))
 
 
 def test_a_server_that_is_not_there_is_said() -> None:
@@ -372,6 +374,9 @@ def test_a_stream_that_breaks_is_said(connect: Connect, server: Scripted) -> Non
     server.acts = [Act(body=[*chunks("The code")[:1], {"error": {"message": "out of memory"}}])]
     with pytest.raises(MissingError, match="out of memory"):
         list(connect().stream("Code?"))
+    server.acts = [Act(body=chunks("The code", " is")[:2], drop=True)]
+    with pytest.raises(MissingError, match="stream ended before the reply"):
+        connect().invoke("Code?", deadline_s=60)
 
 
 def test_tools_are_called_where_the_settings_allow_it(connect: Connect, server: Scripted) -> None:
