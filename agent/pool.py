@@ -12,6 +12,7 @@ from agent.chat import ChatModel, make_chat
 from agent.chat_gguf import WHEEL
 from agent.chat_model import MemoryLimitError
 from agent.embedding import SentenceEmbeddings
+from agent.image_text import ImageTextEncoder
 from agent.library import Library
 from agent.loading import weight_bytes
 from agent.settings import ChatSettings, Settings
@@ -66,6 +67,16 @@ class ModelPool:
     def embedder(self) -> SentenceEmbeddings:
         """Return the embedding model. `MissingError` when its weights are not there."""
         return self._once("embedder", self._load_embedder)
+
+    def image_encoder(self) -> ImageTextEncoder | None:
+        """Return the model that compares pictures with phrases; None if the settings want none.
+
+        Raises:
+            MissingError: Its weights are not there.
+        """
+        if self.settings.image_encoder.model == "none":
+            return None
+        return self._once("image encoder", self._load_image_encoder)
 
     def tool(self, name: str) -> Tool:
         """Return a tool with its weights loaded. `MissingError` when they are not there."""
@@ -146,6 +157,11 @@ class ModelPool:
         return SentenceEmbeddings(
             settings.embedder.model, self.device, settings.offline, settings.embedder.batch
         )
+
+    def _load_image_encoder(self) -> ImageTextEncoder:
+        settings = self.settings
+        encoder = settings.image_encoder
+        return ImageTextEncoder(encoder.model, self.device, settings.offline, encoder.batch)
 
     def _load_chat(self) -> ChatModel:
         return self._make_chat(self.settings.chat)

@@ -1,7 +1,8 @@
 """Find people and objects on distinct frames: FrameSet -> evidence of kind "objects".
 
 One record says what is in a picture ("2 persons, 1 car") for as long as the counts stay the same;
-`data` holds the boxes of the picture in which the detector was surest. Three engines:
+`data` holds the boxes of the picture in which the detector was surest. What a question asks for is
+told picture by picture, for then places matter. Three engines:
 
 - hog: OpenCV's people detector, no weights to get. It misses most seated and partly hidden people,
   so its text says "at least".
@@ -15,7 +16,7 @@ chosen.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -94,11 +95,21 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was found in a picture, and how long it stayed."""
+    """What was found in a picture, and how long it stayed.
+
+    Attributes:
+        start_s: When the first picture with these counts appeared.
+        end_s: When the last of them went.
+        detections: Of the picture in which the detector was surest.
+        frame: Number of that picture among the distinct frames.
+        time_s: When that picture appeared.
+    """
 
     start_s: float
     end_s: float
     detections: tuple[Detection, ...]
+    frame: int = 0
+    time_s: float = 0.0
 
     @property
     def counts(self) -> Counter[str]:
@@ -117,7 +128,7 @@ class Detect(Tool):
 
     name: ClassVar[str] = "detect"
     kind: ClassVar[str] = "objects"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     Options: ClassVar[type[ToolOptions]] = DetectOptions
     options: DetectOptions
 
@@ -165,8 +176,12 @@ class Detect(Tool):
             self._detector = YoloWorld(options, runtime)
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
-        """Yield one record per span of time with the same counts, in time order."""
-        for sight in merge_sights(self._sights(given)):
+        """Yield one record per span of time with the same counts, in time order.
+
+        Where a question gave the phrases, one record per picture.
+        """
+        sights = self._sights(given)
+        for sight in sights if given.phrases else merge_sights(sights):
             if sight.detections:
                 yield self._evidence(sight)
 
@@ -190,6 +205,8 @@ class Detect(Tool):
             "labels": [one.label for one in sight.detections],
             "boxes": [[round(side, 4) for side in one.box] for one in sight.detections],
             "scores": [round(one.score, 4) for one in sight.detections],
+            "frame": sight.frame,
+            "time_s": sight.time_s,
         }
         text = prefix + say_counts(sight.counts)
         return Evidence(self.name, self.kind, sight.start_s, sight.end_s, text, sight.score, data)
@@ -197,16 +214,19 @@ class Detect(Tool):
 
 def _sight(frame: StoredFrame, detections: list[Detection]) -> Sight:
     surest_first = sorted(detections, key=lambda one: -one.score)
-    return Sight(frame.start_s, frame.end_s, tuple(surest_first))
+    return Sight(frame.start_s, frame.end_s, tuple(surest_first), frame.number, frame.start_s)
 
 
 def merge_sights(sights: Iterator[Sight]) -> Iterator[Sight]:
-    """Merge consecutive pictures with the same counts, keeping the surest detections."""
+    """Merge pictures that follow each other with the same counts, keeping the surest detections.
+
+    Pictures with a gap between them stay apart: nobody looked at what lies there.
+    """
     held: Sight | None = None
     for sight in sights:
-        if held is not None and held.counts == sight.counts:
+        if held and held.counts == sight.counts and held.end_s == sight.start_s:
             best = max(held, sight, key=lambda one: one.score)
-            held = Sight(held.start_s, sight.end_s, best.detections)
+            held = replace(best, start_s=held.start_s, end_s=sight.end_s)
             continue
         if held is not None:
             yield held

@@ -107,7 +107,7 @@ def _detections(result: Any) -> list[Detection]:
 class YoloWorld(Yolo):
     """Finds phrases: YOLO-World or YOLOE, whose classes are vectors of a text encoder.
 
-    A checkpoint saved with its classes set needs no encoder as long as just these are asked for.
+    A checkpoint saved with its classes set needs no encoder as long as only these are asked for.
     """
 
     def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
@@ -118,9 +118,12 @@ class YoloWorld(Yolo):
             raise InputError(
                 f"{options.weights} is neither YOLO-World nor YOLOE; name one, or take engine=yolo."
             )
-        self._is_yoloe = isinstance(self._model.model, YOLOEModel)
+        network = self._model.model
+        self._is_yoloe = isinstance(network, YOLOEModel)
         self._runtime = runtime
         self._encode: Encode | None = None
+        self._saved_names = _names(network)
+        self._saved_vectors: Any = getattr(network, "pe" if self._is_yoloe else "txt_feats", None)
         self.look_for(options.phrases)
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
@@ -139,17 +142,27 @@ class YoloWorld(Yolo):
         network = self._model.model
         if not phrases or _names(network) == phrases:
             return
-        if self._encode is None:
-            self._encode = self._load_encoder()
-        vectors = self._encode(phrases).to(next(network.parameters()).device)
+        vectors = self._vectors(phrases)
         if self._is_yoloe:
-            self._model.set_classes(list(phrases), network.model[-1].get_tpe(vectors).detach())
+            self._model.set_classes(list(phrases), vectors)
             return
         # What `YOLOWorld.set_classes` does after asking its own text encoder.
         network.txt_feats = vectors
         network.model[-1].nc = len(phrases)
         network.names = list(phrases)
         self._model.predictor = None
+
+    def _vectors(self, phrases: tuple[str, ...]) -> Any:
+        """Return the class vectors of phrases: those in the checkpoint, else the encoder's."""
+        network = self._model.model
+        device = next(network.parameters()).device
+        names, saved = self._saved_names, self._saved_vectors
+        if saved is not None and saved.shape[1] == len(names) and set(phrases) <= set(names):
+            return saved[:, [names.index(phrase) for phrase in phrases]].to(device)
+        if self._encode is None:
+            self._encode = self._load_encoder()
+        vectors = self._encode(phrases).to(device)
+        return network.model[-1].get_tpe(vectors).detach() if self._is_yoloe else vectors
 
     def _load_encoder(self) -> Encode:
         name, offline = self._options.text_encoder, self._runtime.offline

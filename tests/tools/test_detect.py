@@ -116,6 +116,13 @@ def test_pictures_with_equal_counts_merge_and_keep_the_surest_boxes() -> None:
     assert merged[0].detections[0].box[2] == 0.1
 
 
+def test_pictures_with_a_gap_between_them_stay_apart() -> None:
+    dog = (Detection("dog", 0.5, (0.0, 0.0, 1.0, 1.0)),)
+    sights = [Sight(0, 1, dog, 0, 0.0), Sight(1, 2, dog, 1, 1.0), Sight(50, 51, dog, 9, 50.0)]
+    merged = list(merge_sights(iter(sights)))
+    assert [(one.start_s, one.end_s, one.frame) for one in merged] == [(0, 2, 0), (50, 51, 9)]
+
+
 class TestHog:
     def test_people_are_found_and_merged_in_time(self, tmp_path: Path) -> None:
         pictures = [street(320), street(320), street(), street(180, 460)]
@@ -333,6 +340,36 @@ class TestOpenVocabulary:
         asked = run(detect(yolo("yolo-world", model=model), weights), frames, phrases=NAMES)
         assert fixed == asked
         assert set(fixed[0].data["labels"]) <= set(NAMES)
+
+    def test_some_of_the_saved_classes_in_any_order_need_no_encoder_either(
+        self, model: str, weights: Path, tmp_path: Path
+    ) -> None:
+        frames, tool = (
+            frame_set(tmp_path, [noise(1)]),
+            detect(yolo("yolo-world", model=model), weights),
+        )
+        (whole,) = run(tool, frames, phrases=NAMES)
+        (turned,) = run(tool, frames, phrases=NAMES[::-1])
+        (fewer,) = run(tool, frames, phrases=("dog", "car"))
+        assert set(fewer.data["labels"]) <= {"dog", "car"}
+        (again,) = run(tool, frames, phrases=NAMES)
+        assert again == whole
+        for data in (whole.data, turned.data):
+            assert len(data["labels"]) == len(data["boxes"]) > 0
+        assert whole.data["counts"] == turned.data["counts"]
+
+    def test_what_a_question_asks_for_is_told_picture_by_picture(
+        self, model: str, weights: Path, tmp_path: Path
+    ) -> None:
+        frames = frame_set(tmp_path, [noise(1)] * 3)
+        fixed = run(detect(yolo("yolo-world", model=model, phrases=NAMES), weights), frames)
+        asked = run(detect(yolo("yolo-world", model=model), weights), frames, phrases=NAMES)
+        assert [(one.start_s, one.end_s) for one in fixed] == [(0, 3)]
+        assert [(one.start_s, one.data["frame"], one.data["time_s"]) for one in asked] == [
+            (0, 0, 0),
+            (1, 1, 1),
+            (2, 2, 2),
+        ]
 
     def test_nothing_to_look_for_finds_nothing(
         self, model: str, weights: Path, tmp_path: Path

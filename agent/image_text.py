@@ -1,0 +1,103 @@
+"""The frozen image-text encoder: pictures and phrases as vectors that can be compared.
+
+A dual encoder of transformers, such as CLIP or SigLIP. Vectors come as the model makes them, not
+of unit length: Video-RAG's published rule is made of raw inner products, ours of cosines.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.errors import InputError, MissingError
+from tools.video import RGBImage
+
+Vectors = npt.NDArray[np.float32]  # [n, dimensions]
+
+
+class ImageTextEncoder:
+    """A dual encoder; grad mode is off in every call, or each picture's activations are kept."""
+
+    def __init__(self, name: str, device: str, offline: bool, batch: int) -> None:
+        """Load the model from a folder or the hub.
+
+        Raises:
+            MissingError: It is not on this machine and `offline` is set, or it is not whole.
+            InputError: It is no model that compares pictures with texts.
+        """
+        self.name = name
+        self.batch = batch
+        self._device = device
+        self._model, self._processor = _load(name, device, offline)
+        # SigLIP saw texts at full length only, and compares badly otherwise.
+        fixed = str(self._model.config.model_type).startswith("siglip")
+        self._padding: bool | str = "max_length" if fixed else True
+
+    def images(self, pictures: Sequence[RGBImage]) -> Vectors:
+        """Return a vector of each picture, float32."""
+        parts = [
+            self._encode_images(pictures[first : first + self.batch])
+            for first in range(0, len(pictures), self.batch)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Return a vector of each text, float32; what exceeds the model's length is cut off."""
+        import torch
+
+        inputs = self._processor.tokenizer(
+            list(texts), padding=self._padding, truncation=True, return_tensors="pt"
+        ).to(self._device)
+        with torch.inference_mode():
+            return _numbers(self._model.get_text_features(**inputs))
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take."""
+        return sum(p.numel() * p.element_size() for p in self._model.parameters())
+
+    def _encode_images(self, pictures: Sequence[RGBImage]) -> Vectors:
+        import torch
+
+        inputs = self._processor.image_processor(list(pictures), return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._device, self._model.dtype)
+        with torch.inference_mode():
+            return _numbers(self._model.get_image_features(pixel_values=pixels))
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors of length 1; one of length 0 stays, and resembles nothing."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths), np.float32)
+
+
+def _load(name: str, device: str, offline: bool) -> tuple[Any, Any]:
+    from safetensors import SafetensorError
+    from transformers import AutoModel, AutoProcessor
+
+    folder = Path(name).expanduser()
+    source = str(folder) if folder.is_dir() else name
+    try:
+        model = AutoModel.from_pretrained(source, local_files_only=offline)
+        processor = AutoProcessor.from_pretrained(source, local_files_only=offline)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:  # last: half a file
+        first_line = str(error).strip().split("\n")[0]
+        raise MissingError(
+            f"the image-text encoder {name!r} cannot be loaded: {first_line}; name a folder with "
+            f"--set image_encoder.model=DIR, allow downloads with --set offline=false, or do "
+            f"without with --set image_encoder.model=none"
+        ) from error
+    if not (hasattr(model, "get_image_features") and hasattr(model, "get_text_features")):
+        raise InputError(
+            f"image_encoder.model={name} is a {model.config.model_type}, expected a model that "
+            f"compares pictures with texts, as openai/clip-vit-large-patch14-336 does"
+        )
+    return model.eval().to(device), processor
+
+
+def _numbers(features: Any) -> Vectors:
+    """Return features as numbers; transformers 5 hands them over inside its output record."""
+    pooled = getattr(features, "pooler_output", features)
+    return np.asarray(pooled.float().cpu().numpy(), np.float32)

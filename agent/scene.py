@@ -1,0 +1,193 @@
+"""Scene text: what a detector found in a picture, told as counts, places and relations.
+
+Boxes -> text, for those aspects that a question asks about (Video-RAG, arXiv 2411.13093v4, section
+3.2). The published text grows with the square of the boxes, names one relation a pair and no time;
+here a pair has all its relations, a record has its time, and whole items are left out over a cap.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+from agent.state import Aspect
+from tools.evidence import Evidence
+
+Side = Literal["overlapping", "left of", "right of", "above", "below"]
+Box = tuple[float, float, float, float]  # left, top, right, bottom; from the upper left corner
+
+COLUMNS = ("left", "centre", "right")
+ROWS = ("upper", "middle", "lower")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One object of a picture: its name there ("boat 2"), its label and its box."""
+
+    name: str
+    label: str
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How the first of two things stands to the second, by their positions in the picture."""
+
+    first: int
+    second: int
+    sides: tuple[Side, ...]
+
+
+def name_things(labels: Sequence[str], boxes: Sequence[Sequence[float]]) -> tuple[Thing, ...]:
+    """Return the things of a picture; several of one label are numbered, surest first."""
+    totals, seen = Counter(labels), Counter[str]()
+    things = []
+    for label, (left, top, right, bottom) in zip(labels, boxes, strict=True):
+        seen[label] += 1
+        name = f"{label} {seen[label]}" if totals[label] > 1 else label
+        things.append(Thing(name, label, (left, top, right, bottom)))
+    return tuple(things)
+
+
+def sides_of(one: Box, other: Box) -> tuple[Side, ...]:
+    """Return how a box stands to another: every relation that holds, by strict inequalities.
+
+    Boxes that only touch have none, as in the published code.
+    """
+    left, top, right, bottom = one
+    other_left, other_top, other_right, other_bottom = other
+    across = left < other_right and other_left < right
+    down = top < other_bottom and other_top < bottom
+    holds: dict[Side, bool] = {
+        "overlapping": across and down,
+        "left of": right < other_left,
+        "right of": other_right < left,
+        "above": bottom < other_top,
+        "below": other_bottom < top,
+    }
+    return tuple(side for side, true in holds.items() if true)
+
+
+def relations(boxes: Sequence[Box], *, parity: bool = False) -> tuple[Relation, ...]:
+    """Return the relations of all pairs that have any, each pair once.
+
+    Args:
+        boxes: Of one picture.
+        parity: One relation a pair, the last that holds, as the published code keeps it.
+    """
+    found = []
+    for i, j in combinations(range(len(boxes)), 2):
+        sides = sides_of(boxes[i], boxes[j])
+        if sides:
+            found.append(Relation(i, j, sides[-1:] if parity else sides))
+    return tuple(found)
+
+
+def place(box: Box) -> str:
+    """Return where the middle of a box stands, on a grid of three by three: "upper left".
+
+    >>> place((0.0, 0.0, 0.2, 0.2))
+    'upper left'
+    """
+    left, top, right, bottom = box
+    column = COLUMNS[min(2, int(3 * (left + right) / 2))]
+    row = ROWS[min(2, int(3 * (top + bottom) / 2))]
+    return column if row == "middle" else f"{row} {column}"
+
+
+def scene_items(evidence: Evidence, aspects: Collection[Aspect]) -> list[str]:
+    """Return what is to be told of a picture, the most important first.
+
+    What was counted is always told; places and relations where the question asks for them.
+    """
+    labels, boxes = evidence.data.get("labels", ()), evidence.data.get("boxes", ())
+    things = name_things(labels, boxes)
+    items = [evidence.text]
+    if "location" in aspects:
+        items += [f"{thing.name} at the {place(thing.box)}" for thing in things]
+    if "relation" in aspects or "location" in aspects:
+        pairs = relations([thing.box for thing in things])
+        items += [
+            f"{things[r.first].name} {' and '.join(r.sides)} {things[r.second].name}"
+            for r in sorted(pairs, key=lambda r: (r.second, r.first))  # among the surest first
+        ]
+    return items
+
+
+def describe(
+    records: Sequence[Evidence],
+    aspects: Collection[Aspect],
+    tokens: int,
+    count: Callable[[str], int],
+) -> tuple[Evidence, ...]:
+    """Return records with scene text, together within a cap; items are kept or left out whole.
+
+    Every record keeps at least its counts, which the prompt's own budget may still drop as a whole.
+    The rest of the room is shared evenly; what a record does not need goes to those after it.
+
+    Args:
+        records: Evidence with `labels` and `boxes` (fractions of the picture) in its data; one
+            without is returned as it is.
+        aspects: What the question asks for.
+        tokens: Of all texts together.
+        count: Counts the tokens of a text.
+    """
+    told, room = [], tokens
+    for left, record in zip(range(len(records), 0, -1), records, strict=True):
+        items = scene_items(record, aspects)
+        share, used, kept = room // left, 0, 0
+        for item in items:
+            used += count(f"{item}; ")
+            if kept and used > share:
+                break
+            kept += 1
+        text = "; ".join(items[:kept])
+        room = max(0, room - count(text))
+        told.append(_with_text(record, text, len(items) - kept))
+    return tuple(told)
+
+
+def _with_text(record: Evidence, text: str, left_out: int) -> Evidence:
+    data = {**record.data, "left_out": left_out} if left_out else record.data
+    return replace(record, text=text, data=data)
+
+
+def pixel_box(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """Return a box in the published form: left, top, width, height in whole pixels."""
+    left, top, right, bottom = box
+    corner = int(left * width), int(top * height)
+    return (*corner, int((right - left) * width), int((bottom - top) * height))
+
+
+def published_scene(
+    labels: Sequence[str],
+    boxes: Sequence[tuple[int, int, int, int]],
+    aspects: Collection[Aspect],
+) -> list[str]:
+    """Return what the published code tells of a picture, in our words, one item a line.
+
+    Objects with their boxes, then one relation a pair, then a count of each label in the order of
+    first appearance; each block only if its aspect is asked for. Objects are numbered from 0.
+
+    Args:
+        labels: Of each object.
+        boxes: Left, top, width and height in whole pixels.
+        aspects: What the question asks for.
+    """
+    items = []
+    if "location" in aspects:
+        items += [
+            f"object {i}: {label} {list(box)}"
+            for i, (label, box) in enumerate(zip(labels, boxes, strict=True))
+        ]
+    if "relation" in aspects:
+        edges = [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h in boxes]
+        items += [
+            f"object {r.first} ({labels[r.first]}) {r.sides[-1]} object {r.second} "
+            f"({labels[r.second]})"
+            for r in relations(edges, parity=True)
+        ]
+    if "number" in aspects:
+        items += [f"count of {label}: {number}" for label, number in Counter(labels).items()]
+    return items
