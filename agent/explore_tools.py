@@ -1,0 +1,410 @@
+"""The tools of a model that explores: search, look, listen, detect, count, answer.
+
+Each returns words for the model, and beside them its evidence as plain data. What cannot be done is
+told to the model and never raised further.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from time import perf_counter
+from typing import Annotated, Any, NamedTuple
+
+from langchain_core.tools import BaseTool, ToolException, tool
+from langgraph.prebuilt import ToolRuntime
+from pydantic import Field, WithJsonSchema
+
+import prompts
+from agent import retrieval
+from agent.exploring import (
+    Exploring,
+    artifact,
+    captions,
+    numbered,
+    options_of,
+    picture_id,
+    pictures_among,
+    sees,
+)
+from agent.ingest import ingest_tools
+from agent.lines import clock, in_time_order, spread_order, within_budget
+from agent.nodes import Meter
+from agent.pictures import PICTURE, frames_of, picture_files, shown
+from agent.reckoning import GAP_S
+from agent.replies import parse_rating
+from agent.settings import Settings
+from agent.state import Context, PlannedFrame
+from agent.text import plain, stem, words
+from agent.visual.frame_choice import centre_ids
+from tools.errors import InputError
+from tools.evidence import Evidence
+from tools.registry import make_tool
+from tools.video import Video
+
+NEAR_S = 0.25  # a picture nearer than this to one that was seen shows nothing new
+MAX_HITS = 8  # records that one search brings
+Run = ToolRuntime[Any, Any]  # of Context and Exploring, of which pydantic can make no schema
+Result = tuple[str, dict[str, Any]]
+
+Start = Annotated[
+    float, Field(ge=0, allow_inf_nan=False, description="start of the span in seconds")
+]
+End = Annotated[float, Field(ge=0, allow_inf_nan=False, description="end of the span in seconds")]
+Rating = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 3,
+            "description": "3: what you were given settles it, 2: in part, 1: it does not",
+        }
+    ),
+]
+
+
+def _described(name: str) -> str:
+    return prompts.source(f"explore_{name}").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a video, in seconds."""
+
+    start_s: float
+    end_s: float
+
+    def __str__(self) -> str:
+        return f"{clock(self.start_s)}-{clock(self.end_s)}"
+
+    def holds(self, evidence: Evidence) -> bool:
+        """Say whether a record lies in it, at least in part."""
+        return evidence.start_s <= self.end_s and evidence.end_s >= self.start_s
+
+
+def read_span(video: Video, start_s: float | None, end_s: float | None) -> Span:
+    """Return a span of a video; what is left out is its start or its end.
+
+    Raises:
+        ToolException: There is nothing between them.
+    """
+    start = 0.0 if start_s is None else start_s
+    end = video.duration_s if end_s is None else min(end_s, video.duration_s)
+    if start > end:
+        raise ToolException(
+            f"there is nothing from {start:g} s to {end_s or end:g} s: a span must start before it "
+            f"ends and lie between 0 s and {video.duration_s:.2f} s"
+        )
+    return Span(start, end)
+
+
+@tool(description=_described("search_evidence"), response_format="content_and_artifact")
+def search_evidence(
+    query: Annotated[str, Field(min_length=1, description="what to search for, in plain words")],
+    runtime: Run,
+    start_s: Start | None = None,
+    end_s: End | None = None,
+) -> Result:
+    """Find the records that fit a query best."""
+    since, span = perf_counter(), _span(runtime, start_s, end_s)
+    context, state = _given(runtime)
+    runs = sorted(state.get("runs", {}).values())
+    total = context.library.count_evidence(runs)
+    if not total:
+        return "Nothing was found in this video that could be searched.", artifact(())
+    embedder = context.pool.embedder()
+    retrieval.embed_missing(context.library, embedder, runs)
+    settings = context.settings.retrieval.model_copy(update={"top_k": total})
+    hits = retrieval.retrieve(context.library, embedder, runs, [query], settings)
+    inside = [e for e in hits.evidence if span.holds(e)][:MAX_HITS]
+    best = max((e.score for e in inside), default=0.0)
+    note = f"The {len(inside)} nearest records in {span}:" if inside else f"Nothing in {span}."
+    if inside and best < settings.min_relevance:
+        note = f"Nothing in {span} fits well. The nearest:"
+    return _told(note, inside, context, ranked=True, seconds=perf_counter() - since)
+
+
+@tool(description=_described("look"), response_format="content_and_artifact")
+def look(
+    start_s: Start,
+    end_s: End,
+    runtime: Run,
+    frames: Annotated[int, Field(ge=1, le=64, description="pictures, at most")] = 4,
+) -> Result:
+    """Show new pictures of a span, or for a model that reads text only what was read there."""
+    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    if not sees(state["video"], context):
+        found = [e for e in _stored(runtime, span) if e.kind != "speech"]
+        note = f"What was read and recognised in {span}:" if found else _nothing_seen(runtime, span)
+        return _told(note, found, context)
+    room = frames_left(state, context, str(runtime.tool_call_id))
+    if not room:
+        limit = options_of(context).max_frames
+        return f"The limit of {limit} pictures is reached.", artifact((), full=limit)
+    known = [frame.time_s for frame in pictures_among(list(state["given"].values()))]
+    chosen = choose_frames(state["video"], span, known, min(frames, room))
+    if not chosen:
+        return f"All that can be seen in {span} was shown already.", artifact(())
+    return _shown(chosen, min(frames, room) < frames, runtime)
+
+
+@tool(description=_described("listen"), response_format="content_and_artifact")
+def listen(start_s: Start, end_s: End, runtime: Run) -> Result:
+    """Tell what is said in a span."""
+    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    said = [e for e in _stored(runtime, span) if e.kind == "speech"]
+    if said:
+        return _told(f"What is said in {span}:", said, context)
+    heard = [c for c in state.get("channels", {}).values() if c.status in ("ok", "empty")]
+    kinds = [make_tool(c.tool, {}).kind for c in heard]
+    if "speech" in kinds:
+        return f"No speech was found in {span}.", artifact(())
+    return "What is said cannot be told: no tool for speech could be used here.", artifact(())
+
+
+@tool(description=_described("detect"), response_format="content_and_artifact")
+def detect(
+    phrase: Annotated[str, Field(min_length=1, max_length=80, description="a visible thing")],
+    runtime: Run,
+    start_s: Start | None = None,
+    end_s: End | None = None,
+) -> Result:
+    """Report where a detector of phrases finds one."""
+    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    names = detectors(context.settings)
+    runs = [state["runs"][n] for n in names if n in state.get("runs", {}) and _ran(state, n)]
+    if not runs:
+        why = "could not be used here" if names else "is not part of this profile"
+        return f"A detector of phrases {why}; look or search instead.", artifact(())
+    asked = state["request"].entities
+    found = [
+        replace(p.evidence, id=f"{p.evidence.id}@{phrase}")
+        for p in context.library.passages(runs)
+        if span.holds(p.evidence) and (len(asked) == 1 or says(p.evidence.text, phrase))
+    ]
+    told = f"Where {phrase!r} was found in {span}:" if found else f"No {phrase!r} in {span}."
+    return _told(told, found, context)
+
+
+@tool(description=_described("count"), response_format="content_and_artifact")
+def count(
+    phrase: Annotated[str, Field(min_length=1, description="words or a thing")],
+    runtime: Run,
+    start_s: Start | None = None,
+    end_s: End | None = None,
+) -> Result:
+    """Count records and appearances of words or of a thing."""
+    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    given = {e.id: e for e in state["given"].values() if e.kind != PICTURE}
+    known = given | {e.id: e for e in _stored(runtime, span)}
+    found = in_time_order([e for e in known.values() if span.holds(e) and says(e.text, phrase)])
+    if not found:
+        return f"No record in {span} has {phrase!r}.", artifact(())
+    counted = [
+        count_appearances(kind, list(records), phrase)
+        for kind, records in groupby(sorted(found, key=lambda e: e.kind), lambda e: e.kind)
+    ]
+    return _told(f"{phrase!r} in {span}: {'; '.join(counted)}.", found, context)
+
+
+@tool(description=_described("answer"), response_format="content_and_artifact")
+def answer(
+    answer: Annotated[str, Field(min_length=1, description="the letter of an option, or a text")],
+    runtime: Run,
+    confidence: Rating = None,
+    evidence: Annotated[list[str] | str, Field(description="ids of what the answer rests on")] = "",
+) -> Result:
+    """Take an answer down, and check what it cites."""
+    rating = parse_rating(str(confidence), 1, 3)
+    if rating is None:
+        if not _failed_before(runtime):
+            raise ToolException("confidence must be 1, 2 or 3; call answer again with one of them")
+        rating = 1  # never a guess upwards
+    ids = re.split(r"[,;\s]+", evidence) if isinstance(evidence, str) else evidence
+    known = _given(runtime).state["given"]
+    cited = list(dict.fromkeys(i.strip("[]() ") for i in ids))
+    dropped = [i[:60] for i in cited if i and i not in known]
+    text = prompts.render("explore_noted", confidence=rating, dropped=dropped)
+    kept = [i for i in cited if i in known]
+    return text, artifact((), answer=answer, confidence=rating, cited=kept, dropped=dropped)
+
+
+TOOLS: Sequence[BaseTool] = (search_evidence, look, listen, detect, count, answer)
+
+
+def refuse(error: ToolException) -> str:
+    """Tell the model what was wrong with a call; the handler of the node that runs the tools."""
+    return str(error)
+
+
+def detectors(settings: Settings) -> list[str]:
+    """Return the tools of a profile that look for phrases, whether it ingests with them or not."""
+    names = dict.fromkeys([*settings.ingest, *settings.tools])
+    return [n for n in names if "phrases" in make_tool(n, settings.tools.get(n, {})).needs]
+
+
+def needed_runs(called: Iterable[str], state: Exploring, context: Context) -> list[str]:
+    """Return the nodes that must have run before some tools can tell anything: none if done."""
+    wanted, settings, channels = set(called), context.settings, state.get("channels", {})
+    sound = ingest_tools(settings, visual=False)
+    everything = [*sound, *ingest_tools(settings, visual=True)]
+    searched = wanted & {"search_evidence", "count"}
+    blind_look = "look" in wanted and not sees(state["video"], context)
+    runs = detectors(settings) if "detect" in wanted else []
+    if (searched or blind_look) and any(name not in channels for name in everything):
+        return ["ingest", *runs]
+    if "listen" in wanted and any(name not in channels for name in sound):
+        return ["hear", *runs]
+    return runs
+
+
+def frames_left(state: Exploring, context: Context, call_id: str) -> int:
+    """Return how many pictures one of the looks of a reply may still bring.
+
+    The looks of one reply run side by side, so they share what is left.
+    """
+    options, can = options_of(context), context.pool.chat().capabilities
+    seen = len(pictures_among(list(state["given"].values())))
+    calls = next(m.tool_calls for m in reversed(state["messages"]) if m.type == "ai")
+    looks = [str(call["id"]) for call in calls if call["name"] == "look"]
+    share, rest = divmod(max(0, options.max_frames - seen), len(looks))
+    share += looks.index(call_id) < rest
+    return min(share, can.max_images or share)
+
+
+def choose_frames(
+    video: Video, span: Span, known_s: Sequence[float], most: int
+) -> tuple[PlannedFrame, ...]:
+    """Return new pictures inside a span, spread evenly: at most so many.
+
+    Where none appears inside, it is the one that is on screen all the while.
+    """
+    every = frames_of(video, range)
+    inside = [frame for frame in every if span.start_s <= frame.time_s <= span.end_s]
+    if not inside:
+        inside = [frame for frame in every if frame.time_s < span.start_s][-1:]
+    new: list[PlannedFrame] = []
+    for frame in inside:
+        apart = not new or frame.time_s - new[-1].time_s >= NEAR_S
+        if apart and all(abs(frame.time_s - time_s) >= NEAR_S for time_s in known_s):
+            new.append(frame)
+    return tuple(new[i] for i in centre_ids(len(new), most)) if new else ()
+
+
+def says(text: str, phrase: str) -> bool:
+    """Say whether a text has all words of a phrase, in any form of them."""
+    held = plain(text).split()
+    wanted = [stem(word) for word in words(phrase)] or plain(phrase).split()
+    roots = [root.rstrip("s") if len(root) > 3 else root for root in wanted]
+    return bool(roots) and all(any(word.startswith(root) for word in held) for root in roots)
+
+
+def count_appearances(kind: str, records: Sequence[Evidence], phrase: str) -> str:
+    """Return in words how many records of one kind there are, and how often they appear anew."""
+    ends: Mapping[str, list[float]] = defaultdict(list)  # by tool
+    rows = [row for record in records for row in _rows(record, phrase)]
+    appearances = 0
+    for row in sorted(rows, key=lambda e: e.start_s):
+        seen = ends[row.tool]
+        appearances += not seen or row.start_s - max(seen) > GAP_S
+        seen.append(row.end_s)
+    said = f"{kind} {_number(len(records), 'record')}, {_number(appearances, 'appearance')}"
+    counts = [n for e in records for label, n in _counts(e).items() if says(label, phrase)]
+    return f"{said}, at most {max(counts)} at once" if counts else said
+
+
+def _rows(record: Evidence, phrase: str) -> list[Evidence]:
+    """Return the rows of on-screen text that have a phrase, each with its own times."""
+    rows = [row for row in record.data.get("lines", ()) if says(row["text"], phrase)]
+    spans = [(row["start_s"], row["end_s"]) for row in rows if "start_s" in row]
+    return [replace(record, start_s=start, end_s=end) for start, end in spans] or [record]
+
+
+def _counts(evidence: Evidence) -> Mapping[str, int]:
+    counts: Mapping[str, int] = evidence.data.get("counts", {})
+    return counts
+
+
+class Given(NamedTuple):
+    """What a tool works with."""
+
+    context: Context
+    state: Exploring
+
+
+def _given(runtime: Run) -> Given:
+    return Given(runtime.context, runtime.state)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _span(runtime: Run, start_s: float | None, end_s: float | None) -> Span:
+    return read_span(_given(runtime).state["video"], start_s, end_s)
+
+
+def _stored(runtime: Run, span: Span) -> list[Evidence]:
+    """Return what the tools of the profile found in a span."""
+    context, state = _given(runtime)
+    skip = detectors(context.settings)
+    runs = [run for name, run in state.get("runs", {}).items() if name not in skip]
+    found = context.library.passages(sorted(runs))
+    return [p.evidence for p in found if span.holds(p.evidence)]
+
+
+def _told(
+    note: str,
+    evidence: Sequence[Evidence],
+    context: Context,
+    *,
+    ranked: bool = False,
+    seconds: float = 0.0,
+) -> Result:
+    """Return records as lines with ids, in time order.
+
+    Over the budget the last ones are left out, or where they are not ranked, as many everywhere.
+    """
+    count = context.pool.chat().count_tokens
+    order = evidence if ranked else spread_order(evidence)
+    kept = within_budget(order, options_of(context).result_tokens, count)
+    lines = [numbered(e) for e in in_time_order(kept)]
+    if len(kept) < len(evidence):
+        note += f" ({len(kept)} of {len(evidence)} records; a shorter span has room for the rest)"
+    text = prompts.render("explore_found", note=note, lines=lines)
+    return text, artifact(in_time_order(kept), seconds=seconds)
+
+
+def _shown(chosen: Sequence[PlannedFrame], fewer: bool, runtime: Run) -> Result:
+    """Read pictures, so that they are there when the conversation is sent."""
+    (context, state), meter, since = _given(runtime), Meter(), perf_counter()
+    side = options_of(context).max_side
+    try:
+        picture_files(state["video"], chosen, context.library, meter, side)
+    except InputError as error:
+        raise ToolException("the pictures of that span cannot be read") from error
+    evidence = [replace(e, id=picture_id(f)) for e, f in zip(shown(chosen), chosen, strict=True)]
+    text = f"Shown below: {', '.join(captions(chosen))}."
+    text += " The limit of pictures allows no more." if fewer else ""
+    return text, artifact(evidence, seconds=perf_counter() - since, decodes=meter.decodes)
+
+
+def _nothing_seen(runtime: Run, span: Span) -> str:
+    if not _given(runtime).state["video"].has_picture:
+        return "The file has no picture."
+    return f"Nothing was read or recognised in {span}, and you cannot be shown pictures."
+
+
+def _ran(state: Exploring, name: str) -> bool:
+    report = state.get("channels", {}).get(name)
+    return report is not None and report.status in ("ok", "empty")
+
+
+def _failed_before(runtime: Run) -> bool:
+    """Say whether an answer was refused already."""
+    return any(
+        message.type == "tool" and message.name == "answer" and message.status == "error"
+        for message in _given(runtime).state["messages"]
+    )

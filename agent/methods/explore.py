@@ -1,0 +1,372 @@
+"""Explore: a model that calls tools looks around by itself, from few frames on.
+
+    START -> [ingest] -> open -> think -> [ingest | hear | detectors] -> tools -> observe -> think
+                                   +-------------------------------------------> settle -> ...
+
+After VideoAgent (Wang et al., ECCV 2024): five frames to begin with, the model's own judgement of
+what it has seen on a scale of three, new frames inside the span that it names, an end at the
+highest level, after three answers, or at a limit. What differs: it is a loop and not unrolled, the
+model chooses what to do, and a judgement that cannot be read is asked for anew, then the lowest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, HumanMessage, ToolCall, ToolMessage
+from langgraph.graph import START, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+import prompts
+from agent import tail
+from agent.answer import Step, Usage
+from agent.asking import lettered, prompt_names
+from agent.chat_model import ContextOverflowError
+from agent.explore_end import SURE, add_steps, settle, stop
+from agent.explore_tools import TOOLS, detectors, needed_runs, refuse
+from agent.exploring import (
+    TAIL_CALLS,
+    Attempt,
+    Exploring,
+    Options,
+    captions,
+    end_ids,
+    evidence_in,
+    expected_tokens,
+    last_round,
+    limit,
+    numbered,
+    options_of,
+    picture_id,
+    sees,
+    transcript,
+)
+from agent.ingest import build_ingest, build_listen, ingest_tools
+from agent.lines import clock, in_time_order, spread_order, within_budget
+from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.nodes import Meter, Node, recall, reporting, tool_node
+from agent.pictures import frames_of, picture_files, shown
+from agent.settings import Settings
+from agent.state import Context, Findings, PlannedFrame, Question, Request, State
+from tools.evidence import ChannelReport, Evidence
+from tools.registry import make_tool
+from tools.video import Video
+
+MAX_CALLS_AT_ONCE = 8  # tool calls of one reply; more are a model gone astray
+SPEECH_AND_ALL = ("ingest", "hear")
+PROMPTS = ("explore", "explore_found", "explore_noted", "explore_nudge", "explore_shown")
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    read_options("explore", Options, settings)
+    graph = StateGraph(Exploring, context_schema=Context, input_schema=State, output_schema=State)
+    looking = detectors(settings)
+    graph.add_node("ingest", build_ingest(settings))
+    graph.add_node("hear", build_listen(settings))
+    graph.add_node("open", open_video)
+    graph.add_node(think, destinations=("ingest", "hear", *looking, "tools", "settle"))
+    graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=refuse))
+    graph.add_node(observe, destinations=("think", "settle"))
+    graph.add_node(settle, destinations=("parse", "reason", "abstain"))
+    graph.add_conditional_edges(START, where_to_begin, ["ingest", "open"])
+    graph.add_conditional_edges("ingest", where_to_go_on, ["open", "tools"])
+    graph.add_edge("hear", "tools")
+    for name in looking:
+        graph.add_node(name, reporting(looking_again(name), [name]))
+        graph.add_edge(name, "tools")
+    graph.add_edge("open", "think")
+    graph.add_edge("tools", "observe")
+    tail.add_tail(graph, maker="settle")
+    return cast("Subgraph", graph.compile(name="explore"))
+
+
+def where_to_begin(state: State, runtime: Runtime[Context]) -> str:
+    """A model without eyes begins with what the tools found, the other with pictures alone."""
+    return "open" if sees(state["video"], runtime.context) else "ingest"
+
+
+def where_to_go_on(state: Exploring) -> str:
+    """Return where ingest leads: to the beginning, or to the tool that asked for it."""
+    return "tools" if state.get("messages") else "open"
+
+
+def looking_again(name: str) -> Node:
+    """Return a node that runs a tool for each new phrase, whatever became of the last one."""
+    node = tool_node(name)
+
+    def again(state: State, runtime: Runtime[Context]) -> Findings:
+        others = {n: c for n, c in state.get("channels", {}).items() if n != name}
+        return node({**state, "channels": others}, runtime)
+
+    return again
+
+
+def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
+    """Tell the model what there is: the question, the channels, and pictures or a few notes."""
+    start, context, video = perf_counter(), runtime.context, state["video"]
+    options, meter, question = options_of(context), Meter(), state["question"]
+    known = known_runs(state, context)
+    frames = first_frames(video, context)
+    picture_files(video, frames, context.library, meter, options.max_side)
+    lines = () if sees(video, context) else overview(state, context)
+    text = prompts.render(
+        "explore",
+        length=clock(video.duration_s),
+        channels=channel_lines({**state.get("channels", {}), **known["channels"]}, context),
+        pictures=captions(frames),
+        lines=[numbered(e) for e in lines],
+        question=" ".join(question.text.split()),
+        options=lettered(question.options),
+        turns=options.max_calls - TAIL_CALLS,
+        frames=options.max_frames if sees(video, context) else 0,
+    )
+    pictures = [replace(e, id=picture_id(f)) for e, f in zip(shown(frames), frames, strict=True)]
+    meter.seconds = perf_counter() - start
+    return {
+        "channels": known["channels"],
+        "runs": known["runs"],
+        "frames": frames,
+        "messages": [HumanMessage(text)],
+        "given": {e.id: e for e in (*pictures, *lines)},
+        "steps": (),
+        "prompts": {name: prompts.version(name) for name in prompt_files()},
+        "usage": {"open": meter.usage()},
+    }
+
+
+def known_runs(state: State, context: Context) -> Findings:
+    """Return what earlier runs found, so that it can be searched without running them again."""
+    settings, channels = context.settings, state.get("channels", {})
+    names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
+    runs = {n: recall(n, state, context) for n in names if n not in channels}
+    found = {name: run for name, run in runs.items() if run}
+    return {
+        "channels": {name: run.report for name, run in found.items()},
+        "runs": {name: run.id for name, run in found.items()},
+    }
+
+
+def first_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
+    """Return the pictures to begin with: spread evenly, both ends included."""
+    if not sees(video, context):
+        return ()
+    options, can = options_of(context), context.pool.chat().capabilities
+    most = min(options.frames, options.max_frames, can.max_images or options.frames)
+    return frames_of(video, lambda total: end_ids(total, most))
+
+
+def overview(state: State, context: Context) -> tuple[Evidence, ...]:
+    """Return some of what was found, spread evenly over the video."""
+    found = context.library.passages(sorted(state.get("runs", {}).values()))
+    order = spread_order([p.evidence for p in found])
+    count = context.pool.chat().count_tokens
+    return in_time_order(within_budget(order, options_of(context).overview_tokens, count))
+
+
+def channel_lines(channels: Mapping[str, ChannelReport], context: Context) -> list[str]:
+    """Return for each tool of the profile what it has found; reasons may name files, so none is."""
+    settings = context.settings
+    names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
+    kinds = {name: make_tool(name, settings.tools.get(name, {})).kind for name in names}
+    return [f"{name} ({kinds[name]}): {_fared(channels.get(name))}" for name in names]
+
+
+def _fared(report: ChannelReport | None) -> str:
+    if report is None:
+        return "not run yet, runs when a tool of yours needs it"
+    told = {"ok": f"{report.count} records", "empty": "found nothing", "skipped": "not needed"}
+    return told.get(report.status, "not available")
+
+
+def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+    """Let the model choose what to do next, unless a limit is reached."""
+    context, start = runtime.context, perf_counter()
+    if why := limit(state, context, TOOLS):
+        return Command(update=stop(state, why, runtime), goto="settle")
+    chat, meter = context.pool.chat(), Meter()
+    expected = expected_tokens(state, context, TOOLS)
+    try:
+        sent = transcript(state, context, meter)
+        reply = chat.bind_tools(TOOLS).invoke(sent, max_new_tokens=options_of(context).reply_tokens)
+    except ContextOverflowError as error:
+        return _shrink(state, runtime, error)
+    used = tail.usage_of(reply, perf_counter() - start)
+    total = used.input_tokens + used.output_tokens
+    before = state["usage"].get("explore", Usage())
+    message = readable(reply, before.model_calls)
+    update: Exploring = {
+        "messages": [message],
+        "usage": {"explore": before + replace(used, decodes=meter.decodes)},
+        "spent": state.get("spent", 0) + (total or expected),
+        "last_input": used.input_tokens,
+        "last_output": used.output_tokens,
+    }
+    if not message.tool_calls:
+        return _without_call(state, update, message.text, runtime)
+    called = [call["name"] for call in message.tool_calls]
+    phrases = [c["args"].get("phrase") for c in message.tool_calls if c["name"] == "detect"]
+    wanted = [" ".join(p.split()) for p in phrases if isinstance(p, str) and p.strip()]
+    update["request"] = Request(entities=tuple(dict.fromkeys(wanted)), source="model")
+    needed = [n for n in needed_runs(called, state, context) if wanted or n in SPEECH_AND_ALL]
+    return Command(update=update, goto=needed or ["tools"])
+
+
+def readable(reply: AIMessage, number: int) -> AIMessage:
+    """Return a reply whose tool calls all have an id and readable arguments.
+
+    What was no JSON stays under a name that no tool takes, so that the tool says what it wants.
+    """
+    broken = [(c["name"] or "", {"unreadable": c["args"]}) for c in reply.invalid_tool_calls]
+    whole = [(call["name"], call["args"]) for call in reply.tool_calls]
+    calls = [
+        ToolCall(name=name, args=args, id=f"call_{number}_{i}")
+        for i, (name, args) in enumerate([*whole, *broken][:MAX_CALLS_AT_ONCE])
+    ]
+    return AIMessage(reply.text, tool_calls=calls)
+
+
+def _shrink(
+    state: Exploring, runtime: Runtime[Context], error: ContextOverflowError
+) -> Command[str]:
+    """Show half as much of what was seen; the question and the newest result come last to go."""
+    room = state.get("room", 1.0) / 2
+    runtime.stream_writer({"stage": "explore", "shrunk_to": room, "why": str(error)})
+    if room >= tail.LEAST_ROOM:
+        return Command(update={"room": room}, goto="think")
+    stopped = stop(state, "the end of the model's context", runtime)
+    return Command(update={**stopped, "room": 1.0}, goto="settle")
+
+
+def _without_call(
+    state: Exploring, update: Exploring, text: str, runtime: Runtime[Context]
+) -> Command[str]:
+    """Remind a model that called no tool; the second time its words are the answer."""
+    nudge = HumanMessage(prompts.render("explore_nudge"))
+    step = Step(
+        "reply",
+        result=text,
+        input_tokens=update["last_input"],
+        output_tokens=update["last_output"],
+    )
+    update["steps"] = add_steps(state, [step], runtime)
+    if not any(m.content == nudge.content for m in state["messages"]):
+        update["messages"] = [*update["messages"], nudge]
+        return Command(update=update, goto="think")
+    if text.strip():
+        update["attempt_so_far"] = Attempt(text.strip())
+    stopped = stop({**state, **update}, "a second reply without a tool call", runtime)
+    return Command(update={**update, **stopped}, goto="settle")
+
+
+def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+    """Take down what the tools brought, and say whether to go on."""
+    reply, results = last_round(state["messages"])
+    known = dict(state["given"])
+    steps: list[Step] = []
+    for call, result in zip(reply.tool_calls, results, strict=True):
+        found = {e.id: e for e in evidence_in(result)}
+        steps.append(_step(call, result, found, sum(i not in known for i in found)))
+        known |= found
+    steps[0] = replace(
+        steps[0], input_tokens=state["last_input"], output_tokens=state["last_output"]
+    )
+    fresh = sum(step.new for step in steps)
+    update: Exploring = {
+        "given": known,
+        "steps": add_steps(state, steps, runtime),
+        "usage": {"tools": state["usage"].get("tools", Usage()) + _cost(results)},
+        **_attempt(state, results, fresh > 0),
+    }
+    answered = any(_carried(m).get("answer") for m in results)
+    update["idle"] = 0 if fresh or answered else state.get("idle", 0) + 1
+    if why := _enough(update, results, runtime.context):
+        stopped = stop({**state, **update}, why, runtime)
+        return Command(update={**update, **stopped}, goto="settle")
+    return Command(update=update, goto="think")
+
+
+def _step(call: ToolCall, result: ToolMessage, found: Mapping[str, Evidence], new: int) -> Step:
+    return Step(
+        tool=call["name"],
+        arguments=call["args"],
+        result=result.text,
+        evidence=tuple(found),
+        new=new,
+        failed=result.status == "error",
+    )
+
+
+def _carried(message: ToolMessage) -> Mapping[str, Any]:
+    """Return what a tool's message carries beside its words; nothing after a bad call."""
+    return message.artifact or {}
+
+
+def _cost(results: Sequence[ToolMessage]) -> Usage:
+    carried = [_carried(message) for message in results]
+    return Usage(
+        seconds=sum(c.get("seconds", 0.0) for c in carried),
+        decodes=sum(c.get("decodes", 0) for c in carried),
+    )
+
+
+def _attempt(state: Exploring, results: Sequence[ToolMessage], seen: bool) -> Exploring:
+    """Return the last answer: of this reply, or the one before, by now overtaken or not."""
+    given = [_carried(m) for m in results if _carried(m).get("answer")]
+    if given:
+        last = given[-1]
+        attempt = Attempt(last["answer"], last["confidence"], tuple(last["cited"]), seen)
+        return {"attempt_so_far": attempt, "rounds": state.get("rounds", 0) + 1}
+    before = state.get("attempt_so_far")
+    rounds = state.get("rounds", 0)
+    if before is None:
+        return {"rounds": rounds}
+    return {"attempt_so_far": replace(before, stale=before.stale or seen), "rounds": rounds}
+
+
+def _enough(update: Exploring, results: Sequence[ToolMessage], context: Context) -> str:
+    """Return why the exploring ends after these results, or "" if it goes on."""
+    options, attempt = options_of(context), update.get("attempt_so_far")
+    answered = any(_carried(m).get("answer") for m in results)
+    if attempt and answered and attempt.confidence == SURE:
+        return f"confidence {SURE} of {SURE}"
+    if update["rounds"] >= options.max_rounds:
+        return f"the limit of {options.max_rounds} answers"
+    if any(_carried(m).get("full") for m in results):
+        return f"the limit of {options.max_frames} pictures"
+    if update["idle"] >= options.patience:
+        return f"nothing new in {options.patience} replies"
+    return ""
+
+
+def prompt_files() -> tuple[str, ...]:
+    """Return the prompts of the exploring itself, descriptions of tools among them."""
+    return (*PROMPTS, *(f"explore_{tool.name}" for tool in TOOLS))
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say with what the model begins, and where its limits are; the way itself is its own."""
+    options, frames = options_of(context), first_frames(video, context)
+    limits = {name: getattr(options, name) for name in ("max_calls", "max_tokens", "max_frames")}
+    asked = prompt_names(question, "given_notes", *(["given_pictures"] if frames else []))
+    return MethodPlan(
+        prompts=(*prompt_files(), *asked),
+        calls=(1, options.max_calls),
+        tokens=options.max_tokens,
+        frames=frames,
+        visuals={"first_images": len(frames), **limits},
+    )
+
+
+METHOD = Method(
+    "explore",
+    "a model that calls tools looks and listens where it wants",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"tool calls"}),
+    ingests=False,
+)
