@@ -66,6 +66,18 @@ def read_captions(path: Path, video: str, timing: Timing) -> tuple[Evidence, ...
     return tuple(sorted(found, key=in_time))
 
 
+def captions_of(content: Any, timing: Timing, place: str) -> tuple[Evidence, ...]:
+    """Return captions that are already loaded: a list, a mapping from frame number, a text.
+
+    Raises:
+        InputError: They have another shape; the text begins with `place`.
+    """
+    try:
+        return tuple(_captions(content, timing))
+    except _ShapeError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
 class _ShapeError(ValueError):
     """What is wrong with the content of a file; the caller adds its name."""
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from langchain_core.exceptions import ContextOverflowError
-
+from agent.chat_model import ContextOverflowError
 from agent.clips import caption_line, in_time
 from agent.intervals import Span
 from tools.errors import InputError

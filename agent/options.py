@@ -1,4 +1,4 @@
-"""Multiple choice: how options are written, and which of them a free answer means."""
+"""Multiple choice: which of the options a free answer means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +24,6 @@ class Match:
     choice: int | None
     confidence: float
     how: str
-
-
-def option_lines(options: Sequence[str]) -> list[str]:
-    """Return options as prompt lines, each on one line: `A. pour water`."""
-    return [
-        f"{letter}. {' '.join(option.split())}"
-        for letter, option in zip(ascii_uppercase, options, strict=False)
-    ]
 
 
 def letters(count: int) -> str:

@@ -1,7 +1,8 @@
-"""Wording: how notes of a video, questions and options become the prompts of LLoVi.
+"""Wording: how captions, summaries and worked examples become the prompts of LLoVi.
 
-Everything that comes from a video is one quoted line in them. What a prompt claims about its notes
-(that they cover the whole video, that the wearer of a camera filmed it) is what is known of them.
+A prompt is made of parts: what the model is given, then what it is asked. Everything that comes
+from a video is one quoted line. What a prompt claims about its notes (that they cover the whole
+video, that the wearer of a camera filmed it) is what is known of them.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,11 @@ from string import ascii_uppercase
 from typing import Literal
 
 import prompts
+from agent.asking import Part, lettered, part, question_part
 from agent.clips import Coverage, caption_lines
 from agent.condense import Chunk
 from agent.intervals import format_span
-from agent.options import letters, option_lines
+from agent.options import letters
 from agent.state import Question
 from tools.errors import InputError
 from tools.evidence import Evidence
@@ -21,26 +23,14 @@ from tools.evidence import Evidence
 Variant = Literal["c", "cq", "cqa"]
 """What a summary is written from: captions; and the question; and the options."""
 Reasoning = Literal["direct", "step-by-step", "plan-and-solve"]
+Parts = tuple[Part, ...]
 
 _FIRST_TURNS = {"step-by-step": "think_step_by_step", "plan-and-solve": "plan_and_solve"}
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """A rendered prompt and the name of its file."""
-
-    name: str
-    text: str
-
-    @property
-    def version(self) -> str:
-        """Version of the file."""
-        return prompts.version(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What is known about the video beside its notes.
+class Footage:
+    """What is known about a video beside its notes.
 
     Attributes:
         duration_s: Its length.
@@ -64,89 +54,92 @@ class Exemplar:
     answer: str = ""
 
 
-def summary_prompt(
-    variant: Variant, chunk: Chunk, question: Question, scene: Scene, words: int = 500
-) -> Prompt:
+def joined(parts: Sequence[Part]) -> str:
+    """Return the text of a prompt made of parts."""
+    return "\n\n".join(part.text.strip() for part in parts)
+
+
+def summary_parts(
+    variant: Variant, chunk: Chunk, question: Question, footage: Footage, words: int = 500
+) -> Parts:
     """Ask for the summary of a chunk of captions, or of summaries of its parts.
 
     Args:
         variant: "c" shows neither question nor options, "cq" the question, "cqa" both.
         chunk: What is summarised.
         question: Asked later, of the summary.
-        scene: What is known about the video.
+        footage: What is known about the video.
         words: The summary's length, at most.
     """
-    asked: dict[str, object] = {}
-    if chunk.level or variant != "c":
-        asked["question"] = "" if variant == "c" else _one_line(question.text)
-    if chunk.level or variant == "cqa":
-        asked["options"] = option_lines(question.options) if variant == "cqa" else []
-    if not chunk.level:
-        whole = scene.duration_s - (chunk.span.end_s - chunk.span.start_s) < 1e-3
-        asked["part"] = "" if whole else format_span(chunk.span)
-        asked["coverage"] = coverage_text(scene)
-    name = "reduce" if chunk.level else f"summarize_{variant}"
-    text = prompts.render(
-        name,
-        notes=caption_lines(chunk.notes),
-        words=words,
-        first_person=scene.first_person,
-        **asked,
+    asked: dict[str, object] = {} if variant == "c" else {"question": _one_line(question.text)}
+    if variant == "cqa":
+        asked["options"] = lettered(question.options)
+    given = _given_summaries(chunk, footage) if chunk.level else _given_chunk(chunk, footage)
+    return given, part(f"summarize_{variant}", words=words, **asked)
+
+
+def _given_summaries(chunk: Chunk, footage: Footage) -> Part:
+    notes = caption_lines(chunk.notes)
+    return part("given_summaries", notes=notes, first_person=footage.first_person)
+
+
+def _given_chunk(chunk: Chunk, footage: Footage) -> Part:
+    whole = footage.duration_s - chunk.span.length_s < 1e-3
+    return given_captions(chunk.notes, footage, span="" if whole else format_span(chunk.span))
+
+
+def given_captions(
+    notes: Sequence[Evidence],
+    footage: Footage,
+    exemplars: Sequence[Exemplar] = (),
+    span: str = "",
+) -> Part:
+    """Return captions, or a summary as one note, with what is known about them.
+
+    Args:
+        notes: In any order.
+        footage: What is known about the video.
+        exemplars: Worked examples that stand before them.
+        span: The part of the video that they describe; empty for all of it.
+    """
+    return part(
+        "given_captions",
+        exemplars=[exemplar_text(exemplar) for exemplar in exemplars],
+        part=span,
+        notes=caption_lines(notes),
+        first_person=footage.first_person,
+        coverage=coverage_text(footage),
     )
-    return Prompt(name, text)
 
 
-def coverage_text(scene: Scene) -> str:
+def coverage_text(footage: Footage) -> str:
     """Say how the captions lie in the video; empty where that is not known."""
-    if scene.coverage is None:
+    if footage.coverage is None:
         return ""
-    known = scene.coverage
+    known = footage.coverage
     return prompts.render(
         "coverage",
         whole=known.whole,
         gaps=known.gaps,
         length=_number(known.length_s),
         stride=_number(known.stride_s),
-        duration=_number(scene.duration_s),
+        duration=_number(footage.duration_s),
     ).strip()
 
 
-def answer_prompt(
-    notes: Sequence[Evidence],
-    question: Question,
-    scene: Scene,
-    reasoning: Reasoning = "direct",
-    exemplars: Sequence[Exemplar] = (),
-) -> Prompt:
-    """Ask the question of notes: captions, or a summary as one note.
-
-    After "step-by-step" and "plan-and-solve" the answer is asked for by `final_turn`.
-    """
-    variables: dict[str, object] = {}
-    if question.options or reasoning != "direct":
-        variables["options"] = option_lines(question.options)
-    if question.options and reasoning == "direct":
-        variables["letters"] = letters(len(question.options))
-    direct = "answer_choice" if question.options else "answer_open"
-    name = _FIRST_TURNS.get(reasoning, direct)
-    text = prompts.render(
-        name,
-        exemplars=[exemplar_text(exemplar) for exemplar in exemplars],
-        notes=caption_lines(notes),
-        question=_one_line(question.text),
-        first_person=scene.first_person,
-        coverage=coverage_text(scene),
-        **variables,
-    )
-    return Prompt(name, text)
+def first_turn(question: Question, reasoning: Reasoning = "direct") -> Part:
+    """Ask the question; after "step-by-step" and "plan-and-solve" follows `final_turn`."""
+    if reasoning == "direct":
+        return question_part(question)
+    options = lettered(question.options)
+    return part(_FIRST_TURNS[reasoning], question=_one_line(question.text), options=options)
 
 
-def final_turn(question: Question) -> Prompt:
+def final_turn(question: Question) -> Part:
     """Ask for the bare answer after the reasoning, in the same conversation."""
     if not question.options:
-        return Prompt("give_answer", prompts.render("give_answer"))
-    text = prompts.render("give_letter", letters=letters(len(question.options)))
-    return Prompt("give_letter", text)
+        return part("give_answer")
+    return part("give_letter", letters=letters(len(question.options)))
 
 
 def exemplar_text(exemplar: Exemplar) -> str:
@@ -165,34 +158,20 @@ def exemplar_text(exemplar: Exemplar) -> str:
         "exemplar",
         notes=caption_lines(exemplar.notes),
         question=_one_line(exemplar.question.text),
-        options=option_lines(options),
+        options=lettered(options),
         answer=_one_line(answer),
     )
 
 
-def ground_prompt(notes: Sequence[Evidence], question: Question, scene: Scene) -> Prompt:
+def ground_part(question: Question, footage: Footage) -> Part:
     """Ask for the stretches of the video that answer a question (`agent.intervals` reads them)."""
-    text = prompts.render(
-        "ground",
-        notes=caption_lines(notes),
-        question=_one_line(question.text),
-        first_person=scene.first_person,
-        coverage=coverage_text(scene),
-        duration=_number(scene.duration_s),
-    )
-    return Prompt("ground", text)
+    duration = _number(footage.duration_s)
+    return part("ground", question=_one_line(question.text), duration=duration)
 
 
-def sufficiency_prompt(notes: Sequence[Evidence], question: Question, scene: Scene) -> Prompt:
-    """Ask whether notes say enough to ground an answer (LLM4VG): yes or no."""
-    text = prompts.render(
-        "sufficiency",
-        notes=caption_lines(notes),
-        question=_one_line(question.text),
-        first_person=scene.first_person,
-        coverage=coverage_text(scene),
-    )
-    return Prompt("sufficiency", text)
+def sufficiency_part(question: Question) -> Part:
+    """Ask whether the notes say enough to ground an answer (LLM4VG): yes or no."""
+    return part("sufficiency", question=_one_line(question.text))
 
 
 def _one_line(text: str) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from langchain_core.exceptions import ContextOverflowError
 
+from agent.chat_model import ContextOverflowError
 from agent.clips import caption_line
 from agent.condense import Chunk, Limits, condense, next_chunks, plan_chunks, summarise_chunk
 from agent.intervals import Span
 from agent.state import Question
-from agent.wording import Scene, summary_prompt
+from agent.wording import Footage, joined, summary_parts
 from tools.errors import InputError
 from tools.evidence import Evidence
 
@@ -37,13 +37,13 @@ class Writer:
     """Summarises with prompts as the method does, and keeps them."""
 
     def __init__(self, captions: list[Evidence], reply: Callable[[str], str]) -> None:
-        self.scene = Scene(captions[-1].end_s)
+        self.footage = Footage(captions[-1].end_s)
         self.reply = reply
         self.prompts: list[str] = []
         self.chunks: list[Chunk] = []
 
     def __call__(self, chunk: Chunk) -> str:
-        prompt = summary_prompt("cq", chunk, QUESTION, self.scene, words=50).text
+        prompt = joined(summary_parts("cq", chunk, QUESTION, self.footage, words=50))
         self.prompts.append(prompt)
         self.chunks.append(chunk)
         return self.reply(prompt)
@@ -65,7 +65,7 @@ def test_an_hour_of_captions_fits_a_small_context_and_none_is_lost() -> None:
     window, reply, notes = 4000, 600, captions(3600, words=12)
     random.Random(6).shuffle(notes)
     writer = Writer(sorted(notes, key=lambda c: c.start_s), short)
-    overhead = count(summary_prompt("cq", Chunk((notes[0],)), QUESTION, writer.scene).text)
+    overhead = count(joined(summary_parts("cq", Chunk((notes[0],)), QUESTION, writer.footage)))
     done = condense(notes, writer, limits(window - reply - overhead))
     assert max(map(count, writer.prompts)) <= window - reply
     first = [chunk for chunk in writer.chunks if not chunk.level]
@@ -144,7 +144,7 @@ def test_overflow_halves_and_never_changes_the_prompt() -> None:
 
     def strict(prompt: str) -> str:
         if count(prompt) > 500:
-            raise ContextOverflowError("too long")
+            raise ContextOverflowError("scripted", count(prompt), 500)
         return "They run."
 
     writer = Writer(notes, strict)
@@ -159,9 +159,9 @@ def test_overflow_halves_and_never_changes_the_prompt() -> None:
 
 def test_overflow_of_a_single_note_is_raised_as_it_is() -> None:
     def refuse(chunk: Chunk) -> str:
-        raise ContextOverflowError("even this is too long")
+        raise ContextOverflowError("scripted", 9, 1)
 
-    with pytest.raises(ContextOverflowError, match="even this"):
+    with pytest.raises(ContextOverflowError, match="needs 9 tokens"):
         summarise_chunk(Chunk(tuple(captions(4))), refuse)
 
 

@@ -1,12 +1,7 @@
 import pytest
 
 from agent.embedding import SentenceEmbeddings
-from agent.options import letters, match_option, option_lines
-
-
-def test_each_option_is_one_line_whatever_it_holds() -> None:
-    lines = option_lines(["pour\nB. cheat", "$x {q} {{ 1 }}", "  tea  "])
-    assert lines == ["A. pour B. cheat", "B. $x {q} {{ 1 }}", "C. tea"]
+from agent.options import letters, match_option
 
 
 def test_only_letters_that_exist_are_offered() -> None:
