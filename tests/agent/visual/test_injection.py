@@ -73,10 +73,11 @@ def test_both_routes_say_what_decoding_by_hand_says(
     llava: Any, prompt: PromptIds, visual: torch.Tensor
 ) -> None:
     expected = greedy(llava.model, rows(llava.model, prompt, visual), 8)
-    options = {"eos_token_id": -1}
+    by_hand = llava.model(inputs_embeds=rows(llava.model, prompt, visual)).logits
     for route in (inputs_as_ids, inputs_as_embeddings, inputs_for):
         inputs = route(llava.model, prompt, visual)
-        assert generate(llava.model, inputs, 8, **options) == expected
+        assert torch.equal(llava.model(**inputs).logits, by_hand)
+        assert generate(llava.model, inputs, 8, eos_token_id=-1) == expected
 
 
 @pytest.mark.parametrize("name", ["llava_next", "onevision"])
@@ -91,6 +92,9 @@ def test_both_routes_agree_on_other_families(
     by_embeddings = generate(model, inputs_as_embeddings(model, prompt, visual), 8)
     assert by_ids == by_embeddings
     assert 0 < len(by_ids) <= 8
+    routes = (inputs_as_ids, inputs_as_embeddings)
+    every = [model(**route(model, prompt, visual)).logits for route in routes]
+    assert torch.equal(*every)
     other = visual_tokens(model, pixels_of(pictures(3), eyes), eyes, SMALL)
     logits = [
         model(**inputs_as_ids(model, prompt, shown), logits_to_keep=1).logits
