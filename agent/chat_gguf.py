@@ -4,6 +4,7 @@ Loading a GGUF file takes several times as long as loading a folder, so such wei
 once.
 """
 
+import struct
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -71,6 +72,11 @@ def _unpacked(file: Path | None, folder: Path) -> Path:
         raise StorageError(
             f"the language model cannot be unpacked into {folder.parent}: {error}; free 0.5 GB "
             f"there or choose another folder with --set library=DIR"
+        ) from error
+    except (ValueError, KeyError, struct.error) as error:
+        raise MissingError(
+            f"{file} is no GGUF file that can be read ({type(error).__name__}); fetch it again, or "
+            f"name another model with --set chat.model=DIR"
         ) from error
     return folder
 

@@ -107,7 +107,7 @@ class ModelPool:
         """Load a model beside the others, or in place of those that are longest unused."""
         needed = expected()
         with self._making_room if needed else nullcontext():
-            while needed > self._free() and self._evict(key):
+            while needed and needed > self._free() and self._evict(key):
                 pass
             while (model := _unless_full(load)) is None:
                 free_memory()

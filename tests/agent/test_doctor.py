@@ -86,3 +86,29 @@ def test_the_command_ends_with_0_or_1(
     assert ill.code == 1
     assert "missing tool sensor: no [x]" in ill.out
     assert "mend it with: pip install x" in ill.out
+
+
+def test_the_captioner_is_checked_too(tmp_path: Path) -> None:
+    found = by_name(**{"captioner.model": str(tmp_path / "nowhere")})
+    assert not found["captioner"].ok
+    assert "captioner" not in by_name()
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"chat.quantization": "4bit"}, "chat.quantization=none"),
+        ({"chat.engine": "endpoint"}, "--set offline=false"),
+        (
+            {"chat.engine": "endpoint", "chat.base_url": "http://127.0.0.1:9/v1"},
+            "is the server running",
+        ),
+    ],
+)
+def test_a_chat_model_that_cannot_run_has_a_remedy(
+    settings: dict[str, str], remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.loading.find_spec", lambda name: name)
+    check = by_name(**settings)["chat model"]
+    assert not check.ok
+    assert remedy in check.remedy

@@ -84,3 +84,36 @@ def test_settings_are_immutable() -> None:
     with pytest.raises(ValueError, match="frozen"):
         resolve(environ={}).offline = False  # type: ignore[misc]
     assert Settings().method == "auto"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("127.0.0.1:8000", "expected an address"),
+        ("ftp://somewhere/v1", "expected an address"),
+        ("https://user:sk-secret@somewhere/v1", "no key belongs"),
+        ("https://somewhere/v1?key=sk-secret", "no key belongs"),
+    ],
+)
+def test_a_chat_servers_address_is_checked(url: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        resolve(overrides={"chat.base_url": url}, environ={})
+
+
+def test_the_endpoint_profile_says_what_its_model_can_do() -> None:
+    chat = resolve("endpoint", environ={}).chat
+    assert (chat.engine, chat.base_url) == ("endpoint", "http://127.0.0.1:8000/v1")
+    assert (chat.images, chat.max_images, chat.context_tokens) == (True, 16, 32768)
+    assert chat.key_variable is None
+
+
+def test_the_captioner_has_settings_of_its_own() -> None:
+    assert resolve(environ={}).captioner is None
+    settings = resolve(
+        overrides={"captioner.model": "some/seer", "captioner.batch": "8"}, environ={}
+    )
+    assert settings.captioner is not None
+    assert (settings.captioner.model, settings.captioner.batch) == ("some/seer", 8)
+    assert settings.chat.model == "smollm2-135m"
+    with pytest.raises(InputError, match=r"captioner\.modell.*did you mean 'model'"):
+        resolve(overrides={"captioner.modell": "x"}, environ={})
