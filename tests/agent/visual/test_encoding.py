@@ -252,6 +252,7 @@ print(hashlib.sha256(tokens.numpy().tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_tokens_are_the_same_in_other_processes_threads_and_chunks(tiny_llava: Path) -> None:
     runs = [
         subprocess.Popen(
