@@ -48,7 +48,11 @@ class ImageTextEncoder:
         import torch
 
         inputs = self._processor.tokenizer(
-            list(texts), padding=self._padding, truncation=True, return_tensors="pt"
+            list(texts),
+            padding=self._padding,
+            truncation=True,
+            max_length=self._model.config.text_config.max_position_embeddings,
+            return_tensors="pt",
         ).to(self._device)
         with torch.inference_mode():
             return _numbers(self._model.get_text_features(**inputs))

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +206,15 @@ def liven(network: Any, class_heads: list[Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with tiny.pt and tiny-world.pt: real architectures, random weights."""
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny.pt, tiny-world.pt and tiny-yoloe.pt."""
     folder = tmp_path_factory.mktemp("weights")
+    build_weights(folder)
+    return folder
+
+
+def build_weights(folder: Path) -> None:
+    """Write checkpoints of real architectures with random weights."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("YOLO_CONFIG_DIR", str(folder / "ultralytics"))
         from tools.detect_yolo import quiet_ultralytics
@@ -238,7 +243,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         promptable.model.names = dict(enumerate(NAMES))
         promptable.model.pe, head.nc = vectors, len(NAMES)
         promptable.save(folder / "tiny-yoloe.pt")
-        yield folder
 
 
 def yolo(engine: str = "yolo", **options: Any) -> DetectOptions:
