@@ -206,7 +206,9 @@ def count(
         count_appearances(kind, list(records), phrase)
         for kind, records in groupby(sorted(found, key=lambda e: e.kind), lambda e: e.kind)
     ]
-    return _told(f"{phrase!r} in {span}: {'; '.join(counted)}.", found, context)
+    number = f"{phrase!r} in {span}: {'; '.join(counted)}."
+    text, kept = _told(number, found, context)
+    return text, {**kept, "counted": number}
 
 
 @tool(description=_described("answer"), response_format="content_and_artifact")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 
 from agent.library import Library
 from agent.nodes import Meter
@@ -69,7 +70,7 @@ def save_jpeg(image: RGBImage, file: Path) -> None:
     """Write an RGB picture in true colours, whole or not at all."""
     from PIL import Image
 
-    part = file.with_suffix(f".{os.getpid()}.part")
+    part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
     Image.fromarray(image).save(part, format="JPEG", quality=JPEG_QUALITY)
     part.replace(file)
 

@@ -274,12 +274,14 @@ def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     steps[0] = replace(
         steps[0], input_tokens=state["last_input"], output_tokens=state["last_output"]
     )
-    fresh = sum(step.new for step in steps)
+    numbers = {_carried(m).get("counted") for m in results} - {None}
+    counted = numbers - {_carried(m).get("counted") for m in _earlier(state)}
+    fresh = bool(counted) or any(step.new for step in steps)
     update: Exploring = {
         "given": known,
         "steps": add_steps(state, steps, runtime),
         "usage": {"tools": state["usage"].get("tools", Usage()) + _cost(results)},
-        **_attempt(state, results, fresh > 0),
+        **_attempt(state, results, fresh),
     }
     answered = any(_carried(m).get("answer") for m in results)
     update["idle"] = 0 if fresh or answered else state.get("idle", 0) + 1
@@ -287,6 +289,12 @@ def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
         stopped = stop({**state, **update}, why, runtime)
         return Command(update={**update, **stopped}, goto="settle")
     return Command(update=update, goto="think")
+
+
+def _earlier(state: Exploring) -> list[ToolMessage]:
+    """Return what tools brought before the model's last reply."""
+    place = max(i for i, m in enumerate(state["messages"]) if isinstance(m, AIMessage))
+    return [m for m in state["messages"][:place] if isinstance(m, ToolMessage)]
 
 
 def _step(call: ToolCall, result: ToolMessage, found: Mapping[str, Evidence], new: int) -> Step:
