@@ -2,7 +2,7 @@
 
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -177,10 +177,10 @@ def pictures(tmp_path: Path) -> FrameSet:
 def test_pictures_are_encoded_once_and_a_batch_at_a_time(
     pictures: FrameSet, tmp_path: Path
 ) -> None:
-    library, encoder = Library(tmp_path / "library"), Counting()
-    made = picture_vectors(VIDEO, pictures, encoder, library)  # type: ignore[arg-type]
+    library, encoder = Library(tmp_path / "library"), cast("Any", Counting())
+    made = picture_vectors(VIDEO, pictures, encoder, library)
     assert encoder.batches == [4, 4, 2]
-    again = picture_vectors(VIDEO, pictures, encoder, library)  # type: ignore[arg-type]
+    again = picture_vectors(VIDEO, pictures, encoder, library)
     assert len(encoder.batches) == 3
     assert np.array_equal(made, again)
     assert made[:, 0] == pytest.approx([number * 20 for number in range(10)], abs=3)
@@ -189,13 +189,13 @@ def test_pictures_are_encoded_once_and_a_batch_at_a_time(
 def test_damaged_vectors_are_made_anew_and_other_encoders_have_their_own(
     pictures: FrameSet, tmp_path: Path
 ) -> None:
-    library, encoder = Library(tmp_path / "library"), Counting()
-    made = picture_vectors(VIDEO, pictures, encoder, library)  # type: ignore[arg-type]
+    library, encoder = Library(tmp_path / "library"), cast("Any", Counting())
+    made = picture_vectors(VIDEO, pictures, encoder, library)
     (file,) = pictures.folder.glob("vectors-*.npy")
     file.write_bytes(file.read_bytes()[:50])
-    assert np.array_equal(picture_vectors(VIDEO, pictures, encoder, library), made)  # type: ignore[arg-type]
+    assert np.array_equal(picture_vectors(VIDEO, pictures, encoder, library), made)
     encoder.name = "others"
-    picture_vectors(VIDEO, pictures, encoder, library)  # type: ignore[arg-type]
+    picture_vectors(VIDEO, pictures, encoder, library)
     assert len(encoder.batches) == 9
     assert len(list(pictures.folder.glob("vectors-*.npy"))) == 2
 
@@ -203,12 +203,12 @@ def test_damaged_vectors_are_made_anew_and_other_encoders_have_their_own(
 def test_stop_is_heard_between_batches_and_keeps_nothing(
     pictures: FrameSet, tmp_path: Path
 ) -> None:
-    encoder = Counting()
+    encoder = cast("Any", Counting())
     with pytest.raises(StoppedError):
         picture_vectors(
             VIDEO,
             pictures,
-            encoder,  # type: ignore[arg-type]
+            encoder,
             Library(tmp_path / "library"),
             stopped=lambda: bool(encoder.batches),
         )
