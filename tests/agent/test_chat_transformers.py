@@ -13,7 +13,11 @@ from PIL import Image
 
 from agent.chat import ContextOverflowError, TransformersChat, image_block
 from agent.chat_model import MemoryLimitError
+from tools.base import ToolInput
+from tools.caption import Caption, CaptionOptions
 from tools.errors import InputError, MissingError
+from tools.frames import FrameSet, StoredFrame
+from tools.video import Video
 
 SEEING = ["llava", "llava_next", "onevision", "qwen_vl", "smolvlm"]
 Talk = list[BaseMessage]
@@ -448,6 +452,25 @@ def test_options_are_scored_by_their_mean_log_likelihood(
         direct = [log_likelihood(chat, talk, option) for option in options]
         assert scores == pytest.approx(direct, abs=1e-4)
         assert len(set(scores)) == 3
+
+
+def test_captions_of_a_video_run_together(tiny_smolvlm: Path, tmp_path: Path) -> None:
+    frames = []
+    for number, colour in enumerate(["red", "green", "blue", "white", "black"]):
+        file = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (320, 180), colour).save(file)
+        frames.append(StoredFrame(number, number * 10, number * 10 + 10, file))
+    chat = load(tiny_smolvlm, max_new_tokens=99)
+    runs: list[int] = []
+    hook = chat.hf_model.register_forward_hook(
+        lambda _, args, kwargs, output: runs.append(output.logits.shape[0]), with_kwargs=True
+    )
+    video = Video(Path("a.mp4"), "0" * 64, 50, 320, 180, 0, None, False, ())
+    given = ToolInput(video, FrameSet(tmp_path, 50, tuple(frames), ()), chat=chat)
+    tool = Caption(CaptionOptions(batch=4, max_new_tokens=3))
+    assert len(list(tool.run(given))) <= 5  # random weights may say nothing
+    hook.remove()
+    assert runs == [4, 4, 4, 1, 1, 1]
 
 
 def test_the_prompt_is_read_once_for_all_options(viewer: TransformersChat) -> None:
