@@ -64,26 +64,26 @@ def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
     if not fields:
         return plain
     entities = _phrases(fields["entities"]) if "entities" in fields else None
-    aspects = _aspects(fields["aspects"]) if "aspects" in fields else None
-    if not (aspects or parity):  # a small model forgets what the question says in so many words
-        aspects = plain.aspects
+    aspects = set(_aspects(fields.get("aspects")))
+    if not parity:  # a small model forgets what the question says in so many words
+        aspects |= set(plain.aspects)
     return Request(
         speech=_sentence(fields.get("speech")),
         entities=plain.entities if entities is None else _filtered(entities, parity),
-        aspects=aspects or (),
+        aspects=tuple(aspect for aspect in get_args(Aspect) if aspect in aspects),
         source="model",
     )
 
 
 def request_by_rules(question: str) -> Request:
     """Return a request from the words of the question alone."""
-    lowered = question.lower()
-    aspects = tuple(
-        aspect
-        for aspect, pattern in ASPECT_WORDS.items()
-        if re.search(rf"\b(?:{pattern})\b", lowered)
-    )
-    return Request(entities=visible(words(question)), aspects=aspects, source="rules")
+    found = [
+        a for a, pattern in ASPECT_WORDS.items() if re.search(rf"\b(?:{pattern})\b", question, re.I)
+    ]
+    aspects = tuple(aspect for aspect in get_args(Aspect) if aspect in found)
+    asking = re.compile("|".join(ASPECT_WORDS.values()))
+    things = [word for word in words(question) if not asking.fullmatch(word)]
+    return Request(entities=visible(things), aspects=aspects, source="rules")
 
 
 def filter_note(parity: bool) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.errors import MissingError
+from tools.errors import InputError, MissingError
 
 Encode = Callable[[tuple[str, ...]], Any]
 CONTEXT = 77  # tokens that CLIP's text encoders take
+WIDTH = 512  # numbers of a class vector, those of CLIP ViT-B/32
 
 
 def load_clip(name: str, offline: bool) -> Encode:
@@ -19,6 +20,7 @@ def load_clip(name: str, offline: bool) -> Encode:
 
     Raises:
         MissingError: It is not on disk and must not or cannot be downloaded.
+        InputError: It is another model than CLIP ViT-B/32.
     """
     import torch
     from transformers import CLIPTextModelWithProjection
@@ -28,6 +30,10 @@ def load_clip(name: str, offline: bool) -> Encode:
         encoder = CLIPTextModelWithProjection.from_pretrained(name, local_files_only=offline).eval()
     except OSError as error:
         raise _no_encoder(name, offline) from error
+    except RuntimeError as error:  # sizes that do not fit together
+        raise _another_encoder(name) from error
+    if encoder.config.projection_dim != WIDTH:
+        raise _another_encoder(name)
 
     def encode(phrases: tuple[str, ...]) -> Any:
         tokens = tokenizer(list(phrases), padding=True, truncation=True, return_tensors="pt")
@@ -98,4 +104,11 @@ def _no_encoder(name: str, offline: bool) -> MissingError:
         f"{'' if offline else ' and could not be downloaded'}. Get it: hf download {name}; or name "
         "a folder that holds it in detect.text_encoder, or use a checkpoint saved with these "
         "phrases as its classes."
+    )
+
+
+def _another_encoder(name: str) -> InputError:
+    return InputError(
+        f"detect.text_encoder={name} does not give vectors of {WIDTH} numbers, which YOLO-World "
+        f"takes; name CLIP ViT-B/32, as openai/clip-vit-base-patch32 is"
     )

@@ -408,6 +408,18 @@ class TestOpenVocabulary:
             assert {label for one in found for label in one.data["labels"]} <= set(phrases)
 
 
+@pytest.mark.parametrize("change", [{"projection_dim": 24}, {"hidden_size": 16}])
+def test_a_text_encoder_of_another_size_is_the_users_input(
+    weights: Path, tmp_path: Path, change: dict[str, int]
+) -> None:
+    encoder = save_text_encoder(tmp_path / "clip")
+    config = json.loads((encoder / "config.json").read_text())
+    (encoder / "config.json").write_text(json.dumps(config | change))
+    tool = detect(yolo("yolo-world", text_encoder=str(encoder)), weights)
+    with pytest.raises(InputError, match=r"does not give vectors of 512"):
+        run(tool, frame_set(tmp_path, [noise(1)]), phrases=("red car",))
+
+
 def test_a_closed_set_model_finds_no_phrases(weights: Path) -> None:
     with pytest.raises(InputError, match="neither YOLO-World nor YOLOE"):
         detect(yolo("yolo-world", model="tiny.pt"), weights)
