@@ -119,11 +119,15 @@ def _ask(state: Exploring, context: Context, chosen: Chosen) -> State:
 
 
 def _draft(attempt: Attempt, stopped: str) -> Draft:
-    sure = attempt.confidence == SURE
+    reasons = []
+    if attempt.confidence < SURE:
+        reasons.append(f"the model was not sure when it stopped at {stopped}")
+    if attempt.dropped:
+        reasons.append(f"it cites what it was never given: {', '.join(attempt.dropped)}")
     return Draft(
         attempt.text,
         confidence=attempt.confidence / SURE,
         measured_by="self-report" if attempt.confidence else "",
-        reason="" if sure else f"the model was not sure when it stopped at {stopped}",
+        reason="; ".join(reasons),
         needs_all=bool(attempt.cited),
     )

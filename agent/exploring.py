@@ -53,12 +53,14 @@ class Attempt:
         text: What it wrote.
         confidence: Its own, 1 to 3; 0 where it gave none.
         cited: Ids that it was really given.
+        dropped: Ids that it cites and was never given.
         stale: Whether something new was seen since.
     """
 
     text: str
     confidence: int = 0
     cited: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     stale: bool = False
 
 

@@ -1,9 +1,11 @@
 """The loop of a model that calls tools, with scripted models on clips that the tests make."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -21,7 +23,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 import prompts
 from agent.answer import Answer
 from agent.chat_model import Capabilities, ChatModel, ContextOverflowError, image_blocks
-from agent.explore_tools import Span, choose_frames, says
+from agent.explore_spans import Span, choose_frames, says
 from agent.exploring import end_ids
 from agent.graph import build_ask
 from agent.session import Session
@@ -443,7 +445,7 @@ def test_a_text_only_model_begins_with_channels_and_notes(explore: Explore, harb
     session = explore([look(0, 2), answer("B", 3, ["subtitles:1"])], {"images": False})
     found = session.ask(harbour, QUESTION, OPTIONS)
     told = model(session).seen[0][0].text
-    assert "subtitles (speech): 3 records" in told
+    assert "subtitles (speech): 3 found" in told
     assert 'subtitles:1 [0:01] speech: "The gate code is 7391."' in told
     assert "picture" not in told.split("Question:")[0].split("data")[1]
     assert "you cannot be shown pictures" in results(session, 1)[0]
@@ -489,7 +491,7 @@ def test_tools_run_only_when_they_are_needed_and_once(
     assert seen[1] == ["search_evidence", "sensor"]
     assert ran == ["sensor"]
     again = explore([answer("12", 3)], ingest="[subtitles, sensor]")
-    assert "sensor (measurement): 1 records" in _opening(again, harbour)
+    assert "sensor (measurement): 1 found" in _opening(again, harbour)
 
 
 def _opening(session: Session, clip: Path) -> str:
@@ -623,6 +625,7 @@ def test_ids_that_were_never_given_are_dropped_and_said(explore: Explore, harbou
     assert "never given it: ocr:99, subtitles:2." in results(session, 2)[0]
     assert [e.id for e in found.evidence] == ["subtitles:1"]
     assert "ocr:99" in found.steps[2].result
+    assert found.reason == "it cites what it was never given: ocr:99"
 
 
 def test_ids_in_one_text_are_read_too(explore: Explore, harbour: Path) -> None:
@@ -707,6 +710,94 @@ def test_what_stands_in_the_video_changes_nothing_but_the_evidence(
     assert quoted[0].count('"') == 2
     assert quoted[0].endswith('"')
     assert found.choice == 1
+
+
+# A real client on the wire.
+
+
+class Handler(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server that streams what a script says, and records what it is sent."""
+
+    script: ClassVar[list[dict[str, Any]]] = []
+    sent: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.sent.append(json.loads(self.rfile.read(length)))
+        message = self.script[min(len(self.sent), len(self.script)) - 1]
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for number, call in enumerate(message["tool_calls"]):
+            self._send({"choices": [_delta({"tool_calls": [{"index": number, **call}]})]})
+        self._send({"choices": [_delta({}, finish_reason="tool_calls")]})
+        usage = {"prompt_tokens": 70, "completion_tokens": 7, "total_tokens": 77}
+        self._send({"choices": [], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def _send(self, chunk: dict[str, Any]) -> None:
+        whole = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "m", **chunk}
+        self.wfile.write(f"data: {json.dumps(whole)}\n\n".encode())
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Say nothing."""
+
+
+def _delta(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
+
+
+def wired(*called: tuple[str, str]) -> dict[str, Any]:
+    """A server's reply that calls tools; the arguments are JSON, or meant to be."""
+    made = [
+        {"id": f"w{i}", "type": "function", "function": {"name": name, "arguments": text}}
+        for i, (name, text) in enumerate(called)
+    ]
+    return {"tool_calls": made}
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of a server with `Handler.script`."""
+    Handler.sent.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}/v1"
+        running.shutdown()
+        thread.join()
+
+
+def test_it_explores_through_a_server(open_session: Open, server: str, harbour: Path) -> None:
+    Handler.script[:] = [
+        wired(
+            ("look", '{"start_s": 1.2, "end_s": 1.8, "frames": 1}'),
+            ("listen", '{"start_s": 0, "end_s": 4}'),
+            ("look", "from one on"),
+        ),
+        wired(("answer", '{"answer": "B", "confidence": 3, "evidence": ["subtitles:1"]}')),
+    ]
+    settings = {"engine": "endpoint", "model": "m", "base_url": server, "images": True}
+    given = {f"chat.{key}": value for key, value in settings.items()}
+    session = open_session(method="explore", **given, **{"chat.tool_calling": True})
+    found = session.ask(harbour, QUESTION, OPTIONS)
+    assert (found.choice, found.measured_by) == (1, "self-report")
+    assert [e.id for e in found.evidence] == ["subtitles:1"]
+    assert (found.total("input_tokens"), found.total("output_tokens")) == (140, 14)
+    first, second = Handler.sent
+    names = [tool["function"]["name"] for tool in first["tools"]]
+    assert names == ["search_evidence", "look", "listen", "detect", "count", "answer"]
+    assert all("runtime" not in t["function"]["parameters"]["properties"] for t in first["tools"])
+    kinds = [part["type"] for part in first["messages"][0]["content"]]
+    assert kinds == ["image_url"] * 5 + ["text"]
+    assert [m["role"] for m in second["messages"]] == [
+        *("user", "assistant", "tool", "tool", "tool", "user")
+    ]
+    asked = [c["id"] for c in second["messages"][1]["tool_calls"]]
+    assert [m["tool_call_id"] for m in second["messages"][2:5]] == asked
+    assert "7391" in second["messages"][3]["content"]
+    assert "unreadable" in second["messages"][4]["content"]
+    assert [p["type"] for p in second["messages"][5]["content"]] == ["image_url", "text"]
 
 
 # The trace, Stop, resuming, refusing.
