@@ -57,6 +57,34 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Visual:
+    """A picture that the model is shown, as a file that can be looked at.
+
+    Attributes:
+        file: The very picture.
+        kind: What it is.
+        times_s: When the frames in it appear, in the order of its cells.
+    """
+
+    file: Path
+    kind: Literal["frame", "grid", "thumbnail"]
+    times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrompt:
+    """Visual tokens that stand for a video before the text of the first turn.
+
+    Attributes:
+        file: Where they are kept (`agent.visual.token_cache`).
+        parity: Whether the text around them is tokenised as the published code does.
+    """
+
+    file: Path
+    parity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What a method sends to the chat model for an answer.
 
@@ -67,6 +95,9 @@ class Ask:
         samples: Replies to vote over; more than one needs a temperature above 0.
         temperature: 0 takes the likeliest token each time.
         checked: Whether the evidence lines must hold the words of the answer: for small models.
+        tokens: What the model sees of the video in place of pictures, for one that takes tokens.
+        visuals: All that it sees as pictures, in their order; empty if those of the turns are all.
+        note: What the user must know of how the answer was sought.
     """
 
     turns: tuple[Turn, ...]
@@ -75,6 +106,9 @@ class Ask:
     samples: int = 1
     temperature: float = 0.0
     checked: bool = False
+    tokens: TokenPrompt | None = None
+    visuals: tuple[Visual, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Answer, Usage
-from agent.chat_model import ContextOverflowError
+from agent.chat_model import ChatModel, ContextOverflowError
 from agent.checking import REFUSALS, judge
 from agent.lines import SEPARATOR, as_line, in_time_order
 from agent.options import match_option
@@ -34,22 +34,37 @@ from agent.voting import majority
 
 LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
 MAX_CITED = 3  # lines under an answer, unless all are needed
+ChatOf = Callable[[Ask, Context], ChatModel]
 
 
-def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
-    """Ask the chat model; the second time more strictly, after a reply that could not be used.
+def pool_chat(asked: Ask, context: Context) -> ChatModel:
+    """Return the chat model of the settings, which is asked unless a method says otherwise."""
+    return context.pool.chat()
 
-    A prompt that is too long for the model goes back to where it was made, to be made with half
-    the evidence; the question itself is never touched.
+
+def reason_with(chat_of: ChatOf) -> Callable[[State, Runtime[Context]], Command[str]]:
+    """Return the node that asks a chat model, chosen at every call.
+
+    The second time it asks more strictly, after a reply that could not be used. A prompt that is
+    too long for the model goes back to where it was made, to be made with half the evidence; the
+    question itself is never touched.
     """
+
+    def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
+        return _reason(state, runtime, chat_of(state["ask"], runtime.context))
+
+    return reason
+
+
+def _reason(state: State, runtime: Runtime[Context], chat: ChatModel) -> Command[str]:
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
-    context, asked = runtime.context, state["ask"]
+    asked = state["ask"]
     names: tuple[str, ...] = ()
     try:
         if attempt == 1:
-            draft, usage = draft_answer(asked, state["question"], context)
+            draft, usage = draft_answer(asked, state["question"], chat)
         else:
-            draft, usage, names = _ask_again(state, context)
+            draft, usage, names = _ask_again(state, chat)
     except ContextOverflowError as error:
         room = state.get("room", 1.0) / 2
         if not asked.maker or room < LEAST_ROOM:
@@ -65,21 +80,21 @@ def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
     return Command(update=update, goto="parse")
 
 
-def draft_answer(asked: Ask, question: Question, context: Context) -> tuple[Draft, Usage]:
+def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[Draft, Usage]:
     """Hold a conversation, once or several times, and return what the last replies say."""
     replies, total = [], Usage()
     for sample in range(asked.samples):
         turns = asked.turns
-        text, usage = call(turns, context, temperature=asked.temperature, seed=sample)
+        text, usage = _call(turns, chat, temperature=asked.temperature, seed=sample)
         total += usage
         for follow_up in asked.follow_ups:
             turns = (*turns, Turn("assistant", text), Turn("user", follow_up))
-            text, usage = call(turns, context)
+            text, usage = _call(turns, chat)
             total += usage
         replies.append(text)
     likelihoods: tuple[float, ...] = ()
     if question.options and not asked.checked and not asked.follow_ups and asked.samples == 1:
-        likelihoods, usage = letter_likelihoods(asked.turns, len(question.options), context)
+        likelihoods, usage = letter_likelihoods(asked.turns, len(question.options), chat)
         total += usage
     drawn = tuple(replies) if asked.samples > 1 else ()
     return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
@@ -89,22 +104,25 @@ def call(
     turns: Sequence[Turn], context: Context, *, temperature: float = 0.0, seed: int = 0
 ) -> tuple[str, Usage]:
     """Send a conversation to the chat model and return its text and what it cost."""
-    chat = context.pool.chat()
+    return _call(turns, context.pool.chat(), temperature=temperature, seed=seed)
+
+
+def _call(
+    turns: Sequence[Turn], chat: ChatModel, *, temperature: float = 0.0, seed: int = 0
+) -> tuple[str, Usage]:
     drawn: dict[str, Any] = {"temperature": temperature, "seed": seed} if temperature else {}
     return _timed(lambda: chat.invoke(messages(turns), **drawn))
 
 
-def copy(prompt: str, passages: Sequence[str], context: Context) -> tuple[str, Usage]:
-    """Let the chat model reply with a literal span of one of some passages."""
-    chat = context.pool.chat()
+def copy(prompt: str, passages: Sequence[str], chat: ChatModel) -> tuple[str, Usage]:
+    """Let a chat model reply with a literal span of one of some passages."""
     return _timed(lambda: chat.copy_span([HumanMessage(prompt)], passages))
 
 
 def letter_likelihoods(
-    turns: Sequence[Turn], options: int, context: Context
+    turns: Sequence[Turn], options: int, chat: ChatModel
 ) -> tuple[tuple[float, ...], Usage]:
     """Return the probability of each option's letter as the reply; () if the model cannot tell."""
-    chat = context.pool.chat()
     if not chat.capabilities.option_scoring:
         return (), Usage()
     start = perf_counter()
@@ -201,7 +219,7 @@ def cite(state: State, runtime: Runtime[Context]) -> State:
     answer = Answer(
         answer=text,
         choice=draft.choice,
-        reason=draft.reason,
+        reason="; ".join(filter(None, (draft.reason, _note(state)))),
         confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
         measured_by=draft.measured_by or "none",
         evidence=in_time_order([*cited, *shown]),
@@ -220,37 +238,43 @@ def abstain(state: State, runtime: Runtime[Context]) -> State:
     else:
         reason = "no tool found anything in the video"
     nearest = (state.get("lines") or state.get("evidence", ()))[:1]
-    return {"answer": Answer(answer="", abstained=True, reason=reason, evidence=nearest)}
+    told = "; ".join(filter(None, (reason, _note(state))))
+    return {"answer": Answer(answer="", abstained=True, reason=told, evidence=nearest)}
 
 
-def add_tail(graph: Any, maker: str) -> None:
+def _note(state: State) -> str:
+    return state["ask"].note if "ask" in state else ""
+
+
+def add_tail(graph: Any, maker: str, chat_of: ChatOf = pool_chat) -> None:
     """Add the nodes that every method ends with.
 
     Args:
         graph: The method's graph.
         maker: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
+        chat_of: Returns the chat model that is asked.
     """
-    graph.add_node(reason, destinations=("parse", maker))
+    graph.add_node("reason", reason_with(chat_of), destinations=("parse", maker))
     for node in (parse, backup, cite, abstain):
         graph.add_node(node)
     graph.add_edge("cite", END)
     graph.add_edge("abstain", END)
 
 
-def _ask_again(state: State, context: Context) -> tuple[Draft, Usage, tuple[str, ...]]:
+def _ask_again(state: State, chat: ChatModel) -> tuple[Draft, Usage, tuple[str, ...]]:
     """Ask for a span of the best line where only that is trusted, else for the bare answer."""
     asked, draft, question = state["ask"], state["draft"], state["question"]
     if asked.checked:
         best = state["lines"][0]
         prompt = prompts.render("answer_again", line=as_line(best), question=question.text)
-        if context.pool.chat().capabilities.span_copying:
-            text, usage = copy(prompt, best.text.split(SEPARATOR), context)
+        if chat.capabilities.span_copying:
+            text, usage = copy(prompt, best.text.split(SEPARATOR), chat)
         else:
-            text, usage = call([Turn("user", prompt)], context)
+            text, usage = _call([Turn("user", prompt)], chat)
         return replace(draft, text=text), usage, ("answer_again",)
     name = "ask_letter_again" if question.options else "ask_again"
     turns = (*asked.turns, Turn("assistant", draft.text), Turn("user", prompts.render(name)))
-    text, usage = call(turns, context)
+    text, usage = _call(turns, chat)
     return replace(draft, text=text, replies=()), usage, (name,)
 
 
