@@ -6,7 +6,7 @@ here a pair has all its relations, a record has its time, and whole items are le
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -96,23 +96,22 @@ def place(box: Box) -> str:
     return column if row == "middle" else f"{row} {column}"
 
 
-def scene_items(evidence: Evidence, aspects: Collection[Aspect]) -> list[str]:
-    """Return what is to be told of a picture, the most important first.
+def scene_items(evidence: Evidence, aspects: Collection[Aspect]) -> Iterator[str]:
+    """Yield what is to be told of a picture, the most important first.
 
-    What was counted is always told; places and relations where the question asks for them.
+    What was counted is always told; places and relations where the question asks for them, those
+    among the surest objects first. Made one by one, for a crowd has more than is ever told.
     """
     labels, boxes = evidence.data.get("labels", ()), evidence.data.get("boxes", ())
     things = name_things(labels, boxes)
-    items = [evidence.text]
+    yield evidence.text
     if "location" in aspects:
-        items += [f"{thing.name} at the {place(thing.box)}" for thing in things]
+        yield from (f"{thing.name} at the {place(thing.box)}" for thing in things)
     if "relation" in aspects or "location" in aspects:
-        pairs = relations([thing.box for thing in things])
-        items += [
-            f"{things[r.first].name} {' and '.join(r.sides)} {things[r.second].name}"
-            for r in sorted(pairs, key=lambda r: (r.second, r.first))  # among the surest first
-        ]
-    return items
+        for j, other in enumerate(things):
+            for one in things[:j]:
+                if sides := sides_of(one.box, other.box):
+                    yield f"{one.name} {' and '.join(sides)} {other.name}"
 
 
 def describe(
@@ -132,25 +131,24 @@ def describe(
         aspects: What the question asks for.
         tokens: Of all texts together.
         count: Counts the tokens of a text.
+
+    Returns:
+        The records with their new texts; `shortened` in the data of one that is not told whole.
     """
     told, room = [], tokens
     for left, record in zip(range(len(records), 0, -1), records, strict=True):
-        items = scene_items(record, aspects)
-        share, used, kept = room // left, 0, 0
-        for item in items:
-            used += count(f"{item}; ")
-            if kept and used > share:
+        share, used, kept, whole = room // left, 0, list[str](), True
+        for item in scene_items(record, aspects):
+            cost = count(f"{item}; ")
+            if kept and used + cost > share:
+                whole = False
                 break
-            kept += 1
-        text = "; ".join(items[:kept])
-        room = max(0, room - count(text))
-        told.append(_with_text(record, text, len(items) - kept))
+            kept.append(item)
+            used += cost
+        room = max(0, room - used)
+        data = record.data if whole else {**record.data, "shortened": True}
+        told.append(replace(record, text="; ".join(kept), data=data))
     return tuple(told)
-
-
-def _with_text(record: Evidence, text: str, left_out: int) -> Evidence:
-    data = {**record.data, "left_out": left_out} if left_out else record.data
-    return replace(record, text=text, data=data)
 
 
 def pixel_box(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from agent import scene
 from agent.scene import (
     Box,
     describe,
@@ -163,14 +164,14 @@ def test_things_of_one_label_are_numbered() -> None:
 
 def test_a_scene_tells_counts_places_and_every_relation() -> None:
     record = seen(["boat", "tower"], [(0.1, 0.1, 0.2, 0.2), (0.7, 0.7, 0.9, 0.9)])
-    assert scene_items(record, ["number"]) == ["1 boat, 1 tower"]
-    assert scene_items(record, ["location"]) == [
+    assert list(scene_items(record, ["number"])) == ["1 boat, 1 tower"]
+    assert list(scene_items(record, ["location"])) == [
         "1 boat, 1 tower",
         "boat at the upper left",
         "tower at the lower right",
         "boat left of and above tower",
     ]
-    assert scene_items(record, ["relation"])[1:] == ["boat left of and above tower"]
+    assert list(scene_items(record, ["relation"]))[1:] == ["boat left of and above tower"]
 
 
 def crowd(number: int, start_s: float) -> Evidence:
@@ -188,8 +189,18 @@ def test_a_crowd_stays_within_the_cap_and_no_item_is_cut() -> None:
         kept = one.text.split("; ")
         assert set(kept) <= items
         assert kept[0] == "50 person"
-        assert len(kept) + one.data["left_out"] == len(items)
+        assert one.data["shortened"]
+        assert len(kept) < len(items)
     assert describe(records, FLAGS, 400, words) == told
+
+
+def test_a_crowd_is_described_without_looking_at_every_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs: list[int] = []
+    monkeypatch.setattr(scene, "sides_of", lambda one, other: pairs.append(1) or ("above",))
+    describe([crowd(300, 0)], ["relation"], 100, words)
+    assert len(pairs) < 30
 
 
 def test_room_that_a_plain_picture_leaves_goes_to_the_next() -> None:
@@ -203,8 +214,8 @@ def test_room_that_a_plain_picture_leaves_goes_to_the_next() -> None:
 def test_with_room_for_all_nothing_is_left_out() -> None:
     records = [crowd(12, 0), crowd(3, 1)]
     told = describe(records, FLAGS, 10**6, words)
-    assert [one.text.split("; ") for one in told] == [scene_items(r, FLAGS) for r in records]
-    assert all("left_out" not in one.data for one in told)
+    assert [one.text.split("; ") for one in told] == [list(scene_items(r, FLAGS)) for r in records]
+    assert all("shortened" not in one.data for one in told)
 
 
 def test_a_record_without_boxes_stays_as_it_is() -> None:
