@@ -88,6 +88,7 @@ class Answer:
         plan: Identity of the plan that was followed.
         seconds: Wall time from the question to the answer.
         steps: What the model did on the way, for a method that lets it explore.
+        guess: What it would have answered, where it judged that it was not given enough to tell.
     """
 
     answer: str
@@ -106,6 +107,7 @@ class Answer:
     plan: str = ""
     seconds: float = 0.0
     steps: tuple[Step, ...] = ()
+    guess: str = ""
 
     def total(self, field_name: str) -> float:
         """Return the sum of one field of `Usage` over all stages."""

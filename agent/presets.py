@@ -8,7 +8,7 @@ Sources: arXiv 2312.17235 with its code at 6e847c0, arXiv 2403.10517, arXiv 2405
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -40,41 +40,53 @@ class PresetOptions(Section):
         known = {key: value for key, value in PRESETS.items() if value.method == cls.method}
         if name not in known:
             raise InputError(f"{cls.method} has no preset {name!r}{suggest(str(name), known)}")
-        return _merged(known[name].options, values)
-
-
-class CaptionSource(Section):
-    """Where captions come from and when they were taken."""
-
-    file: Path | None = Field(None, description="captions made elsewhere; none: made here")
-    fps: float = Field(1.0, gt=0, description="captions or frame numbers of the file in a second")
-    every: int = Field(1, ge=1, description="take every n-th caption of the file")
-    clip_s: float = Field(1.0, ge=0, description="length of a clip; 0 for single pictures")
-    stride_s: float = Field(1.0, gt=0, description="from the start of one clip to the next")
+        return {**known[name].options, **values}
 
 
 class LloviOptions(PresetOptions):
     """LLoVi: captions in time order, a summary of them, an answer from the summary."""
 
     method: ClassVar[MethodName] = "llovi"
-    captions: CaptionSource = CaptionSource()
+    captions: Path | None = Field(None, description="captions made elsewhere; none: made here")
+    caption_fps: float = Field(
+        1.0, gt=0, description="captions or frame numbers of that file in a second"
+    )
+    caption_every: int = Field(1, ge=1, description="take every n-th caption of that file")
+    clip_s: float = Field(1.0, ge=0, description="length of a clip; 0 for single pictures")
+    stride_s: float | None = Field(
+        None, gt=0, description="from the start of one clip to the next; none: no gap, no overlap"
+    )
+    clip_frames: int = Field(1, ge=1, le=64, description="pictures of a clip that are looked at")
+    max_side: int = Field(768, gt=0, description="pixels of their longer side, at most")
+    caption_tokens: int = Field(80, gt=0, description="length of a caption, at most")
+    retries: int = Field(2, ge=0, description="of a clip that could not be captioned")
     summary: Literal["none"] | Variant = Field(
         "cq", description="none answers from the captions; c, cq, cqa: what the summary is told"
     )
     words: int = Field(500, gt=0, description="length of the summary, at most")
     depth: int = Field(6, ge=1, description="rounds in which partial summaries are reduced")
     reasoning: Reasoning = "direct"
+    reasoning_tokens: int = Field(400, gt=0, description="length of the reasoning, at most")
     shots: int = Field(0, ge=0, description="worked examples before the question")
     exemplars: Path | None = Field(None, description="file of worked examples")
     samples: int = Field(1, ge=1, description="answers to vote over (self-consistency)")
     summary_temperature: float = Field(0.0, ge=0)
     answer_temperature: float = Field(0.0, ge=0)
     first_person: bool = Field(False, description="the wearer of a camera filmed the video")
-    ground: bool = Field(False, description="also say when the answer can be seen")
+    grounding: bool = Field(False, description="also say when the answer can be seen")
     sufficiency: bool = Field(
         True, description="before grounding, ask whether the captions say enough"
     )
     parity: Parity | None = Field(None, description="read replies as the published code does")
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> "LloviOptions":
+        """Refuse what could only fail after the first calls."""
+        if self.samples > 1 and not self.answer_temperature:
+            raise ValueError("samples above 1 need answer_temperature above 0, say 0.7")
+        if self.shots and self.exemplars is None:
+            raise ValueError("shots above 0 need exemplars=FILE")
+        return self
 
 
 class VideoAgentOptions(PresetOptions):
@@ -120,10 +132,10 @@ class Preset:
     models: Mapping[str, str] = field(default_factory=dict)
 
 
-_FRAMES_OF_LLAVA = {"fps": 1.0, "every": 2, "clip_s": 0.0, "stride_s": 2.0}
+_FRAMES_OF_LLAVA = {"caption_fps": 1.0, "caption_every": 2, "clip_s": 0.0, "stride_s": 2.0}
 _NEXT_MODELS = {"captioner": "LLaVA-1.5-13B", "llm": "gpt-4-1106-preview"}
 _NEXT = {
-    "captions": _FRAMES_OF_LLAVA,
+    **_FRAMES_OF_LLAVA,
     "summary": "none",
     "parity": "llovi",
 }
@@ -132,7 +144,8 @@ PRESETS: Mapping[str, Preset] = {
     "llovi-egoschema": Preset(
         "llovi",
         {
-            "captions": {"clip_s": 1.0, "stride_s": 1.0},
+            "clip_s": 1.0,
+            "stride_s": 1.0,
             "summary": "cq",
             "words": 500,
             "summary_temperature": 1.0,
@@ -143,7 +156,9 @@ PRESETS: Mapping[str, Preset] = {
     ),
     "llovi-nextqa": Preset("llovi", _NEXT, _NEXT_MODELS),
     "llovi-intentqa": Preset("llovi", _NEXT, _NEXT_MODELS),
-    "llovi-nextgqa": Preset("llovi", {**_NEXT, "ground": True, "sufficiency": False}, _NEXT_MODELS),
+    "llovi-nextgqa": Preset(
+        "llovi", {**_NEXT, "grounding": True, "sufficiency": False}, _NEXT_MODELS
+    ),
     "videoagent": Preset(
         "videoagent",
         {"first_person": True},
@@ -155,13 +170,3 @@ PRESETS: Mapping[str, Preset] = {
         {"captioner": "LaViLa", "llm": "gpt-4-1106-preview", "encoder": "EVA-CLIP-8B"},
     ),
 }
-
-
-def _merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """Put one tree of options over another."""
-    merged = dict(base)
-    for key, value in top.items():
-        old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(cast("Mapping[str, Any]", old), value) if both else value
-    return merged

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypedDict, TypeVar
 
 from agent.answer import Answer, Step, Usage
 from agent.library import Library
+from agent.parsing import Parity
 from agent.pool import ModelPool
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
@@ -98,6 +99,9 @@ class Ask:
         tokens: What the model sees of the video in place of pictures, for one that takes tokens.
         visuals: All that it sees as pictures, in their order; empty if those of the turns are all.
         note: What the user must know of how the answer was sought.
+        reasoning_tokens: Length of a reply that a follow-up follows, at most; 0: as of any reply.
+        parity: Read replies as the published code of this method does, and never ask again.
+        kept_for: The video with which replies are kept (`agent.kept`); None keeps none.
     """
 
     turns: tuple[Turn, ...]
@@ -109,6 +113,9 @@ class Ask:
     tokens: TokenPrompt | None = None
     visuals: tuple[Visual, ...] = ()
     note: str = ""
+    reasoning_tokens: int = 0
+    parity: Parity | None = None
+    kept_for: Video | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from agent.chat_model import ChatModel, ContextOverflowError
 from agent.checking import REFUSALS, judge
 from agent.lines import SEPARATOR, as_line, in_time_order
 from agent.options import match_option
-from agent.parsing import parse_choice
+from agent.parsing import Parity, parse_choice
 from agent.pictures import PICTURE
 from agent.state import Ask, Context, Draft, Question, State, Turn
 from agent.text import words
@@ -85,7 +85,12 @@ def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[Draft
     replies, total = [], Usage()
     for sample in range(asked.samples):
         turns = asked.turns
-        text, usage = _call(turns, chat, temperature=asked.temperature, seed=sample)
+        how: dict[str, Any] = {}
+        if asked.temperature:
+            how = {"temperature": asked.temperature, "seed": sample}
+        if asked.follow_ups and asked.reasoning_tokens:
+            how["max_new_tokens"] = asked.reasoning_tokens
+        text, usage = _call(turns, chat, **how)
         total += usage
         for follow_up in asked.follow_ups:
             turns = (*turns, Turn("assistant", text), Turn("user", follow_up))
@@ -93,24 +98,20 @@ def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[Draft
             total += usage
         replies.append(text)
     likelihoods: tuple[float, ...] = ()
-    if question.options and not asked.checked and not asked.follow_ups and asked.samples == 1:
+    plain = not (asked.checked or asked.follow_ups or asked.parity) and asked.samples == 1
+    if question.options and plain:
         likelihoods, usage = letter_likelihoods(asked.turns, len(question.options), chat)
         total += usage
     drawn = tuple(replies) if asked.samples > 1 else ()
     return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
 
 
-def call(
-    turns: Sequence[Turn], context: Context, *, temperature: float = 0.0, seed: int = 0
-) -> tuple[str, Usage]:
+def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
     """Send a conversation to the chat model and return its text and what it cost."""
-    return _call(turns, context.pool.chat(), temperature=temperature, seed=seed)
+    return _call(turns, context.pool.chat())
 
 
-def _call(
-    turns: Sequence[Turn], chat: ChatModel, *, temperature: float = 0.0, seed: int = 0
-) -> tuple[str, Usage]:
-    drawn: dict[str, Any] = {"temperature": temperature, "seed": seed} if temperature else {}
+def _call(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
     return _timed(lambda: chat.invoke(messages(turns), **drawn))
 
 
@@ -147,21 +148,22 @@ def parse(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "r
         embedder = runtime.context.pool.embedder()
         judged = judge(draft.text, question, state["lines"], embedder)
     elif draft.replies:
-        judged = vote(draft, question)
+        judged = vote(draft, question, state["ask"].parity)
     else:
-        judged = understand(draft, question)
+        judged = understand(draft, question, state["ask"].parity)
     if judged.accepted:
         return Command(update={"draft": judged}, goto="cite")
-    return Command(update={"draft": judged}, goto="reason" if state["attempt"] < 2 else "backup")
+    again = state["attempt"] < 2 and not state["ask"].parity
+    return Command(update={"draft": judged}, goto="reason" if again else "backup")
 
 
-def understand(draft: Draft, question: Question) -> Draft:
+def understand(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
     """Read one reply: the option that it chooses, or for an open question the text itself."""
     if not question.options:
         if not draft.text or REFUSALS.search(draft.text):
             return replace(draft, reason="the model gave no answer")
         return replace(draft, accepted=True)
-    parsed = parse_choice(draft.text, question.options)
+    parsed = parse_choice(draft.text, question.options, parity)
     if parsed.choice is None:
         return replace(draft, reason="the model chose none of the options")
     if not draft.likelihoods:
@@ -175,11 +177,11 @@ def understand(draft: Draft, question: Question) -> Draft:
     )
 
 
-def vote(draft: Draft, question: Question) -> Draft:
+def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
     """Take the option that most samples choose (self-consistency)."""
     if not question.options:
         return understand(draft, question)
-    choices = [parse_choice(reply, question.options).choice for reply in draft.replies]
+    choices = [parse_choice(reply, question.options, parity).choice for reply in draft.replies]
     winner = majority(choices)
     if winner.choice is None:
         return replace(draft, reason="no sample chose one of the options")
@@ -246,19 +248,20 @@ def _note(state: State) -> str:
     return state["ask"].note if "ask" in state else ""
 
 
-def add_tail(graph: Any, maker: str, chat_of: ChatOf = pool_chat) -> None:
+def add_tail(graph: Any, maker: str, chat_of: ChatOf = pool_chat, then: str = END) -> None:
     """Add the nodes that every method ends with.
 
     Args:
         graph: The method's graph.
         maker: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
         chat_of: Returns the chat model that is asked.
+        then: Where the answer goes.
     """
     graph.add_node("reason", reason_with(chat_of), destinations=("parse", maker))
     for node in (parse, backup, cite, abstain):
         graph.add_node(node)
-    graph.add_edge("cite", END)
-    graph.add_edge("abstain", END)
+    graph.add_edge("cite", then)
+    graph.add_edge("abstain", then)
 
 
 def _ask_again(state: State, chat: ChatModel) -> tuple[Draft, Usage, tuple[str, ...]]:
@@ -340,7 +343,7 @@ def usage_of(reply: AIMessage, seconds: float) -> Usage:
     return Usage(
         seconds=seconds,
         model_seconds=seconds,
-        model_calls=1,
+        model_calls=0 if reply.response_metadata.get("kept") else 1,
         input_tokens=tokens.get("input_tokens", 0),
         output_tokens=tokens.get("output_tokens", 0),
         cost=reply.response_metadata.get("cost", 0.0),

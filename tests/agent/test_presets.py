@@ -15,20 +15,31 @@ MODELS: dict[str, type[PresetOptions]] = {
     "videotree": VideoTreeOptions,
 }
 LLOVI = {
-    "captions": {"file": None, "fps": 1.0, "every": 1, "clip_s": 1.0, "stride_s": 1.0},
+    "captions": None,
+    "caption_fps": 1.0,
+    "caption_every": 1,
+    "clip_s": 1.0,
+    "stride_s": 1.0,
+    "clip_frames": 1,
+    "max_side": 768,
+    "caption_tokens": 80,
+    "retries": 2,
     "words": 500,
     "depth": 6,
     "reasoning": "direct",
+    "reasoning_tokens": 400,
     "shots": 0,
     "exemplars": None,
     "samples": 1,
     "answer_temperature": 0.0,
-    "ground": False,
+    "grounding": False,
     "sufficiency": True,
     "parity": "llovi",
 }
 NEXT = LLOVI | {
-    "captions": {"file": None, "fps": 1.0, "every": 2, "clip_s": 0.0, "stride_s": 2.0},
+    "caption_every": 2,
+    "clip_s": 0.0,
+    "stride_s": 2.0,
     "summary": "none",
     "summary_temperature": 0.0,
     "first_person": False,
@@ -37,7 +48,7 @@ GOLDEN = {
     "llovi-egoschema": LLOVI | {"summary": "cq", "summary_temperature": 1.0, "first_person": True},
     "llovi-nextqa": NEXT,
     "llovi-intentqa": NEXT,
-    "llovi-nextgqa": NEXT | {"ground": True, "sufficiency": False},
+    "llovi-nextgqa": NEXT | {"grounding": True, "sufficiency": False},
     "videoagent": {
         "fps": 1.0,
         "start_frames": 5,
@@ -81,10 +92,10 @@ def test_without_a_preset_everything_is_deterministic_and_right() -> None:
 
 def test_what_the_user_sets_stands_above_the_preset() -> None:
     options = LloviOptions.model_validate(
-        {"preset": "llovi-nextqa", "words": 50, "captions": {"every": 4}}
+        {"preset": "llovi-nextqa", "words": 50, "caption_every": 4}
     )
     assert options.words == 50
-    assert (options.captions.every, options.captions.stride_s) == (4, 2.0)
+    assert (options.caption_every, options.stride_s) == (4, 2.0)
     assert options.parity == "llovi"
 
 
@@ -95,6 +106,15 @@ def test_what_the_user_sets_stands_above_the_preset() -> None:
 def test_a_preset_of_another_method_or_none_is_refused(name: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         LloviOptions.model_validate({"preset": name})
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [({"samples": 5}, "answer_temperature above 0"), ({"shots": 6}, "exemplars=FILE")],
+)
+def test_what_could_only_fail_later_is_refused(values: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        LloviOptions.model_validate(values)
 
 
 def test_unknown_options_are_refused_beside_a_preset_too() -> None:
