@@ -24,7 +24,8 @@ import prompts
 from agent.answer import Answer
 from agent.chat_model import Capabilities, ChatModel, ContextOverflowError, image_blocks
 from agent.explore_spans import Span, choose_frames, says
-from agent.exploring import end_ids
+from agent.explore_tools import TOOLS
+from agent.exploring import end_ids, tool_text
 from agent.graph import build_ask
 from agent.session import Session
 from agent.state import Question
@@ -317,6 +318,8 @@ def test_tokens_stay_below_their_limit(
         sum(len(m.text.split()) for m in messages) + 20 * pictures(messages)
         for messages in model(session).seen
     )
+    with_tools = sum(1 for names in model(session)._tools if names)
+    read += with_tools * len(tool_text(TOOLS).split())
     assert read <= most
     assert found.abstained or found.answer
 
