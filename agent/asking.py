@@ -10,6 +10,7 @@ from pathlib import Path
 import prompts
 from agent.lines import as_line, clock, in_time_order
 from agent.state import Ask, PlannedFrame, Question, State, Turn
+from agent.visual.grids import GridShape
 from tools.evidence import Evidence
 from tools.video import Video
 
@@ -46,6 +47,38 @@ def pictures_part(video: Video, frames: Sequence[PlannedFrame]) -> Part:
     """Say which pictures the model looks at."""
     times = [clock(frame.time_s) for frame in frames]
     return part("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
+
+
+def grid_part(
+    video: Video,
+    cells: Sequence[PlannedFrame],
+    shape: GridShape,
+    singles: Sequence[PlannedFrame] = (),
+    *,
+    numbered: bool,
+    timed: bool,
+) -> Part:
+    """Say how a grid of frames is to be read, and which single pictures follow it.
+
+    Args:
+        video: Where they come from.
+        cells: What the grid shows, in time order.
+        shape: Its rows and columns.
+        singles: Pictures that follow it.
+        numbered: Whether number and time stand above each cell.
+        timed: Whether the times are told.
+    """
+    return part(
+        "given_grid",
+        length=clock(video.duration_s),
+        rows=shape.rows,
+        columns=shape.columns,
+        blanks=shape.cells - len(cells),
+        numbered=numbered,
+        timed=timed,
+        times=[clock(frame.time_s) for frame in cells],
+        pictures=[clock(frame.time_s) for frame in singles],
+    )
 
 
 def notes_part(source: str, evidence: Sequence[Evidence]) -> Part:

@@ -56,6 +56,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         dtype=settings.dtype,
         quantization=settings.quantization,
         attention=settings.attention,
+        rope_factor=settings.rope_factor,
         context_limit=settings.context_tokens,
         batch_size=settings.batch,
         offline=offline,

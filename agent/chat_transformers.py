@@ -26,6 +26,7 @@ from agent.loading import Loaded, load_model
 from agent.scoring import score_replies
 from agent.transformers_inputs import PromptEncoder
 from agent.transformers_writer import Writer, Written
+from agent.visual.budget import context_limit
 from tools.errors import InputError, ReelgraphError
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class TransformersChat(ChatModel):
     dtype: str = "auto"
     quantization: str = "none"
     attention: str = "auto"
+    rope_factor: float = 1.0
     context_limit: int | None = None
     batch_size: int = 4
     offline: bool = True
@@ -58,7 +60,13 @@ class TransformersChat(ChatModel):
     def model_post_init(self, context: Any, /) -> None:
         """Load the weights. `MissingError` when they, or what they need, are not there."""
         self._loaded = load_model(
-            self.source, self.device, self.dtype, self.quantization, self.attention, self.offline
+            self.source,
+            self.device,
+            self.dtype,
+            self.quantization,
+            self.attention,
+            self.offline,
+            self.rope_factor,
         )
         self._encoder = PromptEncoder(self._loaded)
         self._writer = Writer(self.name, self._loaded, self.check_fits)
@@ -102,7 +110,7 @@ class TransformersChat(ChatModel):
     def capabilities(self) -> Capabilities:
         """What the model can do, from its configuration and the settings."""
         config, sees = self.hf_model.config, self._loaded.sees_images
-        made_for = int(config.get_text_config().max_position_embeddings)
+        made_for = context_limit(config)
         return Capabilities(
             images=sees,
             max_images=self.max_images if sees else 0,

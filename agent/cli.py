@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tools.errors import ReelgraphError, StoppedError
+from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
     from agent.session import Session
@@ -68,16 +68,27 @@ def ask(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan; call no model, run no tool.")
     ] = False,
+    parity: Annotated[
+        bool, typer.Option("--parity", help="As the method's published code, right or wrong.")
+    ] = False,
+    save_visuals: Annotated[
+        Path | None,
+        typer.Option("--save-visuals", help="Folder for the pictures that the model is shown."),
+    ] = None,
 ) -> None:
     """Answer a question about a video, with the evidence and its times."""
-    session = _session(profile, pairs, {"method": method} if method else {})
+    session = _session(profile, pairs, _of_method(method, parity))
     options = option or []
     if dry_run:
+        if save_visuals:
+            raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")
         _print_json(session.plan(video, question, options).to_json())
         return
     from agent import report
 
-    answer = report.watch(lambda control: session.stream(video, question, options, control))
+    answer = report.watch(
+        lambda control: session.stream(video, question, options, control, save_visuals)
+    )
     if as_json:
         _print_json(answer.to_json())
     else:
@@ -174,6 +185,16 @@ def library_delete(
         typer.confirm(f"Delete everything that is known about {name}?", abort=True)
     library.delete(entry.video)
     _say(f"deleted: {escape(name)}")
+
+
+def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
+    """Return the settings that `--method` and `--parity` stand for."""
+    if parity and method in (None, "auto"):
+        raise InputError(
+            "--parity follows the published code of one method; name it: --method NAME"
+        )
+    chosen: dict[str, Any] = {"method": method} if method else {}
+    return chosen | ({f"{method}.parity": True} if parity else {})
 
 
 def _session(

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from agent.visual.budget import stretch_rope
 from tools.errors import MissingError
 
 INSTALL_QUANTIZED = "pip install 'bitsandbytes>=0.46'"
@@ -32,11 +33,18 @@ class Loaded:
 
 
 def load_model(
-    source: str, device: str, dtype: str, quantization: str, attention: str, offline: bool
+    source: str,
+    device: str,
+    dtype: str,
+    quantization: str,
+    attention: str,
+    offline: bool,
+    rope_factor: float = 1.0,
 ) -> Loaded:
     """Load a checkpoint from a folder or the hub.
 
     Raises:
+        InputError: The checkpoint's RoPE cannot be stretched.
         MissingError: It is not there or not whole, or what it needs is not installed.
     """
     from safetensors import SafetensorError
@@ -51,6 +59,8 @@ def load_model(
         options["quantization_config"] = _quantized(quantization, device)
     try:
         config = AutoConfig.from_pretrained(source, local_files_only=offline)
+        if rope_factor > 1:
+            options["config"] = config = stretch_rope(config, rope_factor)
         model_class, processor_class = _classes(config)
         model = model_class.from_pretrained(source, **options)
         processor = processor_class.from_pretrained(source, local_files_only=offline)

@@ -31,6 +31,11 @@ def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[Pla
     return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
 
 
+def picture_count(video: Video) -> int:
+    """Return how many pictures a video has; none is decoded."""
+    return len(_times(video.sha256, video.path))
+
+
 @lru_cache(maxsize=16)
 def _times(sha256: str, path: Path) -> list[float]:
     """Return when each picture appears; reading that of an hour takes seconds, so it is kept."""

@@ -18,6 +18,7 @@ from agent.library import Library
 from agent.methods import choose, find_method, video_rag
 from agent.plan import Plan, make_plan
 from agent.pool import ModelPool
+from agent.saved_visuals import VisualsFolder
 from agent.settings import Settings, resolve
 from agent.state import Context, Question, State
 from agent.text import is_text
@@ -82,6 +83,7 @@ class Session:
         question: str,
         options: Sequence[str] = (),
         control: RunControl | None = None,
+        save_visuals: Path | str | None = None,
     ) -> Iterator[Event]:
         """Yield what happens while a question is answered; the last event is the answer.
 
@@ -90,6 +92,7 @@ class Session:
             question: At most 4,000 characters.
             options: Two or more for a multiple-choice question.
             control: Its `request_drain` stops the run between pieces of work.
+            save_visuals: Folder for the pictures that the model is asked about.
 
         Raises:
             InputError: The file, the question or the options cannot be used.
@@ -100,7 +103,8 @@ class Session:
         state: State = {"path": Path(video), "question": make_question(question, options)}
         start = perf_counter()
         chosen = choose(self.settings, self.probe(video), self._capabilities)
-        for event in self._run(self._graph(chosen.method.name), state, control):
+        folder = VisualsFolder(Path(save_visuals)) if save_visuals else None
+        for event in self._run(self._graph(chosen.method.name), state, control, folder):
             if event.kind == "answer":
                 event = Event("answer", replace(event.data, seconds=perf_counter() - start))
             yield event
@@ -141,7 +145,13 @@ class Session:
     def _index_graph(self) -> Graph:
         return build_index(self.settings)
 
-    def _run(self, graph: Graph, state: State, control: RunControl | None) -> Iterator[Event]:
+    def _run(
+        self,
+        graph: Graph,
+        state: State,
+        control: RunControl | None,
+        visuals: VisualsFolder | None = None,
+    ) -> Iterator[Event]:
         parts = graph.stream(
             state,
             context=self.context,
@@ -153,6 +163,9 @@ class Session:
         told: set[str] = set()  # an enclosing graph repeats what its subgraphs reported
         try:
             for part in parts:
+                if visuals and part["type"] == "updates":
+                    for update in part["data"].values():
+                        visuals.take(update or {})
                 for event in _events(cast("dict[str, Any]", part)):
                     if event.kind == "channel" and event.data.tool in told:
                         continue

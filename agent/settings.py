@@ -59,6 +59,9 @@ class ChatSettings(Section):
         description="of prompt and reply; for a local model no more than it was made for",
     )
     # In this process.
+    rope_factor: float = Field(
+        1.0, ge=1, description="stretch the context so many times (dynamic NTK); 1 leaves it"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["none", "4bit", "8bit"] = Field(
         "none", description="by bitsandbytes, on a CUDA device"

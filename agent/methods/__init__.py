@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from agent.chat_model import Capabilities
-from agent.methods import blind, direct, explore, subtitles_only, video_rag
+from agent.methods import (
+    blind,
+    direct,
+    explore,
+    ig_vlm,
+    subtitles_only,
+    ts_llava,
+    video_rag,
+)
 from agent.methods.base import Method, Need
 from agent.settings import Settings
 from tools.errors import InputError
@@ -15,6 +23,8 @@ _ALL = (
     video_rag.METHOD,
     direct.METHOD,
     explore.METHOD,
+    ig_vlm.METHOD,
+    ts_llava.METHOD,
     subtitles_only.METHOD,
     blind.METHOD,
 )

@@ -84,5 +84,11 @@ def stretch_rope(config: Any, factor: float) -> Any:
         raise InputError(f"RoPE can be stretched by 1 or more, not by {factor}")
     stretched = copy.deepcopy(config)
     text = stretched.get_text_config()
+    kind = (getattr(text, "rope_parameters", None) or {}).get("rope_type")
+    if kind != "default" or "mrope_section" in text.rope_parameters:
+        raise InputError(
+            f"the RoPE of {config.model_type!r} cannot be stretched, for it is no plain one "
+            f"({kind or 'none'}); leave chat.rope_factor at 1"
+        )
     text.rope_parameters = {**text.rope_parameters, "rope_type": "dynamic", "factor": float(factor)}
     return stretched

@@ -87,6 +87,12 @@ def eyes_of(config: Any, image_processor: Any) -> Eyes:
     return Eyes(vision.image_size, vision.patch_size, tuple(mean), tuple(std))
 
 
+def square_of(frame: RGBImage, eyes: Eyes) -> RGBImage:
+    """Return a frame squashed to the tower's square; one that already is comes back as it was."""
+    square = (eyes.side, eyes.side)
+    return np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
+
+
 def pixels_of(frames: Iterable[RGBImage], eyes: Eyes) -> "Tensor":
     """Return frames squashed to the tower's square and normalised, [T, 3, S, S], 32-bit floats.
 
@@ -95,11 +101,7 @@ def pixels_of(frames: Iterable[RGBImage], eyes: Eyes) -> "Tensor":
     """
     import torch
 
-    square = (eyes.side, eyes.side)
-    resized = [
-        np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
-        for frame in frames
-    ]
+    resized = [square_of(frame, eyes) for frame in frames]
     scaled = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
     mean, std = torch.tensor(eyes.mean), torch.tensor(eyes.std)
     return (scaled - mean[:, None, None]) / std[:, None, None]

@@ -93,6 +93,11 @@ def cell_captions(times_s: Sequence[float]) -> tuple[str, ...]:
     return tuple(f"{number}  {clock(time_s)}" for number, time_s in enumerate(times_s, start=1))
 
 
+def caption_height(height: int) -> int:
+    """Return the height of the strip above a cell so high, in pixels."""
+    return max(16, height // 14)
+
+
 def clock(time_s: float) -> str:
     """Return a time as [hours:]minutes:seconds with tenths."""
     tenths = round(time_s * 10)
@@ -134,7 +139,7 @@ def _captioned(cell: RGBImage, text: str) -> RGBImage:
     from PIL import ImageDraw, ImageFont
 
     height, width = cell.shape[:2]
-    strip_height = max(16, height // 14)
+    strip_height = caption_height(height)
     strip = Image.new("RGB", (width, strip_height), (WHITE,) * 3)
     font = ImageFont.load_default(size=strip_height * 0.75)
     ImageDraw.Draw(strip).text((4, strip_height / 2), text, fill=(0, 0, 0), font=font, anchor="lm")

@@ -15,6 +15,7 @@ from agent.visual.layouts import Layout
 from agent.visual.sampling import ids_digest
 from agent.visual.spans import Sampled, Seen
 from agent.visual.thumbnails import fits_patches, thumbnail_shape
+from tools.video import fit
 
 
 class ShownFrame(Protocol):
@@ -107,6 +108,12 @@ class VisualPlan:
         frames = [{"index": frame.index, "time_s": frame.time_s} for frame in self.frames]
         return asdict(replace(self, frames=())) | {"frames": frames}
 
+    def laid_out(self) -> dict[str, Any]:
+        """Return all but the frames, for a plan that already names them."""
+        values = self.to_json()
+        del values["frames"]
+        return values
+
     def dumps(self) -> str:
         """Return the plan as JSON text, the same bytes every time."""
         return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False)
@@ -166,11 +173,29 @@ def plan_grid(
         tokens: Tokens that the grid costs, where that is known.
         parity: Whether the frames were chosen as the published code does.
     """
-    shape = grid_shape(len(frames))
     cells = tuple(range(len(frames)))
-    size = (shape.columns * width, shape.rows * height)
-    picture = PlannedPicture(*size, shape.rows, shape.columns, cells, tokens)
+    picture = planned_grid(cells, grid_shape(len(frames)), (width, height), tokens=tokens)
     return VisualPlan("ig-vlm", parity, total, frames, (picture,), visual_tokens=tokens)
+
+
+def planned_grid(
+    cells: tuple[int, ...],
+    shape: GridShape,
+    cell: tuple[int, int],
+    max_side: int | None = None,
+    tokens: int | None = None,
+) -> PlannedPicture:
+    """Plan one grid.
+
+    Args:
+        cells: What they show, as positions in the plan's frames.
+        shape: Rows and columns.
+        cell: Width and height of a cell in pixels.
+        max_side: Pixels of the grid's longer side, at most; None keeps the size.
+        tokens: Tokens that it costs, where that is known.
+    """
+    size = fit(shape.columns * cell[0], shape.rows * cell[1], max_side)
+    return PlannedPicture(*size, shape.rows, shape.columns, cells, tokens)
 
 
 def _thumbnails(layout: Layout, seen: Seen, eyes: Eyes) -> tuple[PlannedPicture, ...]:

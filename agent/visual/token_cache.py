@@ -81,15 +81,12 @@ class TokenCache:
 
     def load(self, key: TokenKey) -> "Tensor | None":
         """Return tokens [M, D], or None when there are none; a damaged file counts as none."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(self.path(key))["tokens"]
-        except FileNotFoundError:
+        if not self.path(key).exists():
             return None
-        except (SafetensorError, KeyError, OSError) as error:
-            log.warning("Stored visual tokens cannot be read and are made anew: %s", error)
+        try:
+            return read_tokens(self.path(key))
+        except StorageError as error:
+            log.warning("Stored visual tokens are made anew: %s", error)
             return None
 
     def store(self, key: TokenKey, tokens: "Tensor") -> None:
@@ -122,6 +119,23 @@ class TokenCache:
             tokens = make()
             self.store(key, tokens)
         return tokens
+
+
+def read_tokens(file: Path) -> "Tensor":
+    """Return the tokens [M, D] of a file that is there.
+
+    Raises:
+        StorageError: It was deleted or damaged in the meantime.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)["tokens"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise StorageError(
+            f"the visual tokens in {file} cannot be read: {error}; ask again to make them anew"
+        ) from error
 
 
 def model_digest(model: Any) -> str:

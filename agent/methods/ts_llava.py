@@ -1,0 +1,183 @@
+"""TS-LLaVA (Qu et al., arXiv 2411.11066): thumbnail and sampled visual tokens of one video.
+
+START -> look -> reason -> ...
+
+SlowFast-LLaVA, FreeVA, Free Video-LLM and FoPru are further layouts of the same tokens. What
+differs from the published code: frames come once and to the end of the video, a prompt that is too
+long costs samples and never text, tokens are kept for the next question, and the text says that
+there is an overview. `ts-llava.parity` follows the published code to the bit. A model that sees
+pictures but takes no tokens is sent a grid and frames instead, and the answer says so.
+"""
+
+from dataclasses import replace
+from time import perf_counter
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from agent import picture_form, tail, token_form
+from agent.asking import ask_for, grid_part, prompt_names
+from agent.chat_model import ChatModel
+from agent.chat_transformers import TransformersChat
+from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.nodes import Meter
+from agent.picture_form import PictureForm, Sizes
+from agent.pictures import picture_files, shown
+from agent.settings import Section, Settings
+from agent.state import Ask, Context, Question, State, TokenPrompt, Visual
+from agent.token_form import TokenForm, Wanted
+from agent.visual.layouts import SAMPLES, parse_layout
+from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
+from agent.visual_files import grid_file, square_files, thumbnail_files
+from tools.video import Video
+
+LABELS = {True: "visual tokens", False: "pictures"}  # by whether the model takes tokens
+
+
+class Options(Section):
+    """Settings of the method."""
+
+    layout: str = Field("V2", description="V2, Y3, ..., slowfast, freeva, free-video-llm, fopru")
+    frames: int | None = Field(
+        None, gt=0, le=512, description="frames looked at; none takes the layout's own number, 50"
+    )
+    samples: int = Field(SAMPLES, gt=0, description="visual tokens sampled from all frames")
+    keep_read: bool = Field(
+        True, description="keep what the model read of the last video in memory between questions"
+    )
+    pictures: int = Field(
+        8, ge=0, le=64, description="single pictures beside the grid, for a model without tokens"
+    )
+    max_side: int = Field(768, gt=0, description="pixels of their longer side, at most")
+    grid_side: int = Field(1344, gt=0, description="pixels of the grid's longer side, at most")
+    numbered: bool = Field(False, description="number and time above each cell of that grid")
+    parity: bool = Field(False, description="the published code's frames and roundings")
+
+    @property
+    def wanted(self) -> Wanted:
+        """The layout and what it is made of."""
+        layout = parse_layout(self.layout, self.samples)
+        return Wanted(layout, self.frames or layout.frames, self.parity)
+
+    @property
+    def sizes(self) -> Sizes:
+        """How pictures are made for a model without tokens."""
+        return Sizes(self.pictures, self.max_side, self.grid_side, self.numbered)
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph; it keeps what the model read of the last video."""
+    options = _options(settings)
+    kept = KeptPrefix() if options.keep_read else None
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(look)
+    graph.add_edge(START, "look")
+    graph.add_edge("look", "reason")
+
+    def chat_of(asked: Ask, context: Context) -> ChatModel:
+        chat = context.pool.chat()
+        if asked.tokens is None or not isinstance(chat, TransformersChat):
+            return chat
+        return TokenChat(
+            name=chat.name,
+            chat=chat,
+            tokens=asked.tokens.file,
+            kept=kept or KeptPrefix(),
+            parity=asked.tokens.parity,
+        )
+
+    tail.add_tail(graph, maker="look", chat_of=chat_of)
+    return graph.compile(name="ts-llava")
+
+
+def look(state: State, runtime: Runtime[Context]) -> State:
+    """Show the model the video, as tokens if it takes them, and put the question."""
+    start, context, meter = perf_counter(), runtime.context, Meter()
+    form = prepare(state["video"], state["question"], context, state.get("room", 1.0))
+    if isinstance(form, TokenForm):
+        made = _as_tokens(form, state, context, meter)
+    else:
+        made = _as_pictures(form, state, context, meter)
+    meter.seconds = perf_counter() - start
+    return {**made, "lines": shown(form.frames), "usage": {"look": meter.usage()}}
+
+
+def prepare(
+    video: Video, question: Question, context: Context, room: float = 1.0
+) -> TokenForm | PictureForm:
+    """Say what the model is going to see."""
+    options, chat = _options(context.settings), context.pool.chat()
+    if model := token_model(chat):
+        return token_form.prepare(video, question, model, options.wanted, room)
+    return picture_form.prepare(video, question, chat, options.wanted, options.sizes, room)
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what the model is going to see, in plain data."""
+    form = prepare(video, question, context)
+    tokens = isinstance(form, TokenForm)
+    return MethodPlan(
+        prompts=prompt_names(question, "given_tokens" if tokens else "given_grid"),
+        calls=(1, 2),
+        tokens=form.plan.visual_tokens or 0,
+        frames=form.frames,
+        visuals={"form": LABELS[tokens], **form.plan.laid_out()},
+    )
+
+
+def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) -> State:
+    """Make the tokens, or find them in the library, and ask about them."""
+    video, library = state["video"], context.library
+    chat = token_model(context.pool.chat())
+    assert chat is not None  # for `prepare` found it so
+    parity = form.plan.parity
+    squares = square_files(video, form.frames, form.eyes, library, meter)
+    thumbnails = thumbnail_files(video, squares, form.layout, form.eyes, library, parity)
+    file = token_form.token_file(video, form, squares, chat, library)
+    made = ask_for("look", state["question"], form.told)
+    asked = replace(
+        made["ask"],
+        tokens=TokenPrompt(file, parity),
+        visuals=token_form.visuals(form, squares, thumbnails),
+        note=form.plan.notes[0] if form.plan.cut else "",
+    )
+    return {**made, "ask": asked}
+
+
+def _as_pictures(form: PictureForm, state: State, context: Context, meter: Meter) -> State:
+    """Make the grid and the single pictures and ask about them."""
+    video, library = state["video"], context.library
+    sizes = _options(context.settings).sizes
+    grid = grid_file(video, form.cells, form.shape, library, meter, sizes.numbered, sizes.grid_side)
+    files = picture_files(video, form.singles, library, meter, sizes.max_side)
+    told = grid_part(
+        video, form.cells, form.shape, form.singles, numbered=sizes.numbered, timed=True
+    )
+    made = ask_for("look", state["question"], told, images=[grid, *files])
+    overview = Visual(grid, "grid", tuple(frame.time_s for frame in form.cells))
+    singles = [
+        Visual(file, "frame", (frame.time_s,))
+        for file, frame in zip(files, form.singles, strict=True)
+    ]
+    note = "; ".join(form.plan.notes)
+    asked = replace(made["ask"], visuals=(overview, *singles), note=note)
+    return {**made, "ask": asked}
+
+
+def _options(settings: Settings) -> Options:
+    """Return the options; `InputError` for a layout that does not exist."""
+    options = read_options("ts-llava", Options, settings)
+    parse_layout(options.layout)
+    return options
+
+
+METHOD = Method(
+    "ts-llava",
+    "a thumbnail and sampled visual tokens of the video, put into the prompt",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"images"}),
+    ingests=False,
+)

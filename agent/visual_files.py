@@ -1,0 +1,135 @@
+"""Pictures made of frames, as files beside the library: grids, thumbnails, the tower's squares.
+
+Each is made once; what the model is shown is the content of these files, so that it can be looked
+at afterwards. `library delete` removes them with the video.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from agent.library import Library
+from agent.nodes import Meter, digest
+from agent.pictures import save_jpeg
+from agent.state import PlannedFrame
+from agent.visual.encoding import Eyes, picture_of, pixels_of, square_of, thumbnail_pixels
+from agent.visual.grids import GridShape, cell_captions, compose_grid
+from agent.visual.layouts import Layout
+from tools.video import RGBImage, Video, fit, open_video
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def grid_file(
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    shape: GridShape,
+    library: Library,
+    meter: Meter,
+    numbered: bool = False,
+    max_side: int | None = None,
+) -> Path:
+    """Return a JPEG file of a grid of frames in their own resolution, in true colours.
+
+    Args:
+        video: Where they come from.
+        frames: In time order.
+        shape: Rows and columns.
+        library: Keeps the file.
+        meter: Counts the decode, if there is one.
+        numbered: Write its number and time above each cell.
+        max_side: Pixels of the grid's longer side, at most; None keeps the size.
+    """
+    values = [[f.index for f in frames], shape.rows, shape.columns, numbered, max_side]
+    file = library.frames_folder(video, "grids") / f"{digest(values)}.jpg"
+    if not file.exists():
+        meter.decodes += 1
+        file.parent.mkdir(parents=True, exist_ok=True)
+        times_s = [frame.time_s for frame in frames]
+        images = [frame.image for frame in open_video(video).at(times_s)]
+        captions = cell_captions(times_s) if numbered else None
+        save_jpeg(_at_most(compose_grid(images, shape, captions), max_side), file)
+    return file
+
+
+def square_files(
+    video: Video, frames: Sequence[PlannedFrame], eyes: Eyes, library: Library, meter: Meter
+) -> tuple[Path, ...]:
+    """Return a PNG file of each frame as the vision tower is shown it, decoding only new ones.
+
+    They are kept at the tower's size and without loss, so what is encoded from them is the same as
+    from the video itself.
+    """
+    folder = library.frames_folder(video, f"squares-{eyes.side}")
+    files = [folder / f"{frame.index:07d}.png" for frame in frames]
+    missing = {f.time_s: file for f, file in zip(frames, files, strict=True) if not file.exists()}
+    if missing:
+        meter.decodes += 1
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = open_video(video).at(list(missing))
+        for file, frame in zip(missing.values(), pictures, strict=True):
+            _save_png(square_of(frame.image, eyes), file)
+    return tuple(files)
+
+
+def square_pixels(files: Sequence[Path], eyes: Eyes) -> "Tensor":
+    """Return the normalised pixels of the tower's squares, [T, 3, S, S]."""
+    return pixels_of((_read(file) for file in files), eyes)
+
+
+def thumbnail_files(
+    video: Video,
+    squares: Sequence[Path],
+    layout: Layout,
+    eyes: Eyes,
+    library: Library,
+    parity: bool = False,
+) -> tuple[Path, ...]:
+    """Return a PNG file of each thumbnail of a layout, rounded to 8 bits a colour.
+
+    Args:
+        video: Where the frames come from.
+        squares: See `square_files`.
+        layout: See `agent.visual.layouts`.
+        eyes: Of the model.
+        library: Keeps the files.
+        parity: Follow the published code to the bit.
+    """
+    span = layout.thumbnails
+    if span is None:
+        return ()
+    count = len(span.groups(eyes.seen(len(squares), parity)))
+    values = [[file.stem for file in squares], repr(span), repr(eyes), parity]
+    folder = library.frames_folder(video, "thumbnails")
+    files = [folder / f"{digest(values)}-{number}.png" for number in range(count)]
+    if not all(file.exists() for file in files):
+        folder.mkdir(parents=True, exist_ok=True)
+        made = thumbnail_pixels(square_pixels(squares, eyes), layout, eyes, parity)
+        for pixels, file in zip(made, files, strict=True):
+            _save_png(picture_of(pixels, eyes), file)
+    return tuple(files)
+
+
+def _at_most(picture: RGBImage, max_side: int | None) -> RGBImage:
+    height, width = picture.shape[:2]
+    size = fit(width, height, max_side)
+    if size == (width, height):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+
+def _read(file: Path) -> RGBImage:
+    with Image.open(file) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def _save_png(image: RGBImage, file: Path) -> None:
+    part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
+    Image.fromarray(image).save(part, format="PNG", compress_level=1)
+    part.replace(file)
