@@ -13,6 +13,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
+from pydantic import ConfigDict
 
 from agent.chat_model import Capabilities, ChatModel
 from agent.library import Library
@@ -36,6 +37,7 @@ def kept_chat(video: Video, context: Context) -> ChatModel:
     chat = context.pool.chat()
     return KeptChat(
         name=chat.name,
+        max_new_tokens=chat.max_new_tokens,
         inner=chat,
         library=context.library,
         video=video,
@@ -53,6 +55,8 @@ class KeptChat(ChatModel):
 
     A kept reply costs nothing; it says so by `response_metadata["kept"]`.
     """
+
+    model_config = ConfigDict(frozen=False)  # LangChain sets fields while it validates
 
     inner: Any
     library: Any

@@ -4,6 +4,7 @@ Pixels never enter the graph's state; it carries numbers, times and files.
 """
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,18 @@ def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[Pla
 def picture_count(video: Video) -> int:
     """Return how many pictures a video has; none is decoded."""
     return len(_times(video.sha256, video.path))
+
+
+def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
+    """Return the frames that a player shows at some times, in their order.
+
+    Args:
+        video: A video with a picture track; no picture is decoded.
+        times_s: In seconds; before the first picture that one is meant.
+    """
+    times = _times(video.sha256, video.path)
+    places = [max(0, bisect_right(times, time_s) - 1) for time_s in times_s]
+    return tuple(PlannedFrame(i, times[i]) for i in places)
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from agent.methods import (
     direct,
     explore,
     ig_vlm,
+    llovi,
     subtitles_only,
     ts_llava,
     video_rag,
@@ -21,6 +22,7 @@ from tools.video import Video
 
 _ALL = (
     video_rag.METHOD,
+    llovi.METHOD,
     direct.METHOD,
     explore.METHOD,
     ig_vlm.METHOD,
