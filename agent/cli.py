@@ -189,12 +189,22 @@ def library_delete(
 
 def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
     """Return the settings that `--method` and `--parity` stand for."""
-    if parity and method in (None, "auto"):
-        raise InputError(
-            "--parity follows the published code of one method; name it: --method NAME"
-        )
+    if parity:
+        _require_published(method)
     chosen: dict[str, Any] = {"method": method} if method else {}
     return chosen | ({f"{method}.parity": True} if parity else {})
+
+
+def _require_published(method: str | None) -> None:
+    """Refuse `--parity` for what has no published code to follow."""
+    from agent.methods import METHODS, find_method
+
+    known = [name for name, one in METHODS.items() if "parity" in one.options.model_fields]
+    if method in (None, "auto") or find_method(str(method)).name not in known:
+        raise InputError(
+            f"--parity follows the published code of a method, got --method {method or 'auto'}; "
+            f"take one of {', '.join(known)}"
+        )
 
 
 def _session(

@@ -57,6 +57,23 @@ class ImageTextEncoder:
         with torch.inference_mode():
             return _numbers(self._model.get_text_features(**inputs))
 
+    def patches(self, pictures: Sequence[RGBImage]) -> Vectors:
+        """Return a vector of each patch in the common space, [n, patches, dimensions], float32.
+
+        Raises:
+            InputError: The model is no CLIP; others have no common space for patches.
+        """
+        if self._model.config.model_type != "clip":
+            raise InputError(
+                f"image_encoder.model={self.name} is a {self._model.config.model_type}, expected a "
+                f"CLIP, whose patches can be compared with texts"
+            )
+        parts = [
+            self._encode_patches(pictures[first : first + self.batch])
+            for first in range(0, len(pictures), self.batch)
+        ]
+        return np.concatenate(parts)
+
     @property
     def memory_bytes(self) -> int:
         """Bytes that the weights take."""
@@ -69,6 +86,16 @@ class ImageTextEncoder:
         pixels = inputs["pixel_values"].to(self._device, self._model.dtype)
         with torch.inference_mode():
             return _numbers(self._model.get_image_features(pixel_values=pixels))
+
+    def _encode_patches(self, pictures: Sequence[RGBImage]) -> Vectors:
+        import torch
+
+        inputs = self._processor.image_processor(list(pictures), return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._device, self._model.dtype)
+        eyes = self._model.vision_model
+        with torch.inference_mode():
+            states = eyes(pixel_values=pixels).last_hidden_state[:, 1:]  # without class token
+            return _numbers(self._model.visual_projection(eyes.post_layernorm(states)))
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -4,7 +4,7 @@ What is planned here before any model call is what `look` then makes, for both a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.asking import Part, part, question_part
 from agent.chat_model import MemoryLimitError
 from agent.chat_transformers import TransformersChat
+from agent.image_text import ImageTextEncoder
 from agent.library import Library
 from agent.lines import clock
 from agent.pictures import frames_of, picture_count
@@ -20,13 +21,15 @@ from agent.tail import messages
 from agent.visual.budget import Budget, Fitted, fit_layout
 from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens
 from agent.visual.frame_choice import centre_ids, ts_parity_ids
+from agent.visual.guiding import Guide
 from agent.visual.layouts import Layout
+from agent.visual.merged_spans import Region
 from agent.visual.plan import VisualPlan, plan_tokens
 from agent.visual.spans import Seen
 from agent.visual.thumbnails import thumbnail_shape
 from agent.visual.token_cache import TokenCache, token_key
 from agent.visual.token_chat import out_of_memory, prompt_ids
-from agent.visual_files import square_pixels
+from agent.visual_files import read_picture, square_pixels
 from tools.errors import InputError
 from tools.video import Video
 
@@ -116,14 +119,31 @@ def describe(video: Video, layout: Layout, seen: Seen) -> Part:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a layout that depends on the question needs to know of it."""
+
+    question: Question
+    encoder: ImageTextEncoder
+
+
 def token_file(
     video: Video,
     form: TokenForm,
     squares: tuple[Path, ...],
     chat: TransformersChat,
     library: Library,
+    asked: Asked | None = None,
 ) -> Path:
     """Return the file of a video's visual tokens; the vision tower runs if there is none yet.
+
+    Args:
+        video: The video.
+        form: What is to be seen of it.
+        squares: The frames, see `agent.visual_files.square_files`.
+        chat: The model.
+        library: Keeps the file.
+        asked: For a layout that depends on the question.
 
     Raises:
         MemoryLimitError: The tower does not fit, even with one frame at a time.
@@ -131,21 +151,47 @@ def token_file(
     """
     times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
     tokens = TokenCache(library.folder / "frames")  # so that they go with the video
-    key = token_key(video.sha256, times_s, chat.hf_model, form.layout, form.eyes, parity)
+    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.eyes, parity)
+    if asked:
+        key = replace(key, layout=repr((form.layout, asked.question.text, asked.encoder.name)))
 
     @cache
     def pixels() -> "Tensor":
         return square_pixels(squares, form.eyes)
 
+    @cache
+    def guide() -> Guide | None:
+        return guide_of(asked, squares, form.eyes) if asked else None
+
     def encode(chunk: int) -> "Tensor":
         with chat.lock, out_of_memory(chat.name):
             return visual_tokens(
-                chat.hf_model, pixels(), form.eyes, form.layout, parity, chunk=chunk
+                chat.hf_model, pixels(), form.eyes, form.layout, parity, guide(), chunk
             )
 
     with library.claim(video, "tokens", key.digest):
         tokens.get(key, lambda: _smaller_on_demand(encode))
     return tokens.path(key)
+
+
+def guide_of(asked: Asked, squares: tuple[Path, ...], eyes: Eyes) -> Guide:
+    """Compare frames and patches with a question (Free Video-LLM).
+
+    Raises:
+        InputError: The encoder is no CLIP, or its patches are not those of the chat model.
+    """
+    import torch
+
+    encoder, pictures = asked.encoder, [read_picture(file) for file in squares]
+    patches = encoder.patches(pictures)
+    if patches.shape[1] != eyes.patches**2:
+        raise InputError(
+            f"image_encoder.model={encoder.name} sees {patches.shape[1]} patches and the chat "
+            f"model {eyes.patches**2}; take the CLIP that the chat model was made with, for LLaVA "
+            f"openai/clip-vit-large-patch14-336"
+        )
+    text, frames = encoder.texts([asked.question.text])[0], encoder.images(pictures)
+    return Guide(torch.from_numpy(text), torch.from_numpy(frames), torch.from_numpy(patches))
 
 
 def visuals(
@@ -166,6 +212,12 @@ def visuals(
         return tuple(overviews)
     first = layout.spans[0] is layout.thumbnails
     return tuple(overviews + singles if first else singles + overviews)
+
+
+def _plain(layout: Layout) -> Layout:
+    """Leave out what depends on the question; the key then gets that by itself."""
+    spans = tuple(span for span in layout.spans if not isinstance(span, Region))
+    return replace(layout, spans=spans)
 
 
 def _with_room(fitted: Fitted, seen: Seen, room: float) -> Fitted:

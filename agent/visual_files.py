@@ -80,7 +80,7 @@ def square_files(
 
 def square_pixels(files: Sequence[Path], eyes: Eyes) -> "Tensor":
     """Return the normalised pixels of the tower's squares, [T, 3, S, S]."""
-    return pixels_of((_read(file) for file in files), eyes)
+    return pixels_of((read_picture(file) for file in files), eyes)
 
 
 def thumbnail_files(
@@ -124,7 +124,8 @@ def _at_most(picture: RGBImage, max_side: int | None) -> RGBImage:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
-def _read(file: Path) -> RGBImage:
+def read_picture(file: Path) -> RGBImage:
+    """Return the RGB pixels of a picture file, [height, width, 3]."""
     with Image.open(file) as picture:
         return np.asarray(picture.convert("RGB"))
 

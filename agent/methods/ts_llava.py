@@ -26,10 +26,11 @@ from agent.picture_form import PictureForm, Sizes
 from agent.pictures import picture_files, shown
 from agent.settings import Section, Settings
 from agent.state import Ask, Context, Question, State, TokenPrompt, Visual
-from agent.token_form import TokenForm, Wanted
+from agent.token_form import Asked, TokenForm, Wanted
 from agent.visual.layouts import SAMPLES, parse_layout
 from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
 from agent.visual_files import grid_file, square_files, thumbnail_files
+from tools.errors import InputError
 from tools.video import Video
 
 LABELS = {True: "visual tokens", False: "pictures"}  # by whether the model takes tokens
@@ -109,6 +110,11 @@ def prepare(
     """Say what the model is going to see."""
     options, chat = _options(context.settings), context.pool.chat()
     if model := token_model(chat):
+        if options.wanted.layout.depends_on_question and no_encoder(context.settings):
+            raise InputError(
+                f"the layout {options.layout} needs a CLIP that compares frames with the question; "
+                f"name the one of the chat model with --set image_encoder.model=NAME"
+            )
         return token_form.prepare(video, question, model, options.wanted, room)
     return picture_form.prepare(video, question, chat, options.wanted, options.sizes, room)
 
@@ -134,7 +140,9 @@ def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) ->
     parity = form.plan.parity
     squares = square_files(video, form.frames, form.eyes, library, meter)
     thumbnails = thumbnail_files(video, squares, form.layout, form.eyes, library, parity)
-    file = token_form.token_file(video, form, squares, chat, library)
+    encoder = context.pool.image_encoder() if form.layout.depends_on_question else None
+    about = Asked(state["question"], encoder) if encoder else None
+    file = token_form.token_file(video, form, squares, chat, library, about)
     made = ask_for("look", state["question"], form.told)
     asked = replace(
         made["ask"],
@@ -163,6 +171,11 @@ def _as_pictures(form: PictureForm, state: State, context: Context, meter: Meter
     note = "; ".join(form.plan.notes)
     asked = replace(made["ask"], visuals=(overview, *singles), note=note)
     return {**made, "ask": asked}
+
+
+def no_encoder(settings: Settings) -> bool:
+    """Whether no image-text encoder is configured."""
+    return settings.image_encoder.model == "none"
 
 
 def _options(settings: Settings) -> Options:

@@ -1,5 +1,6 @@
 """Real models, loaded once a worker, a scripted chat model, and tools registered for one test."""
 
+import base64
 import importlib.util
 import os
 import subprocess
@@ -350,6 +351,35 @@ def say() -> Callable[..., Evidence]:
 def scripted() -> Callable[..., ScriptedChat]:
     """`scripted(replies=[...], request=...)`: a chat model that follows a script."""
     return ScriptedChat
+
+
+class WatchingChat(ScriptedChat):
+    """A scripted model that sees, and keeps the pictures that it is shown."""
+
+    images: bool = True
+    _sent: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        self._sent.append(messages)
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """The picture files of the last call, in order."""
+        blocks = self._sent[-1][-1].content_blocks
+        return [base64.b64decode(b["base64"]) for b in blocks if b["type"] == "image"]
+
+
+@pytest.fixture
+def watching() -> Callable[..., WatchingChat]:
+    """`watching(replies=[...])`: a scripted chat model that sees."""
+    return WatchingChat
 
 
 @pytest.fixture
