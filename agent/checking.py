@@ -8,10 +8,11 @@ import re
 from collections.abc import Sequence
 
 from agent.embedding import SentenceEmbeddings
+from agent.lines import SEPARATOR
 from agent.options import match_option
 from agent.reading import expected_pattern, fits
 from agent.state import Draft, Question
-from agent.text import mentions, words
+from agent.text import mentions, stems, words
 from tools.evidence import Evidence
 
 REFUSALS = re.compile(
@@ -35,13 +36,23 @@ def judge(
         match = match_option(text, question.options, embedder)
         if match.choice is None:
             return Draft(text, reason="what the model wrote fits none of the options")
-        named = [i for i, o in enumerate(question.options) if mentions(lines[0].text, o)]
-        if len(named) == 1 and match.choice != named[0]:
+        named = named_option(lines[0], question)
+        if named is not None and match.choice != named:
             return Draft(text, reason="the best line names another option than the model")
         return Draft(text, match.choice, match.confidence * supported, "support", accepted=True)
     if not fits(text, expected_pattern(question.text)):
         return Draft(text, reason="what the model wrote is not the kind of thing asked for")
     return Draft(text, confidence=supported, measured_by="support", accepted=True)
+
+
+def named_option(line: Evidence, question: Question) -> int | None:
+    """Return the one option that a line names; of several rows, the row that the question means."""
+    asked = stems(question.text)
+    rows = sorted(line.text.split(SEPARATOR), key=lambda row: -len(asked & stems(row)))
+    clear = len(rows) > 1 and len(asked & stems(rows[0])) > len(asked & stems(rows[1]))
+    text = rows[0] if clear else line.text
+    named = [i for i, option in enumerate(question.options) if mentions(text, option)]
+    return named[0] if len(named) == 1 else None
 
 
 def support(text: str, lines: Sequence[Evidence], question: str) -> float:

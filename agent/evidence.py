@@ -20,8 +20,15 @@ from agent.asking import ask_for, notes_part, pictures_part
 from agent.lines import as_line, in_time_order, merge_neighbours, within_budget
 from agent.nodes import Meter
 from agent.pictures import picture_files, shown
-from agent.pointing import resolve_pointing
-from agent.reading import best_lines, rerank, without_repeats
+from agent.pointing import resolve_pointing, with_subject
+from agent.reading import (
+    best_lines,
+    is_beside_the_point,
+    is_elsewhere,
+    leading,
+    rerank,
+    without_repeats,
+)
 from agent.reckoning import Reckoned, Timeline, reckon
 from agent.state import Ask, Context, Question, Request, State, Turn
 from tools.evidence import Evidence
@@ -88,7 +95,8 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
     runs = sorted(state.get("runs", {}).values())
     told = [p for p in context.library.passages(runs) if p.evidence.kind in ("speech", "text")]
     screen = [p.evidence for p in told if p.evidence.kind == "text"]
-    lines = tuple(resolve_pointing(e, screen) for e in state["evidence"])
+    said = in_time_order([p.evidence for p in told if p.evidence.kind == "speech"])
+    lines = tuple(resolve_pointing(with_subject(e, said), screen) for e in state["evidence"])
     if not context.settings.retrieval.lines:
         return _ask_about(state, lines, runtime, start)
     embedder = context.pool.embedder()
@@ -97,14 +105,16 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
     timeline = Timeline(tuple(p.evidence for p in told), vectors)
     if done := reckon(question, timeline, embedder):
         return _cite(done, Usage(seconds=perf_counter() - start))
-    narrowed = narrow(question, lines, context)
+    narrowed = narrow(question, lines, timeline.records, context)
     usage = Usage(seconds=perf_counter() - start, scored=narrowed.scored)
     if not narrowed.lines or not narrowed.relevant:
         return Command(update={"lines": narrowed.lines, "usage": {"read": usage}}, goto="abstain")
     return _ask_small(question, narrowed.lines, usage)
 
 
-def narrow(question: Question, lines: Sequence[Evidence], context: Context) -> Narrowed:
+def narrow(
+    question: Question, lines: Sequence[Evidence], told: Sequence[Evidence], context: Context
+) -> Narrowed:
     """Return the few lines that a small model can read without getting lost.
 
     Where the model can score texts, it ranks them and says whether any is relevant at all; without
@@ -112,12 +122,15 @@ def narrow(question: Question, lines: Sequence[Evidence], context: Context) -> N
     """
     settings, chat = context.settings.retrieval, context.pool.chat()
     candidates = best_lines(question, lines, context.pool.embedder())[: settings.candidates]
-    if not chat.capabilities.option_scoring:
-        return Narrowed(tuple(without_repeats(candidates)[: settings.lines]), relevant=True)
+    if not candidates or not chat.capabilities.option_scoring:
+        return Narrowed(tuple(without_repeats(candidates)[: settings.lines]), bool(candidates))
     ranked = rerank(question, candidates, chat)
-    chosen = tuple(without_repeats([line for line, _ in ranked])[: settings.lines])
-    gain = max((gain for _, gain in ranked[: settings.lines]), default=0.0)
-    return Narrowed(chosen, gain >= settings.min_gain, scored=len(ranked) + 1)
+    chosen = tuple(without_repeats(leading(ranked))[: settings.lines])
+    gain = max(gain for _, gain in ranked[: settings.lines])
+    relevant = gain >= settings.min_gain
+    if is_beside_the_point(question, ranked) or is_elsewhere(question, chosen[0], told):
+        relevant = False
+    return Narrowed(chosen, relevant, scored=len(ranked) + 1)
 
 
 def _ask_about(

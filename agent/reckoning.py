@@ -15,16 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.embedding import SentenceEmbeddings
+from agent.lines import SEPARATOR
 from agent.options import match_option
+from agent.pointing import SLACK_S
 from agent.reading import COVERAGE_WEIGHT
 from agent.state import Draft, Question
-from agent.text import plain, stem, words
+from agent.text import plain, stem, stems, words
 from tools.evidence import Evidence
 
 ORDER = re.compile(r"\b(?P<side>before|after)\b(?P<anchor>.+)", re.IGNORECASE)
 NEAR = re.compile(r"\b(?:right|just|directly|immediately|next|comes|shortly)\b", re.IGNORECASE)
 COUNT = re.compile(r"^how many\b(?P<what>[^?]+)", re.IGNORECASE)
 MIN_GROUNDING = 0.35  # score below which a phrase is not found in the video
+MIN_LABELS = 3  # that stand side by side; two are hardly a row of things
 MOMENTS = 3  # that a question of number may mean
 MIN_PAUSE_S = 4.0  # shorter pauses show nothing on purpose
 SAME_TEXT = 0.6  # similarity of two readings of one moving text
@@ -86,7 +89,7 @@ def _order(
             i: sign * (at.start_s - moment.start_s) for i, at in enumerate(found[1:]) if at
         }
         later = {i: distance for i, distance in distances.items() if distance > 0}
-        if len(distances) < len(question.options) or not later:
+        if 2 * len(distances) <= len(question.options) or not later:
             return None
         choice = min(later, key=lambda i: later[i])
         evidence = [e for e in (moment, found[1 + choice]) if e]
@@ -106,19 +109,26 @@ def _order(
 def _count(
     question: Question, what: str, timeline: Timeline, embedder: SentenceEmbeddings
 ) -> Reckoned | None:
-    """Count the texts that appear while nobody speaks at the moment that the question means."""
+    """Count what is shown at the moment that the question means.
+
+    These are the texts that appear while nobody speaks, or the labels that stand side by side.
+    """
     speech = timeline.speech()
     things = set(map(stem, words(what)[:1]))
     for meant in _moments(question.text, speech, embedder)[:MOMENTS]:
-        if things & set(map(stem, words(meant.text))) and re.search(r"\d", plain(meant.text)):
+        if things & stems(meant.text) and re.search(r"\d", plain(meant.text)):
             return None  # somebody says how many: the model reads it
         found = _pause(meant, speech.records, timeline.records)
+        how = "texts that appear on screen meanwhile were counted"
+        if not found:
+            found = labels_beside(meant, timeline.records)
+            how = "labels that stand side by side on screen meanwhile were counted"
         if found:
             break
     else:
         return None
     moment, shown = found[0], found[1:]
-    number, how = str(len(shown)), "texts that appear on screen meanwhile were counted"
+    number = str(len(shown))
     if not question.options:
         return _reckoned(number, None, how, (moment, *shown))
     match = match_option(number, question.options, embedder)
@@ -140,6 +150,22 @@ def _pause(
         if after.start_s - moment.end_s >= MIN_PAUSE_S and len(shown) > 1:
             return [moment, *shown]
     return []
+
+
+def labels_beside(meant: Evidence, timeline: Sequence[Evidence]) -> list[Evidence]:
+    """Return the words and the most labels that stand side by side on screen meanwhile, or []."""
+    rows = [
+        (record, row["pieces"])
+        for record in timeline
+        for row in record.data.get("lines", ())
+        if SEPARATOR in row["text"]
+        and row["start_s"] <= meant.end_s + SLACK_S
+        and row["end_s"] >= meant.start_s - SLACK_S
+    ]
+    record, pieces = max(rows, key=lambda found: len(found[1]), default=(meant, []))
+    if len(pieces) < MIN_LABELS:
+        return []
+    return [meant, *(replace(record, text=piece["text"]) for piece in pieces)]
 
 
 def _appearances(timeline: Sequence[Evidence], start_s: float, end_s: float) -> list[Evidence]:
@@ -179,10 +205,10 @@ def _moments(
     A rare word of the phrase counts for more than a frequent one; `least` is the share of them
     that a record must hold.
     """
-    held = [set(map(stem, words(e.text))) for e in timeline.records]
+    held = [stems(e.text) for e in timeline.records]
     weights = {
         word: log((len(held) + 1) / (0.5 + sum(word in texts for texts in held)))
-        for word in set(map(stem, words(phrase)))
+        for word in stems(phrase)
     }
     whole = sum(weights.values()) or 1.0
     covered = [sum(w for word, w in weights.items() if word in texts) / whole for texts in held]

@@ -23,9 +23,9 @@ from langgraph.types import Command
 import prompts
 from agent.answer import Answer, Usage
 from agent.chat_model import ChatModel, ContextOverflowError
-from agent.checking import REFUSALS, judge
+from agent.checking import REFUSALS, judge, named_option
 from agent.lines import SEPARATOR, as_line, in_time_order
-from agent.options import match_option
+from agent.options import Match, match_option
 from agent.parsing import Parity, parse_choice
 from agent.pictures import PICTURE
 from agent.state import Ask, Context, Draft, Question, State, Turn
@@ -306,8 +306,10 @@ def _quote(state: State, context: Context) -> Draft:
             accepted=True,
         )
     embedder = context.pool.embedder()
-    matches = [(line, match_option(line.text, question.options, embedder)) for line in lines]
-    for line, match in matches:
+    for line in lines:
+        match = match_option(line.text, question.options, embedder)
+        if (named := named_option(line, question)) is not None:
+            match = Match(named, 1.0, "mention")
         if match.choice is not None and match.how != "letter":
             return Draft(
                 text=line.text,

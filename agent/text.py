@@ -1,7 +1,8 @@
 """How texts of people, models and videos are made comparable."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 from text_to_num import alpha2digit
 
@@ -35,9 +36,21 @@ def words(text: str) -> list[str]:
     return [word for word in plain(text).split() if word not in STOP_WORDS]
 
 
+@cache
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
 def stem(word: str) -> str:
-    """Return a word without its ending, roughly: enough to match "students" and "student"."""
-    return word if word[0].isdigit() else word[:5]
+    """Return a word without its ending: "tarred" and "tarring" are both "tar"."""
+    return word if word[0].isdigit() else str(_stemmer().stemWord(word))
+
+
+def stems(text: str) -> set[str]:
+    """Return the meaningful words of a text without their endings."""
+    return {stem(word) for word in words(text)}
 
 
 def search_words(text: str) -> list[str]:
