@@ -14,6 +14,7 @@ import prompts
 from agent.answer import Answer, Step, Usage
 from agent.asking import Part
 from agent.chat_model import ChatModel, ContextOverflowError
+from agent.clips import in_time
 from agent.intervals import Intervals, Span, format_span, parse_intervals
 from agent.lines import SEPARATOR, spread_order
 from agent.replies import parse_yes_no
@@ -54,7 +55,7 @@ class Grounder:
 
     def __init__(self, chat: ChatModel, notes: Sequence[Evidence], given: Given) -> None:
         self.chat = chat
-        self.notes = spread_order(notes)
+        self.notes = spread_order(sorted(notes, key=in_time))
         self.given = given
         self.usage = Usage()
         self.steps: tuple[Step, ...] = ()

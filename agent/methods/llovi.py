@@ -250,12 +250,14 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     told = Narrative(video, (), options, kept_chat(video, context))
     visuals: dict[str, Any] = {"notes": source}
     frames: tuple[PlannedFrame, ...] = ()
+    asked: tuple[str, ...] = ()
     captions, tokens = 0, int(video.duration_s * TOKENS_A_SECOND)
     if source == "clips":
         captioner, clips = captioner_of(options, context), clips_of(video, options)
         shown = {f.index: f for v in views_of(video, clips, captioner.frames) for f in v.frames}
         frames = tuple(shown[index] for index in sorted(shown))
         captions, tokens = len(clips), len(clips) * (options.caption_tokens + LINE_TOKENS)
+        asked = (captioner.prompt,)
         visuals["clips"] = [[clip.start_s, clip.end_s] for clip in clips]
     elif source == "file" and options.captions:
         notes = captions_in_file(video, options)
@@ -271,7 +273,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     answers += 0 if options.parity else 1
     answers += (1 + options.sufficiency) if options.grounding else 0
     return MethodPlan(
-        prompts=prompts_of(options, question, captions),
+        prompts=(*prompts_of(options, question), *asked),
         calls=(0, captions + summaries + answers),  # none where every reply is known
         tokens=max(0, room),
         frames=frames,
@@ -279,11 +281,9 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     )
 
 
-def prompts_of(options: LloviOptions, question: Question, captions: int) -> tuple[str, ...]:
-    """Return the names of the prompts that may be used."""
+def prompts_of(options: LloviOptions, question: Question) -> tuple[str, ...]:
+    """Return the names of the prompts that may be used beside that of captions."""
     names = ["given_captions", "coverage", AGAIN[bool(question.options)]]
-    if captions:
-        names += ["caption_clip" if options.clip_frames > 1 else "caption"]
     if options.summary != "none":
         names += ["given_summaries", f"summarize_{options.summary}"]
     names += [first_turn(question, options.reasoning).name]
