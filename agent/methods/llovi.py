@@ -89,7 +89,7 @@ def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
     cut = cast("Node", partial(cut_clips, options=options))
     graph.add_node("cut_clips", reporting(cut, [TOOL]))
     graph.add_node("caption", partial(caption, options=options))
-    graph.add_node("collect_captions", partial(collect_captions, options=options), defer=True)
+    graph.add_node("collect_captions", partial(collect_captions, options=options))
     graph.add_conditional_edges("cut_clips", fan_out, ["caption", "collect_captions"])
     graph.add_edge("caption", "collect_captions")
     graph.add_node("ingest", build_ingest(settings))
