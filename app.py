@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from agent.session import Event, Session
 from agent.lines import clock
+from agent.session import Event, Session
 from tools.errors import ReelgraphError
 
 COLUMNS = ["time", "tool", "score", "text"]

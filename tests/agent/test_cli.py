@@ -24,7 +24,11 @@ KEYS = {
     "abstained",
     "reason",
     "confidence",
+    "measured_by",
+    "guess",
     "evidence",
+    "steps",
+    "seconds",
     "channels",
     "usage",
     "method",
@@ -54,8 +58,8 @@ def test_an_answer_as_json_is_one_object_and_nothing_else(
     assert {"tool", "kind", "start_s", "end_s", "text", "score", "data", "id"} == first.keys()
     names = {"tool", "status", "count", "seconds", "reason", "cached"}
     assert [channel.keys() for channel in answer["channels"]] == [names, names]
-    counts = {"decodes", "tool_runs", "model_calls", "input_tokens", "output_tokens"}
-    assert answer["usage"].keys() == counts | {"seconds", "model_seconds"}
+    counts = {"decodes", "tool_runs", "model_calls", "scored", "input_tokens", "output_tokens"}
+    assert answer["usage"].keys() == counts | {"seconds", "model_seconds", "cost"}
     assert all(isinstance(answer["usage"][name], int) for name in counts)
     assert {"probe", "retrieve"} <= answer["usage"]["seconds"].keys()
     assert sorted(line.split(", ")[0] for line in done.err.splitlines()) == [
