@@ -59,7 +59,7 @@ def test_what_shapes_the_answer_changes_the_plan(
         "step": plan(**{"sampling.step_s": 0.5}),
         "evidence": plan(**{"retrieval.top_k": 1}),
         "length": plan(**{"chat.max_new_tokens": 9}),
-        "model": plan(**{"chat.model": tiny_llama}),
+        "model": plan(**{"chat.model": str(tiny_llama)}),
         "embedding": plan(**{"embedder.model": "other"}),
     }
     assert len({made.id for made in plans.values()}) == len(plans)
