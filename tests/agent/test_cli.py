@@ -349,3 +349,11 @@ def test_the_order_of_evidence_is_time_order(
     starts = [item["start_s"] for item in json.loads(done.out)["evidence"]]
     assert len(starts) > 1
     assert starts == sorted(starts)
+
+
+def test_methods_are_listed_with_what_they_need(reelgraph: Command) -> None:
+    done = reelgraph("methods")
+    assert done.code == 0
+    for name in ("video-rag", "llovi", "ig-vlm", "ts-llava", "explore", "blind"):
+        assert name in done.out
+    assert "images" in done.out
