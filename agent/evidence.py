@@ -1,6 +1,6 @@
 """Answering from evidence: the nodes between what tools found and the prompt of the model.
 
-retrieve -> budget -> read -> (reason | cite | abstain)
+retrieve -> budget -> read -> (reason | backup | cite | abstain)
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,11 @@ from agent.reading import (
     without_repeats,
 )
 from agent.reckoning import Reckoned, Timeline, reckon
-from agent.state import Ask, Context, Question, Request, State, Turn
+from agent.state import Ask, Context, Draft, Question, Request, State, Turn
+from agent.tail import option_likelihoods
 from tools.evidence import Evidence
+
+Next = Literal["cite", "reason", "backup", "abstain"]  # where `read` may lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def budget(state: State, runtime: Runtime[Context]) -> State:
     return {"evidence": kept}
 
 
-def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "reason", "abstain"]]:
+def read(state: State, runtime: Runtime[Context]) -> Command[Next]:
     """Write the prompt: from whole records, or for a small model from the best lines alone.
 
     A question of order or number that the time line answers goes straight to the end.
@@ -107,6 +110,8 @@ def read(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "re
         return _cite(done, Usage(seconds=perf_counter() - start))
     narrowed = narrow(question, lines, timeline.records, context)
     usage = Usage(seconds=perf_counter() - start, scored=narrowed.scored)
+    if question.options and narrowed.lines and not narrowed.relevant:
+        return _choose_likeliest(question, narrowed.lines, usage, context)
     if not narrowed.lines or not narrowed.relevant:
         return Command(update={"lines": narrowed.lines, "usage": {"read": usage}}, goto="abstain")
     return _ask_small(question, narrowed.lines, usage)
@@ -127,8 +132,7 @@ def narrow(
     ranked = rerank(question, candidates, chat)
     chosen = tuple(without_repeats(leading(ranked))[: settings.lines])
     gain = max(gain for _, gain in ranked[: settings.lines])
-    # Of given options one is nearly always right, and the likeliest is found without a good line.
-    relevant = bool(question.options) or gain >= settings.min_gain
+    relevant = gain >= settings.min_gain
     if is_beside_the_point(question, ranked) or is_elsewhere(question, chosen[0], told):
         relevant = False
     return Narrowed(chosen, relevant, scored=len(ranked) + 1)
@@ -136,7 +140,7 @@ def narrow(
 
 def _ask_about(
     state: State, lines: tuple[Evidence, ...], runtime: Runtime[Context], start: float
-) -> Command[Literal["cite", "reason", "abstain"]]:
+) -> Command[Next]:
     """Ask a model that reads whole records, and looks at pictures if it can."""
     context, video, question = runtime.context, state["video"], state["question"]
     room, meter = state.get("room", 1.0), Meter()
@@ -157,22 +161,43 @@ def _ask_about(
     return Command(update=update, goto="reason")
 
 
-def _ask_small(
-    question: Question, lines: tuple[Evidence, ...], usage: Usage
-) -> Command[Literal["cite", "reason", "abstain"]]:
-    """Ask a small model, without the options: it copies letters, but answers in words."""
-    told = [as_line(e) for e in in_time_order(lines)]
-    text = prompts.render("answer", evidence=told, question=question.text)
+def _ask_small(question: Question, lines: tuple[Evidence, ...], usage: Usage) -> Command[Next]:
     update: State = {
         "lines": lines,
-        "ask": Ask((Turn("user", text),), "read", checked=True),
+        "ask": _small_ask(question, lines),
         "prompts": {"answer": prompts.version("answer")},
         "usage": {"read": usage},
     }
     return Command(update=update, goto="reason")
 
 
-def _cite(reckoned: Reckoned, usage: Usage) -> Command[Literal["cite", "reason", "abstain"]]:
+def _small_ask(question: Question, lines: Sequence[Evidence]) -> Ask:
+    """Ask a small model, without the options: it copies letters, but answers in words."""
+    told = [as_line(e) for e in in_time_order(lines)]
+    text = prompts.render("answer", evidence=told, question=question.text)
+    return Ask((Turn("user", text),), "read", checked=True)
+
+
+def _choose_likeliest(
+    question: Question, lines: tuple[Evidence, ...], usage: Usage, context: Context
+) -> Command[Next]:
+    """Let the model weigh the options where no line is clearly about the question.
+
+    A free answer would be invented here, but of given options one is nearly always right.
+    """
+    asked = _small_ask(question, lines)
+    likely, scored = option_likelihoods(asked.turns, question.options, context.pool.chat())
+    update: State = {
+        "lines": lines,
+        "ask": asked,
+        "draft": Draft(reason="no line is clearly about the question", likelihoods=likely),
+        "prompts": {"answer": prompts.version("answer")},
+        "usage": {"read": usage + scored},
+    }
+    return Command(update=update, goto="backup" if likely else "abstain")
+
+
+def _cite(reckoned: Reckoned, usage: Usage) -> Command[Next]:
     update: State = {
         "draft": reckoned.draft,
         "lines": reckoned.evidence,
