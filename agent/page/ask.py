@@ -107,7 +107,7 @@ class AskTab:
                     placeholder="lecture.mp4",
                     elem_id="path",
                 )
-            with gr.Tab("Library"):
+            with gr.Tab("Known videos"):
                 self.known = gr.Dropdown(
                     _known(self.desk), label="A video that is known", value=None, elem_id="known"
                 )
@@ -138,8 +138,10 @@ class AskTab:
             )
             self.picks = gr.HTML("")
         with gr.Row():
-            self.ask = gr.Button("Ask", variant="primary", elem_id="ask")
-            self.stop = gr.Button("Stop", variant="stop", interactive=False, elem_id="stop")
+            self.ask = gr.Button("Ask", variant="primary", min_width=100, elem_id="ask")
+            self.stop = gr.Button(
+                "Stop", variant="stop", interactive=False, min_width=100, elem_id="stop"
+            )
         if examples:
             gr.HTML("<span class='rg-quiet'>Try one of the demo video:</span>")
         with gr.Row(elem_id="examples"):

@@ -38,6 +38,11 @@ class ToolCard:
     used: bool
     options: tuple[ToolOption, ...]
 
+    @property
+    def told(self) -> bool:
+        """Whether any option says what it means."""
+        return any(option.meaning for option in self.options)
+
 
 class ToolsTab:
     """The tab's widgets and what they show."""
