@@ -215,26 +215,26 @@ class AskTab:
     def answer_question(
         self,
         shown: str,
-        path: str,
-        question: str,
-        options: str,
+        path: str | None,
+        question: str | None,
+        options: str | None,
         profile: str,
         method: str,
         request: gr.Request,
     ) -> Iterator[tuple[Any, ...]]:
         """Stream what happens while a question is answered."""
         board, video, still = Board(), None, (gr.skip(),) * 3
-        lines = [line for line in options.splitlines() if line.strip()]
+        lines = [line for line in (options or "").splitlines() if line.strip()]
         yield (*still, *_board(board), *still, *_buttons(busy=True))
         try:
             session = self.desk.sessions.get(profile, method)
-            video = self.desk.open(session, path)
+            video = self.desk.open(session, path or "")
             board.token, board.pictures = self.desk.files.add(video), video.has_picture
             if shown != str(video.path):
                 player = (str(video.path), str(video.path), self._play(video))
                 yield (*player, *_board(board), *still, *still[:2])
             with self.desk.running.run(str(request.session_hash)) as control:
-                for event in session.stream(video.path, question, lines, control):
+                for event in session.stream(video.path, question or "", lines, control):
                     if board.take(event):
                         yield (*still, *_board(board), *still, *still[:2])
         except StoppedError:

@@ -80,7 +80,7 @@ def _marks(kind: str, items: Sequence[Evidence], duration_s: float, colour: str)
         customdata=[e.start_s for e in items],
         hovertext=[_words(e) for e in items],
         hoverinfo="text",
-        marker={"color": colour, "opacity": 0.65, "line": {"width": 0.5, "color": "rgba(255,255,255,0.7)"}},
+        marker={"color": colour, "opacity": 0.65, "line": {"width": 0.5, "color": "white"}},
     )
 
 
