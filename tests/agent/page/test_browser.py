@@ -53,14 +53,19 @@ def test_ask_read_the_answer_and_see_the_moment(address: str, visit: Visit, harb
 
 
 def test_what_is_said_in_a_video_is_shown_not_run(
-    serve: Serve, visit: Visit, scripted: Callable[..., Any], make_clip: Callable[..., Path]
+    serve: Serve,
+    visit: Visit,
+    plug_in: Callable[..., Any],
+    scripted: Callable[..., Any],
+    say: Callable[..., Evidence],
+    harbour: Path,
 ) -> None:
     evil = "<img src=http://192.0.2.1/x onerror=document.title='owned'> code ${1+1} {{value}}"
-    clip = make_clip("evil.mp4", subtitles=[(0.2, 3.0, evil)])
-    page = visit(serve(scripted(replies=["code"])))
-    take(page, clip)
+    plug_in(lambda given: iter([say(evil)]))
+    page = visit(serve(scripted(replies=["code"]), ingest="[sensor]"))
+    take(page, harbour)
     ask(page, "What is the code?")
-    expect(page.locator(".rg-card .rg-words").first).to_contain_text("${1+1} {{value}}")
+    expect(page.locator(".rg-card .rg-words").first).to_contain_text(evil)
     assert page.title() == "reelgraph"
     assert not page.locator("#evidence img[onerror]").count()
 
