@@ -52,6 +52,7 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
         tickvals=ticks,
         ticktext=[clock(t) for t in ticks],
         gridcolor="rgba(128,128,128,0.2)",
+        zeroline=False,
     )
     figure.update_yaxes(
         categoryorder="array", categoryarray=names[::-1], fixedrange=True, showgrid=False
