@@ -1,4 +1,4 @@
-"""The command line: `reelgraph ask|index|tools|doctor|library|graph`.
+"""The command line: `reelgraph ask|index|methods|tools|doctor|library|graph`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
@@ -125,6 +125,14 @@ def tools(profile: Profile = None, pairs: Pairs = None) -> None:
     from agent import report
 
     report.print_tools(_session(profile, pairs).settings)
+
+
+@app.command()
+def methods() -> None:
+    """List every way to answer, what it needs of the chat model, and its options."""
+    from agent import report
+
+    report.print_methods()
 
 
 @app.command()

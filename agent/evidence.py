@@ -127,7 +127,8 @@ def narrow(
     ranked = rerank(question, candidates, chat)
     chosen = tuple(without_repeats(leading(ranked))[: settings.lines])
     gain = max(gain for _, gain in ranked[: settings.lines])
-    relevant = gain >= settings.min_gain
+    # Of given options one is nearly always right, and the likeliest is found without a good line.
+    relevant = bool(question.options) or gain >= settings.min_gain
     if is_beside_the_point(question, ranked) or is_elsewhere(question, chosen[0], told):
         relevant = False
     return Narrowed(chosen, relevant, scored=len(ranked) + 1)

@@ -7,7 +7,6 @@ index: START -> probe -> ingest -> END
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -18,7 +17,7 @@ from agent.ingest import build_ingest
 from agent.library import Library
 from agent.methods import find_method, video_rag
 from agent.plan import make_plan
-from agent.settings import Settings, resolve
+from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import is_text
 from tools import video as reading
@@ -89,8 +88,3 @@ def finish(state: State, runtime: Runtime[Context]) -> State:
         steps=state.get("steps", ()),
     )
     return {"answer": answer}
-
-
-def graph() -> Any:
-    """Return the `ask` graph of the default profile (for `langgraph.json`)."""
-    return build_ask(resolve())

@@ -27,11 +27,11 @@ from agent.library import Run
 from agent.nodes import (
     Meter,
     Node,
-    _checked,
-    _progress,
-    _reason_to_skip,
+    checked,
     digest,
     ensure_frames,
+    progress_of,
+    reason_to_skip,
     run_settings,
 )
 from agent.pictures import frames_of, picture_files
@@ -60,7 +60,7 @@ def look_node(name: str, rule: KeyFrameRule, note: str = "", frames: int = 0) ->
     def node(state: State, runtime: Runtime[Context]) -> Findings:
         start, meter = perf_counter(), Meter()
         tool = make_tool(name, runtime.context.settings.tools.get(name, {}))
-        if skip := _reason_to_skip(tool, state, runtime.context) or _nothing_to_do(tool, state):
+        if skip := reason_to_skip(tool, state, runtime.context) or _nothing_to_do(tool, state):
             return {"channels": {name: skip}}
         try:
             pictures = _pictures(state["video"], runtime, meter, frames)
@@ -195,11 +195,11 @@ def _found(
         video=video,
         frames=pictures,
         phrases=phrases,
-        progress=_progress(tool.name, runtime),
+        progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,
     )
     loaded = runtime.context.pool.tool(tool.name)
-    found = [_checked(evidence, tool, video) for evidence in loaded.run(given)]
+    found = [checked(evidence, tool, video) for evidence in loaded.run(given)]
     if runtime.drain_requested:
         raise StoppedError("stopped by the user")
     return found

@@ -19,7 +19,7 @@ from langgraph.runtime import Runtime
 
 from agent.answer import Usage
 from agent.library import Run
-from agent.settings import Settings
+from agent.settings import ChatSettings, Settings
 from agent.state import Context, Findings, State
 from tools.audio import AudioBlock, read_audio
 from tools.base import Tool, ToolInput
@@ -60,7 +60,7 @@ def tool_node(name: str) -> Node:
     def node(state: State, runtime: Runtime[Context]) -> Findings:
         start = perf_counter()
         tool = make_tool(name, runtime.context.settings.tools.get(name, {}))
-        skip = _reason_to_skip(tool, state, runtime.context)
+        skip = reason_to_skip(tool, state, runtime.context)
         if skip is not None:
             return {"channels": {name: skip}}
         meter = Meter()
@@ -135,10 +135,15 @@ def run_settings(
     if "frames" in tool.needs:
         values["sampling"] = sampling_values(video, settings)
     if "vision" in tool.needs:
-        values["model"] = settings.chat.model_dump(mode="json")
+        values["model"] = captioner_of(settings).model_dump(mode="json")
     if "phrases" in tool.needs:
         values["phrases"] = phrases
     return values
+
+
+def captioner_of(settings: Settings) -> ChatSettings:
+    """Return the settings of the model that describes pictures: the answering one unless set."""
+    return settings.captioner or settings.chat
 
 
 def _content(file: Path) -> str:
@@ -179,12 +184,12 @@ def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> Fram
             folder,
             video.duration_s,
             values["step_s"],
-            progress=_progress("sample_frames", runtime),
+            progress=progress_of("sample_frames", runtime),
             stopped=lambda: runtime.drain_requested,
         )
 
 
-def _reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
+def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
     """Return the report of a tool that has nothing to do or cannot do it."""
     video, channels = state["video"], state.get("channels", {})
     if tool.name in channels:  # the sampling before it failed
@@ -196,8 +201,9 @@ def _reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport
         return ChannelReport(tool.name, "skipped", reason="the file has no picture")
     if "audio" in tool.needs and tool.kind == "speech" and spoken:
         return ChannelReport(tool.name, "skipped", reason=f"{spoken[0]} already tell what is said")
-    if "vision" in tool.needs and not context.pool.chat().sees_images:
-        reason = f"{context.settings.chat.model} reads text only; captions need a model that sees"
+    if "vision" in tool.needs and not context.pool.chat("captioner").sees_images:
+        name = captioner_of(context.settings).model
+        reason = f"{name} reads text only; captions need a model that sees"
         return ChannelReport(tool.name, "unavailable", reason=reason)
     return None
 
@@ -251,17 +257,17 @@ def _run(
         frames=ensure_frames(video, runtime, meter) if "frames" in tool.needs else None,
         audio=audio,
         phrases=phrases,
-        chat=runtime.context.pool.chat() if "vision" in tool.needs else None,
-        progress=_progress(tool.name, runtime),
+        chat=runtime.context.pool.chat("captioner") if "vision" in tool.needs else None,
+        progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,
     )
-    found = [_checked(evidence, tool, video) for evidence in tool.run(given)]
+    found = [checked(evidence, tool, video) for evidence in tool.run(given)]
     if runtime.drain_requested:
         raise StoppedError("stopped by the user")
     return found
 
 
-def _checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
+def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
     """Refuse evidence outside the video; its tool and kind are what the tool declares.
 
     A plug-in may yield numbers of numpy, which the library would keep as bytes.
@@ -289,7 +295,7 @@ def _checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
     )
 
 
-def _progress(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
+def progress_of(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
     """Return a function that sends how far a stage has come to whoever watches the graph."""
 
     def send(done_s: float, total_s: float) -> None:

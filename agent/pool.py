@@ -64,6 +64,14 @@ class ModelPool:
             return self._once("chat", self._load_chat, self._expected(self.settings.chat))
         return self._once("captioner", self._load_captioner, self._expected(captioner))
 
+    def sees(self) -> bool:
+        """Return whether the chat model sees pictures.
+
+        The embedded model need not be loaded to know that it reads text only: a plan waits for no
+        weights.
+        """
+        return self.settings.chat.model != WHEEL and self.chat().capabilities.images
+
     def embedder(self) -> SentenceEmbeddings:
         """Return the embedding model. `MissingError` when its weights are not there."""
         return self._once("embedder", self._load_embedder)

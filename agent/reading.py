@@ -38,7 +38,10 @@ NAME = r"(?<=[a-z:] )[A-Z][a-z]+|(?:^|\| )[A-Z][a-z]+ [A-Z][a-z]+"
 
 # What a question asks for, by how it is put; the first that fits counts.
 EXPECTED: Sequence[tuple[str, str]] = (
-    (r"\b(?:phone|ring|call|dial)\b", r"\d(?:[ /-]?\d){5,}"),
+    (
+        r"\b(?:ring|dial|telephone|phone number)\b|\bnumber\b.*\b(?:phone|call)\b",
+        r"\d(?:[ /-]?\d){5,}",
+    ),
     (
         r"\b(?:what|which) time\b|\buntil when\b|\bhow late\b|\b(?:open|close|shut)s?\b.*\bwhen\b",
         TIME,

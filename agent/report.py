@@ -66,6 +66,19 @@ def costs(answer: Answer) -> str:
     )
 
 
+def print_methods() -> None:
+    """Print every method with what it needs and its options."""
+    from agent.methods import METHODS
+
+    table = Table("method", "what it does", "the model must have", "options", box=None)
+    for method in METHODS.values():
+        options = ", ".join(
+            f"{name}={field.get_default()}" for name, field in method.options.model_fields.items()
+        )
+        table.add_row(method.name, method.summary, ", ".join(sorted(method.needs)), escape(options))
+    Console().print(table)
+
+
 def print_tools(settings: Settings) -> None:
     """Print every tool with its options and whether it can run here."""
     table = Table("tool", "finds", "needs", "options", "status", box=None, header_style="bold")

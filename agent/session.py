@@ -16,6 +16,7 @@ from agent.chat_model import Capabilities
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library import Library
 from agent.methods import choose, find_method, video_rag
+from agent.methods.base import read_options
 from agent.plan import Plan, make_plan
 from agent.pool import ModelPool
 from agent.saved_visuals import VisualsFolder
@@ -24,6 +25,7 @@ from agent.state import Context, Question, State
 from agent.text import is_text
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
+from tools.registry import make_tool
 from tools.video import Video
 
 MAX_QUESTION = 4_000  # characters; more than any real question, far less than a prompt holds
@@ -68,6 +70,10 @@ class Session:
         self.settings: Settings = resolve(profile, settings)
         if self.settings.method != "auto":
             find_method(self.settings.method)
+        for name, options in self.settings.tools.items():
+            make_tool(name, options)
+        for name in self.settings.methods:
+            read_options(name, find_method(name).options, self.settings)
         self.library = Library(self.settings.library)
         self._graphs: dict[str, Graph] = {}
         self.context = Context(self.settings, self.library, ModelPool(self.settings, self.library))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import exp
 from pathlib import Path
+from string import ascii_uppercase
 from time import perf_counter
 from typing import Any, Literal
 
@@ -100,7 +101,8 @@ def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[Draft
     likelihoods: tuple[float, ...] = ()
     plain = not (asked.checked or asked.follow_ups or asked.parity) and asked.samples == 1
     if question.options and plain:
-        likelihoods, usage = letter_likelihoods(asked.turns, len(question.options), chat)
+        letters = ascii_uppercase[: len(question.options)]
+        likelihoods, usage = option_likelihoods(asked.turns, letters, chat)
         total += usage
     drawn = tuple(replies) if asked.samples > 1 else ()
     return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
@@ -120,19 +122,22 @@ def copy(prompt: str, passages: Sequence[str], chat: ChatModel) -> tuple[str, Us
     return _timed(lambda: chat.copy_span([HumanMessage(prompt)], passages))
 
 
-def letter_likelihoods(
-    turns: Sequence[Turn], options: int, chat: ChatModel
+def option_likelihoods(
+    turns: Sequence[Turn], options: Sequence[str], chat: ChatModel
 ) -> tuple[tuple[float, ...], Usage]:
-    """Return the probability of each option's letter as the reply; () if the model cannot tell."""
+    """Return the probability of each option as the reply; () if the model cannot tell.
+
+    It is the softmax of the mean log-likelihood a token, so that long options are not worse off.
+    """
     if not chat.capabilities.option_scoring:
         return (), Usage()
     start = perf_counter()
-    scores = chat.score_options(messages(turns), [chr(ord("A") + i) for i in range(options)])
+    scores = chat.score_options(messages(turns), options)
     seconds = perf_counter() - start
     total = sum(exp(score) for score in scores)
     return (
         tuple(exp(score) / total for score in scores),
-        Usage(seconds=seconds, model_seconds=seconds, scored=options),
+        Usage(seconds=seconds, model_seconds=seconds, scored=len(options)),
     )
 
 
@@ -195,15 +200,21 @@ def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draf
 
 
 def backup(state: State, runtime: Runtime[Context]) -> Command[Literal["cite", "abstain"]]:
-    """Answer without the model's words: the likeliest option, or the best line of the evidence."""
-    draft = state["draft"]
+    """Answer without the model's words: the best line of the evidence, or the likeliest option."""
+    draft, options, usage = state["draft"], state["question"].options, Usage()
     if draft.likelihoods:
         found = _likeliest(draft)
     elif state["ask"].checked:
         found = _quote(state, runtime.context)
+        if options and not found.accepted:
+            chat, start = runtime.context.pool.chat(), perf_counter()
+            likely, usage = option_likelihoods(state["ask"].turns, options, chat)
+            usage = replace(usage, seconds=perf_counter() - start)
+            found = _likeliest(replace(found, likelihoods=likely)) if likely else found
     else:
         found = replace(draft, accepted=False)
-    return Command(update={"draft": found}, goto="cite" if found.accepted else "abstain")
+    update: State = {"draft": found, "usage": {"backup": usage}}
+    return Command(update=update, goto="cite" if found.accepted else "abstain")
 
 
 def cite(state: State, runtime: Runtime[Context]) -> State:

@@ -142,11 +142,11 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
 
 def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
     """Return the pictures that go to the model beside the evidence; none if it cannot see."""
-    can = context.pool.chat().capabilities
     options = read_options("video-rag", Options, context.settings)
-    most = min(options.pictures, can.max_images or options.pictures)
-    if not (can.images and video.has_picture and most):
+    if not (video.has_picture and options.pictures and context.pool.sees()):
         return ()
+    limit = context.pool.chat().capabilities.max_images
+    most = min(options.pictures, limit or options.pictures)
     rule = published_frames if options.parity else centre_ids
     return frames_of(video, lambda total: rule(total, most))
 

@@ -129,6 +129,10 @@ class SharedPool(ModelPool):
     def _load_chat(self) -> ChatModel:
         return cast("ChatModel", self._chat) if self._chat else super()._load_chat()
 
+    def sees(self) -> bool:
+        """The scripted model bears the embedded one's name and may see."""
+        return self.chat().capabilities.images
+
 
 @pytest.fixture(autouse=True)
 def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -24,7 +24,11 @@ KEYS = {
     "abstained",
     "reason",
     "confidence",
+    "measured_by",
+    "guess",
     "evidence",
+    "steps",
+    "seconds",
     "channels",
     "usage",
     "method",
@@ -54,8 +58,8 @@ def test_an_answer_as_json_is_one_object_and_nothing_else(
     assert {"tool", "kind", "start_s", "end_s", "text", "score", "data", "id"} == first.keys()
     names = {"tool", "status", "count", "seconds", "reason", "cached"}
     assert [channel.keys() for channel in answer["channels"]] == [names, names]
-    counts = {"decodes", "tool_runs", "model_calls", "input_tokens", "output_tokens"}
-    assert answer["usage"].keys() == counts | {"seconds", "model_seconds"}
+    counts = {"decodes", "tool_runs", "model_calls", "scored", "input_tokens", "output_tokens"}
+    assert answer["usage"].keys() == counts | {"seconds", "model_seconds", "cost"}
     assert all(isinstance(answer["usage"][name], int) for name in counts)
     assert {"probe", "retrieve"} <= answer["usage"]["seconds"].keys()
     assert sorted(line.split(", ")[0] for line in done.err.splitlines()) == [
@@ -345,3 +349,11 @@ def test_the_order_of_evidence_is_time_order(
     starts = [item["start_s"] for item in json.loads(done.out)["evidence"]]
     assert len(starts) > 1
     assert starts == sorted(starts)
+
+
+def test_methods_are_listed_with_what_they_need(reelgraph: Command) -> None:
+    done = reelgraph("methods")
+    assert done.code == 0
+    for name in ("video-rag", "llovi", "ig-vlm", "ts-llava", "explore", "blind"):
+        assert name in done.out
+    assert "images" in done.out

@@ -46,7 +46,9 @@ def test_a_plan_is_plain_data(plan: Callable[..., Plan], tmp_path: Path) -> None
     assert str(tmp_path) not in text
 
 
-def test_what_shapes_the_answer_changes_the_plan(plan: Callable[..., Plan]) -> None:
+def test_what_shapes_the_answer_changes_the_plan(
+    plan: Callable[..., Plan], tiny_llama: Path
+) -> None:
     plans = {
         "plain": plan(),
         "question": plan("Where is the gate?"),
@@ -57,7 +59,7 @@ def test_what_shapes_the_answer_changes_the_plan(plan: Callable[..., Plan]) -> N
         "step": plan(**{"sampling.step_s": 0.5}),
         "evidence": plan(**{"retrieval.top_k": 1}),
         "length": plan(**{"chat.max_new_tokens": 9}),
-        "model": plan(**{"chat.model": "other"}),
+        "model": plan(**{"chat.model": str(tiny_llama)}),
         "embedding": plan(**{"embedder.model": "other"}),
     }
     assert len({made.id for made in plans.values()}) == len(plans)

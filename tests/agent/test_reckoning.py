@@ -1,12 +1,23 @@
+from dataclasses import replace
+
 import pytest
 
+from agent.checking import named_option
 from agent.embedding import SentenceEmbeddings
-from agent.pointing import resolve_pointing
-from agent.reading import best_lines, expected_pattern, fits, without_repeats
+from agent.pointing import resolve_pointing, with_subject
+from agent.reading import (
+    best_lines,
+    expected_pattern,
+    fits,
+    is_beside_the_point,
+    is_elsewhere,
+    leading,
+    without_repeats,
+)
 from agent.reckoning import Timeline, reckon
 from agent.retrieval import fuse
 from agent.state import Question
-from agent.text import mentions, plain, words
+from agent.text import mentions, plain, stem, words
 from tools.evidence import Evidence
 
 
@@ -123,3 +134,127 @@ def test_expected_kinds(question: str, good: str, bad: str) -> None:
     pattern = expected_pattern(question)
     assert fits(good, pattern)
     assert not fits(bad, pattern)
+
+
+def shelf(start_s: float, end_s: float, *labels: str) -> Evidence:
+    """Labels side by side, each with a year under it."""
+    pieces = [
+        {"text": f"{name} 18{n}0", "x0": n / 9, "x1": n / 9 + 0.1, "parts": [name, f"18{n}0"]}
+        for n, name in enumerate(labels)
+    ]
+    text = " | ".join(str(piece["text"]) for piece in pieces)
+    row = {
+        "text": text,
+        "start_s": start_s,
+        "end_s": end_s,
+        "box": [0, 0.5, 1, 0.6],
+        "pieces": pieces,
+    }
+    return Evidence("ocr", "text", start_s, end_s, text, data={"lines": [row]})
+
+
+SHIPS = ("Petrel", "Grey Marten", "Juno", "Halcyon", "Old Bess")
+
+
+@pytest.mark.parametrize(
+    ("text", "ship"),
+    [
+        ("Look at the one in the very middle.", "Juno"),
+        ("He made the model on the far left.", "Petrel"),
+        ("The one on the right is mine.", "Old Bess"),
+        ("Nothing is pointed at.", None),
+    ],
+)
+def test_a_place_on_screen_is_looked_up(text: str, ship: str | None) -> None:
+    said = speech(10, 12, text)
+    resolved = resolve_pointing(said, [shelf(0, 60, *SHIPS)])
+    assert resolved.text == (f"{text} (On screen: {ship})" if ship else text)
+    assert resolve_pointing(said, [shelf(30, 60, *SHIPS)]) == said
+
+
+def test_there_is_no_middle_of_an_even_number() -> None:
+    said = speech(10, 12, "Look at the one in the middle.")
+    assert resolve_pointing(said, [shelf(0, 60, *SHIPS[:4])]) == said
+
+
+def test_two_columns_are_two_lists() -> None:
+    menu = screen(0, 60, (0, 60, "Soup 7.80"), (0, 60, "Cake 4.20"), (0, 60, "Tea 2.60"))
+    hours = {"text": "9:30", "start_s": 0, "end_s": 60, "box": [0.95, 0.05, 0.99, 0.15]}
+    both = Evidence("ocr", "text", 0, 60, "", data={"lines": [hours, *menu.data["lines"]]})
+    said = speech(10, 12, "I like the second thing on the menu.")
+    assert resolve_pointing(said, [both]).text.endswith("(On screen: Cake 4.20)")
+
+
+def test_a_pronoun_brings_the_sentence_before_it() -> None:
+    before, said = speech(1, 3, "Look at the Juno."), speech(3.5, 6, "She was lost in a gale.")
+    assert with_subject(said, [before, said]).text == "Look at the Juno. She was lost in a gale."
+    assert with_subject(said, [before, said]).start_s == 1
+    assert with_subject(before, [before, said]) == before
+    late = speech(60, 62, "She was lost.")
+    assert with_subject(late, [before, late]) == late
+
+
+def test_labels_side_by_side_are_counted(embedder: SentenceEmbeddings) -> None:
+    records = [
+        speech(1, 4, "This is the model hall, and the glass case holds the pride of our ships."),
+        shelf(2, 30, *SHIPS[1:4]),
+        shelf(2, 30, *SHIPS),
+        speech(40, 44, "We go downstairs."),
+    ]
+    asked = Question("How many model ships stand in the glass case?")
+    found = reckon(asked, timeline(records, embedder), embedder)
+    assert found is not None
+    assert found.draft.text == "5"
+    assert [e.text for e in found.evidence[1:]] == [f"{n} 18{i}0" for i, n in enumerate(SHIPS)]
+
+
+def test_an_option_that_the_video_never_names_does_not_stop_the_order(
+    embedder: SentenceEmbeddings,
+) -> None:
+    records = [
+        speech(1, 3, "First the hemp is combed."),
+        speech(4, 6, "Then it is spun into yarn."),
+        speech(7, 9, "3 Tarring"),
+        speech(10, 12, "At the end the yarn is twisted into rope."),
+    ]
+    options = ("It is combed", "It is spun", "It is tarred", "It is knitted")
+    asked = Question("What happens to the yarn just before it is twisted into rope?", options)
+    found = reckon(asked, timeline(records, embedder), embedder)
+    assert found is not None
+    assert found.draft.choice == 2
+
+
+@pytest.mark.parametrize("family", ["tarred tarring tars", "student students", "spin spinning"])
+def test_forms_of_a_word_have_one_stem(family: str) -> None:
+    assert len({stem(word) for word in family.split()}) == 1
+
+
+def test_the_best_row_says_which_option_is_meant() -> None:
+    line = screen(0, 9, (0, 9, "Adults 14.50"), (0, 9, "Students 9.00"))
+    asked = Question("I am a student. How much do I pay?", ("14.50", "9.00", "4.20"))
+    assert named_option(line, asked) == 1
+    assert named_option(line, Question("What does it cost?", ("14.50", "9.00"))) is None
+    assert named_option(screen(0, 9, (0, 9, "Closed")), asked) is None
+
+
+def test_a_line_of_the_right_kind_alone_is_beside_the_point() -> None:
+    year, maker = speech(1, 2, "since 1832"), speech(3, 4, "Elias Corvin, clockmaker")
+    asked = Question("In which year was the man born who made the clock?")
+    assert is_beside_the_point(asked, [(year, 0.2), (maker, 0.6)])
+    assert not is_beside_the_point(asked, [(year, 0.5), (maker, 0.6)])
+    assert not is_beside_the_point(replace(asked, options=("1832", "1900")), [(year, 0.2)])
+
+
+def test_a_number_from_another_part_of_the_video_does_not_answer() -> None:
+    price = screen(10, 20, (10, 20, "Adults 14.50"))
+    told = [speech(5, 8, "Welcome to the museum."), price, speech(200, 204, "This is the ferry.")]
+    asked = Question("What is the fare for adults on the ferry?")
+    assert not is_elsewhere(Question("What is the price for adults?"), price, told)
+    assert is_elsewhere(Question("What is the fare on the ferry?"), price, told)
+    assert not is_elsewhere(asked, price, told)  # the line says "adults" itself
+    assert not is_elsewhere(Question("Who drives the ferry?"), price, told)
+
+
+def test_lines_far_behind_the_best_are_left_out() -> None:
+    best, near, far = (replace(speech(i, i + 1, str(i)), score=0.5) for i in range(3))
+    assert leading([(best, 1.0), (near, 0.9), (far, 0.7)]) == [best, near]

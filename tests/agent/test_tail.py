@@ -1,0 +1,106 @@
+"""The end of every method, on a scripted model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.chat_model import ContextOverflowError
+from agent.session import Session
+
+Open = Callable[..., Session]
+Scripted = Callable[..., Any]
+QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
+
+
+@pytest.fixture
+def harbour(make_clip: Callable[..., Path]) -> Path:
+    cues = [(0.2, 1.2, "Welcome to the harbour."), (1.4, 2.6, "The gate code is 7391.")]
+    return make_clip(seconds=3, subtitles=cues)
+
+
+def test_a_reply_without_a_letter_is_asked_for_again(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("I think it is hard to say.", "B"))
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert (answer.choice, answer.answer) == (1, "7391")
+    assert len(chat.asked) == 2
+
+
+def test_where_the_model_can_tell_the_confidence_is_its_likelihood(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("B",))
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert answer.measured_by == "likelihood"
+    assert 0 < answer.confidence < 1
+
+
+def test_the_likeliest_option_is_the_last_resort_and_says_so(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("Nobody knows.", "Really nobody."))
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert answer.choice is not None
+    assert "likeliest" in answer.reason
+
+
+def test_without_likelihoods_it_abstains_and_never_guesses(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("Nobody knows.", "Really nobody."), option_scoring=False)
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert answer.abstained
+    assert "none of the options" in answer.reason
+
+
+def test_an_open_question_that_the_model_refuses_is_no_answer(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("not known", "It is not mentioned."))
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION)
+    assert answer.abstained
+
+
+def test_a_prompt_that_is_too_long_is_made_again_with_less_evidence(
+    open_session: Open, scripted: Scripted, make_clip: Callable[..., Path]
+) -> None:
+    cues = [(i, i + 0.9, f"Sentence {i} of the tour, said slowly.") for i in range(20)]
+    seen: list[str] = []
+
+    def refuse_long(prompt: str) -> None:
+        seen.append(prompt)
+        if prompt.count("Sentence") > 6:
+            raise ContextOverflowError("scripted", 900, 300)
+
+    chat = scripted(replies=("A",), on_call=refuse_long)
+    session = open_session(chat, method="subtitles-only", **{"retrieval.lines": 0})
+    answer = session.ask(make_clip(seconds=20, subtitles=cues), QUESTION, OPTIONS)
+    assert answer.choice == 0
+    assert len(seen) > 1
+    assert all(QUESTION in prompt and "7391" in prompt for prompt in seen)
+    assert seen[-1].count("Sentence") <= 6 < seen[0].count("Sentence")
+
+
+def test_a_prompt_that_is_always_too_long_is_an_error_after_few_tries(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    def refuse(prompt: str) -> None:
+        raise ContextOverflowError("scripted", 900, 300)
+
+    session = open_session(scripted(on_call=refuse), method="subtitles-only")
+    with pytest.raises(ContextOverflowError, match="choose a model with a longer context"):
+        session.ask(harbour, QUESTION)
+
+
+def test_words_are_streamed_as_the_model_writes_them(
+    open_session: Open, tiny_llama: Path, harbour: Path
+) -> None:
+    settings = {"chat.model": str(tiny_llama), "chat.max_new_tokens": 8, "method": "blind"}
+    session = open_session(**settings)
+    events = list(session.stream(harbour, QUESTION))
+    tokens = [event.data for event in events if event.kind == "token"]
+    assert len(tokens) > 1
+    assert events[-1].kind == "answer"
