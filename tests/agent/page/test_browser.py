@@ -196,3 +196,11 @@ def test_no_address_leads_to_a_file_that_was_not_chosen(
     reply = httpx.get(f"{address}{wanted}")
     assert reply.status_code in {400, 403, 404, 405}
     assert not re.search(r"root:|SQLite format|import gradio", reply.text)
+
+
+def test_pickers_say_what_works_and_what_is_missing(address: str, visit: Visit) -> None:
+    page = visit(address)
+    page.get_by_text("Options, method and models").click()
+    expect(page.locator("#more")).to_contain_text("Everything works.")
+    page.locator("#method input").click()
+    expect(page.get_by_role("option").filter(has_text="ig-vlm")).to_contain_text("has no images")
