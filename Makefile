@@ -8,7 +8,7 @@ DEMO_LIBRARY := .demo
 help:
 	@sed -n '1,2p' Makefile
 	@echo "make score-demo   answer all questions of the demo video and score them"
-	@echo "make ui     open the page"
+	@echo "make ui     open the page; make ui ARGS=--mcp also serves tools to MCP clients"
 
 install: .venv/installed
 
@@ -34,7 +34,7 @@ test: install
 	$(BIN)/pytest -n 2
 
 ui: install
-	$(BIN)/python app.py
+	$(BIN)/python app.py $(ARGS)
 
 clean:
 	rm -rf .venv .demo build *.egg-info

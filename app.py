@@ -1,74 +1,99 @@
 """The page: ask a question of a video in the browser (`make ui`, or `python app.py`).
 
-Widgets on one side, `Session.stream` on the other; nothing is reasoned here.
+Widgets and what they do are in `agent.page`; this puts the tabs together and serves them.
 """
 
-from collections.abc import Iterator
-from typing import Any
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
 
 import gradio as gr
+import typer
 
-from agent.lines import clock
-from agent.session import Event, Session
+from agent.page import markup
+from agent.page.api import Endpoints
+from agent.page.ask import AskTab, Desk, Example
+from agent.page.library import LibraryTab
+from agent.page.sessions import Sessions
+from agent.page.tools import ToolsTab
+from agent.settings import parse_pairs
 from tools.errors import ReelgraphError
 
-COLUMNS = ["time", "tool", "score", "text"]
+MAX_UPLOAD = "8gb"  # of one file
+DEMO = Path(__file__).parent / "examples" / "tour.mp4"
+EXAMPLES = (
+    Example(DEMO, "What do I have to type in to get into the cloakroom?"),
+    Example(DEMO, "At what time does the museum shut in the evening?"),
+    Example(DEMO, "How much do I pay as a student to get in?", ("14.50", "33.00", "9.00", "4.20")),
+)
 
 
-def build_page(session: Session) -> gr.Blocks:
-    """Return the page for a session; it is served by `launch`."""
-
-    def ask(video: str | None, question: str, options: str) -> Iterator[tuple[str, str, Any]]:
-        """Answer a question about a video: answer, channel reports, evidence."""
-        told: list[str] = []
-        try:
-            for event in session.stream(video or "", question, options.splitlines()):
-                if event.kind == "channel":
-                    told.append(_channel(event))
-                    yield "", "\n".join(told), []
-                elif event.kind == "answer":
-                    yield _answer(event), "\n".join(told), _rows(event)
-        except ReelgraphError as error:
-            raise gr.Error(str(error)) from error
-
+def build_page(desk: Desk) -> gr.Blocks:
+    """Return the page; it is served by `launch`."""
+    examples = EXAMPLES if DEMO.is_file() else ()
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
         gr.Markdown("# reelgraph\nAsk a question of a long video and check the evidence.")
-        with gr.Row():
-            video = gr.Video(label="Video", sources=["upload"])
-            with gr.Column():
-                question = gr.Textbox(label="Question")
-                options = gr.Textbox(label="Options, one a line (optional)", lines=3)
-                button = gr.Button("Ask", variant="primary")
-                answer = gr.Markdown(label="Answer")
-        evidence = gr.Dataframe(headers=COLUMNS, label="Evidence", interactive=False, wrap=True)
-        channels = gr.Textbox(label="Tools", interactive=False)
-        button.click(ask, [video, question, options], [answer, channels, evidence])
+        ask, library, tools = AskTab(desk), LibraryTab(desk), ToolsTab(desk)
+        with gr.Tabs():
+            with gr.Tab("Ask"):
+                ask.lay_out(examples)
+                ask.wire(examples)
+            with gr.Tab("Library") as library_tab:
+                library.lay_out()
+            with gr.Tab("Tools") as tools_tab:
+                tools.lay_out()
+        Endpoints(desk).add()
+        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        page.load(ask.loaded, None, [ask.profile, ask.picks], **own)
+        library_tab.select(library.show, None, [library.list, library.which], **own)
+        tools_tab.select(tools.show, None, [tools.list, tools.graph], **own)
+
+        def leave(request: gr.Request) -> None:
+            desk.running.stop(str(request.session_hash))
+
+        page.unload(leave)
     return page
 
 
-def _answer(event: Event) -> str:
-    answer = event.data
-    if answer.abstained:
-        return f"**No answer:** {answer.reason}"
-    return f"**{answer.answer}** (confidence {answer.confidence:.2f}) {answer.reason}"
+def launch(desk: Desk, **options: Any) -> gr.Blocks:
+    """Serve the page on this machine only, with nothing from elsewhere; return it."""
+    # Gradio puts uploads there, and reads the name when the page is built.
+    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    page = build_page(desk)
+    fonts = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
+    mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
+    page.launch(
+        server_name="127.0.0.1",
+        share=False,
+        max_file_size=MAX_UPLOAD,
+        theme=gr.themes.Default(font=fonts, font_mono=mono),
+        css=markup.style(),
+        head=markup.head(),
+        footer_links=["api"],
+        app_kwargs={"routes": desk.files.routes()},
+        **options,
+    )
+    return page
 
 
-def _rows(event: Event) -> list[list[str]]:
-    return [
-        [f"{clock(e.start_s)}-{clock(e.end_s)}", e.tool, f"{e.score:.2f}", e.text]
-        for e in event.data.evidence
-    ]
-
-
-def _channel(event: Event) -> str:
-    report = event.data
-    return f"{report.tool}: {report.status}, {report.count} {report.reason}".rstrip()
-
-
-def main() -> None:
-    """Open a session and serve the page on this machine only."""
-    build_page(Session()).launch(server_name="127.0.0.1", share=False)
+def main(
+    profile: Annotated[str | None, typer.Option(help="Profile name or YAML file.")] = None,
+    pairs: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, as in ocr.engine=paddleocr.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.")] = None,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Also serve tools to MCP clients.")] = False,
+) -> None:
+    """Open the page in the browser."""
+    try:
+        desk = Desk(Sessions(profile, parse_pairs(pairs or [])))
+    except ReelgraphError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(error.exit_code) from error
+    launch(desk, server_port=port, mcp_server=mcp)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

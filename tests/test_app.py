@@ -4,10 +4,12 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_page_is_built_with_a_named_endpoint(tmp_path: Path) -> None:
-    from agent.session import Session
+def test_the_page_is_built_with_named_endpoints(tmp_path: Path) -> None:
+    from agent.page.ask import Desk
+    from agent.page.sessions import Sessions
     from app import build_page
 
-    session = Session(settings={"library": str(tmp_path)})
-    page = build_page(session)
-    assert "/ask" in page.get_api_info()["named_endpoints"]
+    page = build_page(Desk(Sessions(settings={"library": str(tmp_path)})))
+    endpoints = page.get_api_info()["named_endpoints"]
+    assert {"/ask", "/index", "/evidence", "/videos", "/tools"} == set(endpoints)
+    assert "question" in str(endpoints["/ask"])

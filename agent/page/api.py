@@ -1,0 +1,133 @@
+"""Named endpoints for programs: REST for any client of Gradio, and tools for one that speaks MCP.
+
+They take and give plain JSON. Their docstrings are what such a client is told.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from agent.page import timeline
+from agent.page.ask import Desk
+from agent.page.tools import tool_card
+from tools.errors import InputError, ReelgraphError
+from tools.registry import tool_classes
+
+MAX_ROWS = 500  # of evidence in one reply
+
+
+class Endpoints:
+    """What a program may call."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def add(self) -> None:
+        """Register the endpoints; call it inside a `gr.Blocks`."""
+        for function in (self.ask, self.index, self.evidence, self.videos, self.tools):
+            gr.api(function, api_name=function.__name__)
+
+    def ask(
+        self,
+        video: str,
+        question: str,
+        options: list[str] | None = None,
+        profile: str = "",
+        method: str = "",
+    ) -> dict[str, Any]:
+        """Answer a question about a video, with the evidence that the answer rests on.
+
+        The first question about a video takes long, for the tools look at all of it.
+
+        Args:
+            video: Path of a video or sound file on the computer where the page runs.
+            question: What to find out, in words.
+            options: Two or more answers to choose from; leave out for an open question.
+            profile: Name of the models to use, as `embedded`; empty for the page's own.
+            method: Name of the method, as `video-rag`; empty for the page's own.
+
+        Returns:
+            The answer, whether it abstained and why, confidence, evidence with times in seconds,
+            how each tool fared and what it cost.
+        """
+        try:
+            session = self.desk.sessions.get(profile, method)
+            return session.ask(_file(video), question, options or []).to_json()
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def index(self, video: str) -> list[dict[str, Any]]:
+        """Look at a video with every tool, so that questions about it are answered fast.
+
+        Args:
+            video: Path of a video or sound file on the computer where the page runs.
+
+        Returns:
+            How each tool fared: its name, status, number of findings, seconds and reason.
+        """
+        try:
+            return [r.to_json() for r in self.desk.sessions.first.index(_file(video))]
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def evidence(self, video: str, kind: str = "", start_s: float = 0.0) -> list[dict[str, Any]]:
+        """List what the tools found in a video that was looked at before, in time order.
+
+        Args:
+            video: File name, path or hash of a video in the library.
+            kind: Only findings of this kind: speech, text, objects, shots; empty for all.
+            start_s: Only findings from this time on, in seconds; at most 500 are returned.
+
+        Returns:
+            Findings with tool, kind, start and end in seconds, text and score.
+        """
+        library = self.desk.sessions.first.library
+        try:
+            found = timeline.found_in(library, library.find(video).video)
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        wanted = [e for e in found if kind in ("", e.kind) and e.start_s >= start_s]
+        return [e.to_json() for e in wanted[:MAX_ROWS]]
+
+    def videos(self) -> list[dict[str, Any]]:
+        """List the videos of the library: hash, file name, length and number of findings."""
+        try:
+            entries = self.desk.sessions.first.library.entries()
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return [
+            {
+                "sha256": entry.video.sha256,
+                "name": entry.video.path.name,
+                "duration_s": entry.video.duration_s,
+                "added": entry.added,
+                "findings": sum(run.report.count for run in entry.runs),
+            }
+            for entry in entries
+        ]
+
+    def tools(self) -> list[dict[str, Any]]:
+        """List the tools that look at videos: what they find and whether they can run here."""
+        settings = self.desk.sessions.first.settings
+        try:
+            cards = [tool_card(name, settings) for name in tool_classes()]
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return [
+            {
+                "name": card.name,
+                "finds": card.kind,
+                "ready": card.state.ok,
+                "reason": card.state.reason,
+                "in_profile": card.used,
+                "options": {option.name: option.value for option in card.options},
+            }
+            for card in cards
+        ]
+
+
+def _file(video: str) -> Path:
+    if not video.strip():
+        raise InputError("no video is named; give the path of a video or sound file")
+    return Path(video.strip()).expanduser()

@@ -1,0 +1,111 @@
+"""What the page shows of one run while it goes on: events in, HTML out."""
+
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from agent.answer import Answer
+from agent.lines import clock
+from agent.page.markup import render
+from agent.session import Event
+from tools.evidence import ChannelReport
+
+QUIET_S = 0.2  # between two pictures of the progress; more would only keep the browser busy
+
+
+@dataclass(slots=True)
+class Bar:
+    """How far a stage is."""
+
+    stage: str
+    done_s: float
+    total_s: float
+    begun: float
+
+    @property
+    def percent(self) -> int:
+        """Whole percent, 0 to 100."""
+        return min(100, int(100 * self.done_s / self.total_s)) if self.total_s > 0 else 0
+
+    @property
+    def left(self) -> str:
+        """Time that is left if it goes on like this; empty while that cannot be told."""
+        spent = monotonic() - self.begun
+        if self.percent < 3 or spent < 1:
+            return ""
+        return clock(spent * (self.total_s - self.done_s) / self.done_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Words to the user in place of an answer: kind is "error" or "info"."""
+
+    kind: str
+    text: str
+
+
+@dataclass
+class Board:
+    """The state of the answer, the progress and the evidence on the page.
+
+    Attributes:
+        token: What the chosen video is served under; empty if it cannot be watched.
+        pictures: Whether the video has pictures to show.
+    """
+
+    token: str = ""
+    pictures: bool = False
+    busy: str = "Looking at the video"
+    text: str = ""
+    answer: Answer | None = None
+    notice: Notice | None = None
+    channels: list[ChannelReport] = field(default_factory=list)
+    _bars: dict[str, Bar] = field(default_factory=dict)
+    _shown: float = 0.0
+
+    def take(self, event: Event) -> bool:
+        """Take an event in and say whether the page should be drawn again now."""
+        if event.kind == "progress":
+            return self._progress(event.data)
+        if event.kind == "channel":
+            self._bars.pop(event.data.tool, None)
+            self.channels.append(event.data)
+        elif event.kind == "stage":
+            self._bars.pop(event.data, None)
+        elif event.kind == "token":
+            self.text += event.data
+        elif event.kind == "answer":
+            self.answer = event.data
+            self.channels = list(event.data.channels) or self.channels
+            self._bars.clear()
+        return True
+
+    def fail(self, error: Exception, kind: str = "error") -> None:
+        """Show an error in place of the answer; what was found stays on the page."""
+        self.notice = Notice(kind, str(error))
+        self._bars.clear()
+
+    def _progress(self, data: dict[str, Any]) -> bool:
+        stage, now = str(data["stage"]), monotonic()
+        if "shrunk_to" in data:
+            self.text = ""  # the reply so far is given up: the prompt was too long
+        if "total_s" in data:
+            begun = self._bars[stage].begun if stage in self._bars else now
+            self._bars[stage] = Bar(stage, data["done_s"], data["total_s"], begun)
+        due = now - self._shown >= QUIET_S
+        self._shown = now if due else self._shown
+        return due
+
+    def answer_html(self) -> str:
+        """Return the answer, or what there is of it."""
+        return render(
+            "answer", answer=self.answer, text=self.text, busy=self.busy, error=self.notice
+        )
+
+    def progress_html(self) -> str:
+        """Return the bars of what runs and the badges of what has ended."""
+        return render("progress", bars=list(self._bars.values()), channels=self.channels)
+
+    def evidence_html(self) -> str:
+        """Return the evidence as cards."""
+        return render("evidence", answer=self.answer, token=self.token, pictures=self.pictures)

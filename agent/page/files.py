@@ -1,0 +1,83 @@
+"""What the page serves beside itself: the videos that were chosen on it, and pictures of them.
+
+A video is served under a random name that only the page that chose it is told; a path is never part
+of an address, so there is nothing to climb out of.
+"""
+
+import secrets
+from functools import lru_cache
+from io import BytesIO
+from threading import Lock
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from tools.errors import ReelgraphError
+from tools.video import Video, open_video
+
+THUMBNAIL_SIDE = 320  # pixels
+KEEP = {"Cache-Control": "private, max-age=3600"}
+
+
+class ChosenFiles:
+    """The videos that may be watched."""
+
+    def __init__(self) -> None:
+        self._videos: dict[str, Video] = {}
+        self._tokens: dict[str, str] = {}
+        self._lock = Lock()
+
+    def add(self, video: Video) -> str:
+        """Allow a video to be watched and return the token that stands for it."""
+        with self._lock:
+            key = f"{video.sha256} {video.path}"
+            token = self._tokens.setdefault(key, secrets.token_urlsafe(16))
+            self._videos[token] = video
+            return token
+
+    def remove(self, video: Video) -> None:
+        """Serve a video no more."""
+        with self._lock:
+            for token in [t for t, v in self._videos.items() if v.sha256 == video.sha256]:
+                del self._videos[token]
+            self._tokens = {k: t for k, t in self._tokens.items() if t in self._videos}
+
+    def routes(self) -> list[Route]:
+        """Return the addresses for the web server."""
+        return [
+            Route("/watch/{token}", self._watch),
+            Route("/picture/{token}/{time_ms:int}", self._picture),
+        ]
+
+    def _find(self, request: Request) -> Video:
+        video = self._videos.get(request.path_params["token"])
+        if video is None or not video.path.is_file():
+            raise HTTPException(404, "no such video; choose it on the page")
+        return video
+
+    def _watch(self, request: Request) -> Response:
+        """Send a video; the response understands ranges, so that a player can jump."""
+        return FileResponse(self._find(request).path, content_disposition_type="inline")
+
+    def _picture(self, request: Request) -> Response:
+        """Send the picture that is on screen at a time."""
+        video = self._find(request)
+        time_ms = min(request.path_params["time_ms"], int(video.duration_s * 1000))
+        try:
+            content = _thumbnail(video, time_ms)
+        except ReelgraphError as error:
+            raise HTTPException(404, "there is no picture at that time") from error
+        return Response(content, media_type="image/jpeg", headers=KEEP)
+
+
+@lru_cache(maxsize=512)
+def _thumbnail(video: Video, time_ms: int) -> bytes:
+    """Return a small JPEG picture; nothing is written to disk."""
+    from PIL import Image
+
+    frame = next(iter(open_video(video, max_side=THUMBNAIL_SIDE).at([time_ms / 1000])))
+    content = BytesIO()
+    Image.fromarray(frame.image).save(content, format="JPEG", quality=80)
+    return content.getvalue()

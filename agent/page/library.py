@@ -1,0 +1,80 @@
+"""The Library tab: the videos that are known and what was found when; deleting asks first."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from agent.page.ask import Desk
+from agent.page.markup import render
+from tools.errors import ReelgraphError
+
+
+class LibraryTab:
+    """The tab's widgets and what they do."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def lay_out(self) -> None:
+        """Place the widgets and say what happens on clicks."""
+        self.list = gr.HTML("", elem_id="library-list")
+        self.told = gr.HTML("", elem_id="library-told")
+        with gr.Row(equal_height=True):
+            self.which = gr.Dropdown([], label="Video to forget", scale=3, elem_id="forget-which")
+            self.forget = gr.Button("Delete what is known", variant="stop", elem_id="forget")
+        with gr.Row(visible=False) as self.sure:
+            self.yes = gr.Button("Yes, delete", variant="stop", elem_id="forget-yes")
+            self.no = gr.Button("Keep it", elem_id="forget-no")
+        self._wire()
+
+    def _wire(self) -> None:
+        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        self.forget.click(self.confirm, [self.which], [self.told, self.sure], **own)
+        self.no.click(lambda: ("", gr.update(visible=False)), None, [self.told, self.sure], **own)
+        shown = [self.list, self.which, self.told, self.sure]
+        self.yes.click(self.delete, [self.which], shown, **own)
+
+    def show(self) -> tuple[str, Any]:
+        """Return the list of videos and the choices for deleting."""
+        library = self.desk.sessions.first.library
+        try:
+            entries = library.entries()
+        except ReelgraphError as error:
+            return render("notice", kind="error", text=str(error)), gr.skip()
+        disk = sum(f.stat().st_size for f in library.folder.glob("library.sqlite*"))
+        disk += sum(entry.frame_bytes for entry in entries)
+        shown = render("library", entries=entries[::-1], folder=library.folder, disk=disk)
+        choices = [(f"{e.video.path.name} ({e.video.sha256[:8]})", e.video.sha256) for e in entries]
+        return shown, gr.update(choices=choices[::-1], value=None)
+
+    def confirm(self, sha256: str | None) -> tuple[str, Any]:
+        """Ask whether it is meant."""
+        if not sha256:
+            return render("notice", kind="info", text="Choose a video first."), gr.skip()
+        try:
+            name = self.desk.sessions.first.library.find(sha256).video.path.name
+        except ReelgraphError as error:
+            return render("notice", kind="error", text=str(error)), gr.update(visible=False)
+        text = f"Delete everything that is known about {name}? The file itself stays at its place."
+        return render("notice", kind="info", text=text), gr.update(visible=True)
+
+    def delete(self, sha256: str) -> tuple[Any, ...]:
+        """Delete what is known about a video, and the file if it was uploaded here."""
+        library = self.desk.sessions.first.library
+        try:
+            video = library.find(sha256).video
+            library.delete(video)
+        except ReelgraphError as error:
+            text, kind = str(error), "error"
+        else:
+            self.desk.files.remove(video)
+            self._unlink_upload(video.path)
+            text, kind = f"Deleted: {video.path.name}", "info"
+        return (*self.show(), render("notice", kind=kind, text=text), gr.update(visible=False))
+
+    def _unlink_upload(self, path: Path) -> None:
+        if path.resolve().is_relative_to(self.desk.uploads.resolve()):
+            with suppress(FileNotFoundError):
+                path.unlink()

@@ -1,0 +1,41 @@
+"""Render the page's own HTML from the templates beside this file; every value is escaped."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from agent.lines import clock
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+def render(name: str, **values: Any) -> str:
+    """Return a template as HTML; nothing in a value can become markup or script."""
+    html = _environment().get_template(f"{name}.html").render(values)
+    # Gradio's HTML component fills templates of its own, so text must not look like one.
+    return html.replace("${", "&#36;{").replace("{{", "&#123;&#123;")
+
+
+def style() -> str:
+    """Return the page's style sheet."""
+    return (FOLDER / "page.css").read_text(encoding="utf-8")
+
+
+def head() -> str:
+    """Return what goes into the head of the page: its own script, nothing from elsewhere."""
+    return f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock"] = clock
+    return environment

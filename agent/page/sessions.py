@@ -1,0 +1,123 @@
+"""Sessions for what is picked on the page: one for each pair of profile and method, opened once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from agent import chat_gguf, doctor
+from agent.methods import METHODS
+from agent.session import Session
+from agent.settings import ChatSettings, profiles
+from tools.errors import ReelgraphError
+
+OpenSession = Callable[[str | None, Mapping[str, Any]], Session]
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """An entry of a picker: what is picked, what stands there, and what is missing for it."""
+
+    name: str
+    label: str
+    missing: str = ""
+
+
+class Sessions:
+    """Opens sessions as they are needed; those of one profile share library and loaded models."""
+
+    def __init__(
+        self,
+        profile: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        open_session: OpenSession = Session,
+    ) -> None:
+        """Open the first session.
+
+        Args:
+            profile: As for `Session`.
+            settings: As for `Session`; they hold for every profile and method.
+            open_session: Makes a session.
+
+        Raises:
+            InputError: Unknown profile, key, value or method.
+            StorageError: The library's folder cannot be used.
+        """
+        self._overrides = dict(settings or {})
+        self._open = open_session
+        self._lock = Lock()
+        self.first = open_session(profile, self._overrides)
+        self._source = {self.first.settings.profile: profile}
+        self._by_profile = {self.first.settings.profile: self.first}
+        self._open_sessions: dict[str, Session] = {}
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile with which the page was started."""
+        return self.first.settings.profile
+
+    @property
+    def method(self) -> str:
+        """Name of the method with which the page was started."""
+        return self.first.settings.method
+
+    def get(self, profile: str = "", method: str = "") -> Session:
+        """Return the session for a profile and a method; empty names mean those of the start.
+
+        Raises:
+            InputError: There is no such profile or method.
+        """
+        profile, method = profile or self.profile, method or self.method
+        with self._lock:
+            base = self._by_profile.get(profile)
+            if base is None:
+                base = self._by_profile[profile] = self._open(profile, self._overrides)
+            if method == base.settings.method:
+                return base
+            key = f"{profile} {method}"
+            if key not in self._open_sessions:
+                self._open_sessions[key] = self._with_method(base, profile, method)
+            return self._open_sessions[key]
+
+    def _with_method(self, base: Session, profile: str, method: str) -> Session:
+        source = self._source.get(profile, profile)
+        session = self._open(source, {**self._overrides, "method": method})
+        session.context = replace(session.context, pool=base.context.pool)
+        return session
+
+    def profile_picks(self) -> list[Pick]:
+        """Return every profile with what it lacks on this machine; loads nothing."""
+        names = list(dict.fromkeys([self.profile, *profiles()]))
+        return [self._profile_pick(name) for name in names]
+
+    def _profile_pick(self, name: str) -> Pick:
+        try:
+            settings = self.get(name).settings
+            lacks = [c for c in doctor.checks(settings) if not c.ok and c.name != "library"]
+        except ReelgraphError as error:
+            return Pick(name, f"{name} (cannot be used)", str(error))
+        if not lacks:
+            return Pick(name, name)
+        missing = "; ".join(f"{c.name}: {c.detail}. {c.remedy}" for c in lacks)
+        return Pick(name, f"{name} (something is missing)", missing)
+
+    def method_picks(self, profile: str = "") -> list[Pick]:
+        """Return every method with what the profile's chat model lacks for it; loads nothing."""
+        chat = self.get(profile).settings.chat
+        picks = [Pick("auto", "auto: what suits model and video")]
+        for name, method in METHODS.items():
+            lacks = [need for need in sorted(method.needs) if not _may_have(chat, need)]
+            missing = f"{chat.model} has no {' and no '.join(lacks)}" if lacks else ""
+            label = f"{name} ({missing})" if missing else name
+            picks.append(Pick(name, label, missing))
+        return picks
+
+
+def _may_have(chat: ChatSettings, need: str) -> bool:
+    """Say whether a model may do something, as far as can be told without loading it."""
+    if chat.engine == "endpoint":
+        return {"images": chat.images, "tool calls": chat.tool_calling}.get(need, False)
+    if need == "tool calls":
+        return False
+    return bool(chat.model != chat_gguf.WHEEL and Path(chat.model).suffix != ".gguf")

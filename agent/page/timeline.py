@@ -1,0 +1,105 @@
+"""The whole video at a glance: a lane for each kind of finding, with the cited moments marked."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from agent.library import Library
+from agent.lines import clock
+from tools.evidence import Evidence
+from tools.video import Video
+
+MAX_MARKS = 3000  # in one lane; more cannot be told apart and make the browser slow
+LANE_PX, MARGIN_PX = 34, 90
+MIN_SHARE = 0.003  # of the length: anything shorter is drawn so long, to be seen
+LANES = ("shots", "speech", "text", "objects", "caption")  # from the top; others follow
+COLOURS = ("#64748b", "#2563eb", "#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
+CITED_COLOUR = "#dc2626"
+
+
+def found_in(library: Library, video: Video) -> tuple[Evidence, ...]:
+    """Return what the latest run of every tool found in a video, in time order."""
+    latest = {run.tool: run.id for run in library.runs(video.sha256)}
+    return tuple(p.evidence for p in library.passages(latest.values()))
+
+
+def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()) -> Any:
+    """Return a plotly figure; a click on a mark tells its start in seconds as `customdata`."""
+    import plotly.graph_objects as go
+
+    lanes = _lanes(found)
+    figure = go.Figure()
+    for number, (kind, items) in enumerate(lanes.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        figure.add_trace(_marks(kind, items, video.duration_s, colour))
+    if cited:
+        figure.add_trace(_citations(cited))
+    names = [*lanes, *(["cited"] if cited else [])]
+    ticks = [video.duration_s * i / 5 for i in range(6)]
+    figure.update_layout(
+        height=MARGIN_PX + LANE_PX * max(1, len(names)),
+        margin={"l": 70, "r": 15, "t": 10, "b": 40},
+        barmode="overlay",
+        bargap=0.3,
+        showlegend=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(128,128,128,0.08)",
+        font={"color": "#808080"},  # read on white and on black
+        dragmode="zoom",
+    )
+    figure.update_xaxes(
+        range=[0, video.duration_s],
+        tickvals=ticks,
+        ticktext=[clock(t) for t in ticks],
+        gridcolor="rgba(128,128,128,0.2)",
+        zeroline=False,
+    )
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=names[::-1], fixedrange=True, showgrid=False
+    )
+    return figure
+
+
+def _lanes(found: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+    ordered = sorted(found, key=lambda e: (e.kind not in LANES, _place(e.kind), e.kind))
+    return {kind: list(items)[:MAX_MARKS] for kind, items in groupby(ordered, lambda e: e.kind)}
+
+
+def _place(kind: str) -> int:
+    return LANES.index(kind) if kind in LANES else len(LANES)
+
+
+def _marks(kind: str, items: Sequence[Evidence], duration_s: float, colour: str) -> Any:
+    import plotly.graph_objects as go
+
+    least = duration_s * MIN_SHARE
+    return go.Bar(
+        orientation="h",
+        base=[e.start_s for e in items],
+        x=[max(least, e.end_s - e.start_s) for e in items],
+        y=[kind] * len(items),
+        customdata=[e.start_s for e in items],
+        hovertext=[_words(e) for e in items],
+        hoverinfo="text",
+        marker={"color": colour, "opacity": 0.65, "line": {"width": 0.5, "color": "white"}},
+    )
+
+
+def _citations(cited: Sequence[Evidence]) -> Any:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        mode="markers",
+        x=[(e.start_s + e.end_s) / 2 for e in cited],
+        y=["cited"] * len(cited),
+        customdata=[e.start_s for e in cited],
+        hovertext=[_words(e) for e in cited],
+        hoverinfo="text",
+        marker={"color": CITED_COLOUR, "size": 13, "symbol": "diamond"},
+    )
+
+
+def _words(evidence: Evidence) -> str:
+    """Return a hover text; plotly reads a little HTML, so the signs of it are taken out."""
+    text = " ".join(evidence.text.split()).replace("&", "+").replace("<", "(").replace(">", ")")
+    return f"{clock(evidence.start_s)} {text[:120]}"

@@ -1,0 +1,87 @@
+"""The Tools tab: every tool with its options and status, the models, and the graph as it runs."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from agent import doctor
+from agent.page.ask import Desk
+from agent.page.markup import render
+from agent.settings import Settings
+from tools.base import Availability
+from tools.errors import ReelgraphError
+from tools.registry import make_tool, tool_classes
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOption:
+    """An option of a tool with its present value."""
+
+    name: str
+    value: Any
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCard:
+    """What is told about a tool."""
+
+    name: str
+    kind: str
+    version: str
+    needs: str
+    origin: str
+    summary: str
+    state: Availability
+    used: bool
+    options: tuple[ToolOption, ...]
+
+    @property
+    def told(self) -> bool:
+        """Whether any option says what it means."""
+        return any(option.meaning for option in self.options)
+
+
+class ToolsTab:
+    """The tab's widgets and what they show."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def lay_out(self) -> None:
+        """Place the widgets."""
+        self.list = gr.HTML("", elem_id="tools-list")
+        with gr.Accordion("The graph, drawn from the code (Mermaid)", open=False):
+            self.graph = gr.Code("", language=None, show_label=False, elem_id="graph")
+
+    def show(self) -> tuple[str, str]:
+        """Return the tools and the graph."""
+        session = self.desk.sessions.first
+        try:
+            tools = [tool_card(name, session.settings) for name in tool_classes()]
+            checks = [c for c in doctor.checks(session.settings) if not c.name.startswith("tool ")]
+        except ReelgraphError as error:
+            return render("notice", kind="error", text=str(error)), ""
+        shown = render("tools", profile=session.settings.profile, tools=tools, checks=checks)
+        return shown, session.mermaid()
+
+
+def tool_card(name: str, settings: Settings) -> ToolCard:
+    """Describe a tool with the options of a profile; loads no model."""
+    tool = make_tool(name, settings.tools.get(name, {}))
+    values = tool.options.model_dump(mode="json")
+    fields = type(tool.options).model_fields
+    options = (ToolOption(key, values[key], fields[key].description or "") for key in fields)
+    return ToolCard(
+        name=name,
+        kind=tool.kind,
+        version=tool.version,
+        needs=", ".join(sorted(tool.needs)),
+        origin=type(tool).__module__,
+        summary=(inspect.getdoc(type(tool)) or "").split("\n\n")[0],
+        state=tool.available(),
+        used=name in settings.ingest,
+        options=tuple(options),
+    )

@@ -1,0 +1,58 @@
+"""The named endpoints, called by real clients: Gradio's own and one of MCP."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.types import TextContent
+
+pytestmark = pytest.mark.slow
+Serve = Callable[..., str]
+NAMES = ["ask", "evidence", "index", "tools", "videos"]
+
+
+def test_the_endpoints_answer_a_program(
+    serve: Serve, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    client = Client(serve(scripted()), verbose=False)
+    described = client.view_api(return_format="dict", print_info=False)
+    assert sorted(described["named_endpoints"]) == [f"/{name}" for name in NAMES]
+    answer = client.predict(str(harbour), "What is the gate code?", api_name="/ask")
+    assert answer["answer"] == "7391"
+    assert answer["evidence"][0]["start_s"] == pytest.approx(1.4)
+    known = client.predict(api_name="/videos")
+    assert [video["name"] for video in known] == ["harbour.mp4"]
+    found = client.predict("harbour.mp4", "speech", 2.0, api_name="/evidence")
+    assert [item["text"] for item in found] == ["The last ferry leaves at nine."]
+    with pytest.raises(Exception, match="no video is named"):
+        client.predict(" ", "What?", api_name="/ask")
+
+
+def test_an_mcp_client_can_ask(serve: Serve, scripted: Callable[..., Any], harbour: Path) -> None:
+    address = f"{serve(scripted(), mcp_server=True)}gradio_api/mcp/"
+
+    async def call() -> Any:
+        async with (
+            streamablehttp_client(address) as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            name = next(name for name in tools if name.endswith("ask"))
+            arguments = {"video": str(harbour), "question": "What is the gate code?"}
+            return tools, name, await session.call_tool(name, arguments)
+
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests has a loop in this one
+        tools, name, result = thread.submit(asyncio.run, call()).result()
+    assert len(tools) == len(NAMES)
+    assert "Answer a question about a video" in tools[name].description
+    content = result.content[0]
+    assert isinstance(content, TextContent)
+    assert "7391" in json.dumps(content.text)

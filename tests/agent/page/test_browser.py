@@ -1,0 +1,206 @@
+"""The page as a person meets it: a real browser, a real server, real clips."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tools.base import ToolInput
+from tools.errors import StoppedError
+from tools.evidence import Evidence
+
+Serve = Callable[..., str]
+Visit = Callable[[str], Page]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def address(serve: Serve, scripted: Callable[..., Any]) -> str:
+    return serve(scripted(replies=["The gate code is 7391."]))
+
+
+def take(page: Page, clip: Path) -> None:
+    page.get_by_role("tab", name="Path", exact=True).click()
+    box = page.locator("#path textarea, #path input")
+    box.fill(str(clip))
+    box.press("Enter")
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("#question textarea").fill(question)
+    page.locator("#ask").click()
+
+
+def test_ask_read_the_answer_and_see_the_moment(address: str, visit: Visit, harbour: Path) -> None:
+    page = visit(address)
+    page.locator("#upload input[type=file]").set_input_files(harbour)
+    expect(page.locator("#player figcaption")).to_contain_text("harbour.mp4")
+    ask(page, "What is the gate code?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+    expect(page.locator("#progress .rg-badge").first).to_contain_text("subtitles ok 3")
+    card = page.locator(".rg-card").filter(has_text="The gate code is 7391.")
+    page.wait_for_function("document.querySelector('#player video').readyState >= 1")
+    card.click()
+    page.wait_for_function("document.querySelector('#player video').currentTime >= 1.4")
+    assert page.locator(".rg-card img").first.evaluate("i => i.decode().then(() => i.naturalWidth)")
+    expect(page.locator("#timeline .js-plotly-plot")).to_be_visible()
+    expect(page.locator("#ask")).to_be_enabled()
+
+
+def test_what_is_said_in_a_video_is_shown_not_run(
+    serve: Serve,
+    visit: Visit,
+    plug_in: Callable[..., Any],
+    scripted: Callable[..., Any],
+    say: Callable[..., Evidence],
+    harbour: Path,
+) -> None:
+    evil = "<img src=http://192.0.2.1/x onerror=document.title='owned'> code ${1+1} {{value}}"
+    plug_in(lambda given: iter([say(evil)]))
+    page = visit(serve(scripted(replies=["code"]), ingest="[sensor]"))
+    take(page, harbour)
+    ask(page, "What is the code?")
+    expect(page.locator(".rg-card .rg-words").first).to_contain_text(evil)
+    assert page.title() == "reelgraph"
+    assert not page.locator("#evidence img[onerror]").count()
+
+
+def test_stop_keeps_what_is_done_and_asking_again_resumes(
+    serve: Serve,
+    visit: Visit,
+    plug_in: Callable[..., Any],
+    scripted: Callable[..., Any],
+    harbour: Path,
+) -> None:
+    at_work, runs = Event(), []
+
+    def look(given: ToolInput) -> Iterator[Evidence]:
+        runs.append(1)
+        while len(runs) == 1 and not given.stopped():
+            given.progress(1.0, 4.0)
+            at_work.set()
+            Event().wait(0.05)
+        if given.stopped():
+            raise StoppedError
+        yield Evidence("sensor", "measurement", 0.0, 1.0, "12 degrees")
+
+    plug_in(look, needs=frozenset({"audio"}))
+    page = visit(serve(scripted(), ingest="[subtitles, sensor]"))
+    take(page, harbour)
+    ask(page, "What is the gate code?")
+    assert at_work.wait(60)
+    expect(page.locator(".rg-bar")).to_contain_text("25 %")
+    page.locator("#stop").click()
+    expect(page.locator("#answer")).to_contain_text("Stopped")
+    expect(page.locator("#ask")).to_be_enabled()
+    page.locator("#ask").click()
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+    expect(page.locator("#progress")).to_contain_text("subtitles ok 3 known")
+    assert len(runs) == 2
+
+
+def test_two_tabs_do_not_disturb_each_other(address: str, visit: Visit, harbour: Path) -> None:
+    mine, other = visit(address), visit(address)
+    take(mine, harbour)
+    ask(mine, "What is the gate code?")
+    expect(mine.locator("#answer .rg-verdict")).to_contain_text("7391")
+    expect(other.locator("#answer")).to_contain_text("The answer appears here")
+    assert not other.locator("#player video").count()
+
+
+def test_a_broken_file_gets_friendly_words(address: str, visit: Visit, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video at all")
+    page = visit(address)
+    page.locator("#upload input[type=file]").set_input_files(broken)
+    notice = page.locator("#answer .rg-error")
+    expect(notice).to_contain_text("broken.mp4")
+    assert "Traceback" not in page.content()
+    assert str(tmp_path) not in notice.inner_text()
+
+
+def test_missing_things_are_said(address: str, visit: Visit, harbour: Path) -> None:
+    page = visit(address)
+    ask(page, "What is the gate code?")
+    expect(page.locator("#answer .rg-error")).to_contain_text("no video is chosen")
+    take(page, harbour)
+    expect(page.locator("#player video")).to_be_visible()
+    ask(page, " ")
+    expect(page.locator("#answer .rg-error")).to_contain_text("the question is empty")
+
+
+def test_a_video_is_listed_and_deleted_after_asking(
+    address: str, visit: Visit, harbour: Path
+) -> None:
+    page = visit(address)
+    take(page, harbour)
+    ask(page, "What is the gate code?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+    page.get_by_role("tab", name="Library", exact=True).click()
+    expect(page.locator("#library-list summary")).to_contain_text("harbour.mp4")
+    page.locator("#forget").click()
+    expect(page.locator("#library-told")).to_contain_text("Choose a video first")
+    page.locator("#forget-which input").click()
+    page.get_by_role("option").first.click()
+    page.locator("#forget").click()
+    expect(page.locator("#library-told")).to_contain_text("Delete everything")
+    expect(page.locator("#library-list summary")).to_have_count(1)
+    page.locator("#forget-yes").click()
+    expect(page.locator("#library-list")).to_contain_text("No video was looked at yet")
+    assert harbour.exists()
+
+
+def test_tools_and_graph_are_shown(address: str, visit: Visit) -> None:
+    page = visit(address)
+    page.get_by_role("tab", name="Tools", exact=True).click()
+    names = page.locator("#tools-list summary b")
+    expect(names).to_have_count(6)
+    assert names.all_inner_texts() == sorted(names.all_inner_texts())
+    page.get_by_text("The graph, drawn from the code").click()
+    expect(page.locator("#graph")).to_contain_text("graph TD")
+
+
+def test_every_field_has_a_name_for_screen_readers(address: str, visit: Visit) -> None:
+    page = visit(address)
+    for field in page.locator("#question textarea, #upload input[type=file]").all():
+        assert field.evaluate("e => e.labels?.length || e.getAttribute('aria-label')")
+    narrow = page.viewport_size
+    assert narrow is not None
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file=../../../../etc/passwd",
+        "gradio_api/file=%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "gradio_api/file={library}/library.sqlite",
+        "gradio_api/file={clip}",
+        "gradio_api/file=app.py",
+        "watch/..%2f..%2f..%2fetc%2fpasswd",
+        "watch/%2e%2e/%2e%2e/etc/passwd",
+        "static/../../../../../../../etc/passwd",
+    ],
+)
+def test_no_address_leads_to_a_file_that_was_not_chosen(
+    address: str, path: str, own_library: Path, harbour: Path
+) -> None:
+    wanted = path.format(library=own_library, clip=harbour)
+    reply = httpx.get(f"{address}{wanted}")
+    assert reply.status_code in {400, 403, 404, 405}
+    assert not re.search(r"root:|SQLite format|import gradio", reply.text)
+
+
+def test_pickers_say_what_works_and_what_is_missing(address: str, visit: Visit) -> None:
+    page = visit(address)
+    page.get_by_text("Options, method and models").click()
+    expect(page.locator("#more")).to_contain_text("Everything works.")
+    page.locator("#method input").click()
+    expect(page.get_by_role("option").filter(has_text="ig-vlm")).to_contain_text("has no images")
