@@ -7,12 +7,12 @@ was given, when it is the kind of thing that was asked for, and when it is no re
 import re
 from collections.abc import Sequence
 
-from agent.embedding import SentenceEmbeddings
 from agent.lines import SEPARATOR
+from agent.models.embedding import SentenceEmbeddings
 from agent.options import match_option
-from agent.reading import expected_pattern, fits
 from agent.state import Draft, Question
 from agent.text import mentions, stems, words
+from agent.video_rag.reading import expected_pattern, fits
 from tools.evidence import Evidence
 
 REFUSALS = re.compile(

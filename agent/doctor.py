@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from agent import chat_gguf, embedding
 from agent.library import Library
-from agent.loading import needs_quantized
+from agent.models import chat_gguf, embedding
+from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
 from tools.registry import make_tool
@@ -84,7 +84,7 @@ def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
 
 def _endpoint(name: str, chat: ChatSettings, offline: bool) -> Check:
     """Ask the server for its models: the one call that costs nothing."""
-    from agent.chat_endpoint import EndpointChat
+    from agent.models.chat_endpoint import EndpointChat
 
     where = f"{chat.model} on {chat.base_url or 'api.openai.com'}"
     try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from agent.embedding import SentenceEmbeddings
+from agent.models.embedding import SentenceEmbeddings
 from agent.parsing import parse_choice
 from agent.text import plain, words
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from agent.embedding import SentenceEmbeddings
 from agent.library import Library
+from agent.models.embedding import SentenceEmbeddings
 from agent.settings import RetrievalSettings
 from agent.text import search_words
 from tools.evidence import Evidence

@@ -12,17 +12,17 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from agent.answer import Answer
-from agent.chat_model import Capabilities
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library import Library
 from agent.methods import choose, find_method, video_rag
 from agent.methods.base import read_options
+from agent.models.chat_model import Capabilities
+from agent.models.pool import ModelPool
 from agent.plan import Plan, make_plan
-from agent.pool import ModelPool
-from agent.saved_visuals import VisualsFolder
 from agent.settings import Settings, resolve
 from agent.state import Context, Question, State
 from agent.text import is_text
+from agent.visual.saved import VisualsFolder
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
 from tools.registry import make_tool

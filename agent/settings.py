@@ -103,7 +103,7 @@ class ChatSettings(Section):
         return url
 
     def endpoint(self) -> dict[str, Any]:
-        """Return what `agent.chat_endpoint.EndpointChat` is told beside the usual."""
+        """Return what `agent.models.chat_endpoint.EndpointChat` is told beside the usual."""
         names = (
             "base_url",
             "key_variable",

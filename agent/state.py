@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypedDict, TypeVar
 
 from agent.answer import Answer, Step, Usage
 from agent.library import Library
+from agent.models.pool import ModelPool
 from agent.parsing import Parity
-from agent.pool import ModelPool
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
 from tools.video import Video
@@ -101,7 +101,7 @@ class Ask:
         note: What the user must know of how the answer was sought.
         reasoning_tokens: Length of a reply that a follow-up follows, at most; 0: as of any reply.
         parity: Read replies as the published code of this method does, and never ask again.
-        kept_for: The video with which replies are kept (`agent.kept`); None keeps none.
+        kept_for: The video with which replies are kept (`agent.captions.kept`); None keeps none.
     """
 
     turns: tuple[Turn, ...]

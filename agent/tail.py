@@ -23,9 +23,9 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Answer, Usage
-from agent.chat_model import ChatModel, ContextOverflowError
 from agent.checking import REFUSALS, judge, named_option
 from agent.lines import SEPARATOR, as_line, in_time_order
+from agent.models.chat_model import ChatModel, ContextOverflowError
 from agent.options import Match, match_option
 from agent.parsing import Parity, parse_choice
 from agent.pictures import PICTURE

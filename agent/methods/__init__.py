@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from agent.chat_model import Capabilities
 from agent.methods import (
     blind,
     direct,
@@ -15,6 +14,7 @@ from agent.methods import (
     video_rag,
 )
 from agent.methods.base import Method, Need
+from agent.models.chat_model import Capabilities
 from agent.settings import Settings
 from tools.errors import InputError
 from tools.registry import suggest

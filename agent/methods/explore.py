@@ -24,11 +24,8 @@ import prompts
 from agent import tail
 from agent.answer import Step, Usage
 from agent.asking import prompt_names
-from agent.chat_model import ContextOverflowError
-from agent.explore_end import SURE, add_steps, settle, stop
-from agent.explore_start import first_frames, open_video, prompt_files
-from agent.explore_tools import TOOLS, detectors, needed_runs, refuse
-from agent.exploring import (
+from agent.exploring.end import SURE, add_steps, settle, stop
+from agent.exploring.exploration import (
     Attempt,
     Exploring,
     Options,
@@ -40,8 +37,11 @@ from agent.exploring import (
     sees,
     transcript,
 )
+from agent.exploring.start import first_frames, open_video, prompt_files
+from agent.exploring.tools import TOOLS, detectors, needed_runs, refuse
 from agent.ingest import build_ingest, build_listen
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.models.chat_model import ContextOverflowError
 from agent.nodes import Meter, Node, reporting, tool_node
 from agent.settings import Settings
 from agent.state import Context, Findings, Question, Request, State

@@ -21,10 +21,10 @@ from agent.nodes import Meter
 from agent.pictures import frames_of, picture_count, shown
 from agent.settings import Section, Settings
 from agent.state import Context, PlannedFrame, Question, State, Visual
+from agent.visual.files import grid_file
 from agent.visual.frame_choice import centre_ids, ig_parity_ids
 from agent.visual.grids import GridShape, caption_height, grid_shape
 from agent.visual.plan import VisualPlan, plan_grid, planned_grid
-from agent.visual_files import grid_file
 from tools.errors import InputError
 from tools.video import Video
 

@@ -23,11 +23,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 import prompts
-from agent import grounding, narrative, tail
+from agent import tail
 from agent.answer import Usage
 from agent.asking import AGAIN
-from agent.caption_file import Timing, read_captions
-from agent.captioning import (
+from agent.captions import grounding, narrative
+from agent.captions.caption_file import Timing, read_captions
+from agent.captions.captioning import (
     TOOL,
     Captioning,
     caption,
@@ -38,18 +39,18 @@ from agent.captioning import (
     fan_out,
     views_of,
 )
-from agent.exemplars import choose_exemplars, read_exemplars
+from agent.captions.exemplars import choose_exemplars, read_exemplars
+from agent.captions.kept import chat_for, kept_chat
+from agent.captions.narrative import LINE_TOKENS, Narrative
+from agent.captions.presets import LloviOptions
+from agent.captions.wording import Exemplar, final_turn, first_turn, joined
 from agent.ingest import build_ingest
-from agent.kept import chat_for, kept_chat
 from agent.lines import merge_neighbours
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
-from agent.narrative import LINE_TOKENS, Narrative
 from agent.nodes import Node, reporting
-from agent.presets import LloviOptions
 from agent.settings import Settings
 from agent.state import Ask, Context, Draft, PlannedFrame, Question, State, Turn
 from agent.text import words
-from agent.wording import Exemplar, final_turn, first_turn, joined
 from tools.evidence import ChannelReport, Evidence
 from tools.video import Video
 

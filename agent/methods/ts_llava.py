@@ -16,20 +16,21 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from agent import picture_form, tail, token_form
+from agent import tail
 from agent.asking import ask_for, grid_part, prompt_names
-from agent.chat_model import ChatModel
-from agent.chat_transformers import TransformersChat
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.models.chat_model import ChatModel
+from agent.models.chat_transformers import TransformersChat
 from agent.nodes import Meter
-from agent.picture_form import PictureForm, Sizes
 from agent.pictures import picture_files, shown
 from agent.settings import Section, Settings
 from agent.state import Ask, Context, Question, State, TokenPrompt, Visual
-from agent.token_form import Asked, TokenForm, Wanted
+from agent.visual import picture_form, token_form
+from agent.visual.files import grid_file, square_files, thumbnail_files
 from agent.visual.layouts import SAMPLES, parse_layout
+from agent.visual.picture_form import PictureForm, Sizes
 from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
-from agent.visual_files import grid_file, square_files, thumbnail_files
+from agent.visual.token_form import Asked, TokenForm, Wanted
 from tools.errors import InputError
 from tools.video import Video
 

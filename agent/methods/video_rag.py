@@ -8,7 +8,7 @@
 open-vocabulary detector. What differs from the paper: the evidence is kept and embedded once per
 video, every line has its time, what the detector saw is told with all relations, and a hard token
 budget drops whole records, worst first. `look` is for a model that sees where nothing was found.
-`video-rag.parity` does as the published code does, see `agent.video_rag_parity`.
+`video-rag.parity` does as the published code does, see `agent.video_rag.parity`.
 """
 
 from dataclasses import replace
@@ -21,20 +21,21 @@ from langgraph.types import RetryPolicy
 from pydantic import Field
 
 import prompts
-from agent import evidence, tail, video_rag_parity
+from agent import tail
 from agent.answer import Usage
 from agent.asking import ask_for, pictures_part, prompt_names
-from agent.decouple import filter_note, parse_request
-from agent.evidence import budget, read
 from agent.ingest import build_ingest, phrase_tools
-from agent.keyframes import BETA, THRESHOLD, KeyFrameRule, Rule
-from agent.looking import OBJECTS, look_node, published_frames
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
 from agent.nodes import MAX_ATTEMPTS, Meter, is_transient, reporting, tool_node
 from agent.pictures import frames_of, picture_files, shown
-from agent.scene import describe
 from agent.settings import Section, Settings
 from agent.state import Context, PlannedFrame, Question, State, Turn
+from agent.video_rag import evidence, parity
+from agent.video_rag.decouple import filter_note, parse_request
+from agent.video_rag.evidence import budget, read
+from agent.video_rag.keyframes import BETA, THRESHOLD, KeyFrameRule, Rule
+from agent.video_rag.looking import OBJECTS, look_node, published_frames
+from agent.video_rag.scene import describe
 from agent.visual.frame_choice import centre_ids
 from tools.evidence import Evidence
 from tools.registry import make_tool
@@ -88,8 +89,8 @@ def build(settings: Settings) -> Subgraph:
     graph.add_edge(START, "decouple")
     graph.add_edge(START, "ingest")
     if options.parity:
-        graph.add_node("retrieve", video_rag_parity.retrieve, defer=True)
-        graph.add_node("read", video_rag_parity.read)
+        graph.add_node("retrieve", parity.retrieve, defer=True)
+        graph.add_node("read", parity.read)
         graph.add_edge("retrieve", "read")
         graph.add_edge("read", "reason")
     else:

@@ -6,8 +6,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from agent import chat_gguf, doctor
+from agent import doctor
 from agent.methods import METHODS
+from agent.models import chat_gguf
 from agent.session import Session
 from agent.settings import ChatSettings, profiles
 from tools.errors import ReelgraphError

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from agent.scoring import score_replies
+from agent.models.scoring import score_replies
 from agent.visual.injection import PromptIds, image_token_of, inputs_as_embeddings
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from PIL import Image
 from pydantic import ConfigDict, SkipValidation
 
-from agent.chat_model import Capabilities, ChatModel, MemoryLimitError, image_block
-from agent.chat_transformers import TransformersChat
-from agent.scoring import score_replies
-from agent.transformers_writer import Written, free_memory
+from agent.models.chat_model import Capabilities, ChatModel, MemoryLimitError, image_block
+from agent.models.chat_transformers import TransformersChat
+from agent.models.scoring import score_replies
+from agent.models.transformers_writer import Written, free_memory
 from agent.visual.encoding import takes_tokens
 from agent.visual.injection import PromptIds, image_token_of, inputs_for, tokenise
 from agent.visual.prefix import VisualPrefix

@@ -20,10 +20,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
 import prompts
-from agent.chat import Capabilities, ChatModel
 from agent.cli import main
-from agent.embedding import SentenceEmbeddings
-from agent.pool import ModelPool
+from agent.models.chat import Capabilities, ChatModel
+from agent.models.embedding import SentenceEmbeddings
+from agent.models.pool import ModelPool
 from agent.session import Event, Session
 from agent.state import Context
 from agent.text import words

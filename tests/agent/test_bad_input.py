@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.chat import WHEEL, find_source
+from agent.models.chat import WHEEL, find_source
 from tools.errors import StorageError
 
 Command = Callable[..., Any]

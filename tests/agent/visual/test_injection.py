@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from agent.chat_model import Decoding
-from agent.chat_transformers import TransformersChat
-from agent.transformers_writer import Written
+from agent.models.chat_model import Decoding
+from agent.models.chat_transformers import TransformersChat
+from agent.models.transformers_writer import Written
 from agent.visual.encoding import pixels_of, visual_tokens
 from agent.visual.injection import (
     PromptIds,

@@ -11,8 +11,8 @@ import torch
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from safetensors.torch import save_file
 
-from agent.chat_model import ContextOverflowError
-from agent.chat_transformers import TransformersChat
+from agent.models.chat_model import ContextOverflowError
+from agent.models.chat_transformers import TransformersChat
 from agent.visual.injection import inputs_as_embeddings
 from agent.visual.token_chat import KeptPrefix, TokenChat, prompt_ids, token_model
 from tools.errors import InputError, StorageError

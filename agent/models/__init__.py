@@ -1,0 +1,1 @@
+"""Frozen models: chat models behind one contract, embedders, and the pool that owns them."""

@@ -1,0 +1,315 @@
+"""A model on an OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama, a vendor).
+
+LangChain's client does the talking and repeats what is worth repeating: 429, 5xx and lost
+connections, a bounded number of times, after as long as the server asks for. The rest becomes one
+clear error here.
+"""
+
+import math
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PrivateAttr
+
+from agent.models.chat_model import (
+    Capabilities,
+    ChatModel,
+    Deadline,
+    Decoding,
+    image_block,
+    image_blocks,
+    image_size,
+    open_image,
+)
+from agent.models.decoding import DeadlinePassedError, in_thread
+from agent.models.endpoint_errors import Server, clear_errors
+from tools.errors import InputError, MissingError
+
+BYTES_A_TOKEN = 3  # of UTF-8; English has about 4.5 in common vocabularies, Chinese about 3
+# Pixels a token: Qwen2.5-VL reads 28 x 28. OpenAI's tiles and Qwen3-VL's 32 x 32 come to fewer.
+PIXELS_A_TOKEN = 28 * 28
+MESSAGE_TOKENS = 8  # role and separators that a chat template writes around a message
+DRAWS_ALWAYS = re.compile(r"o\d|gpt-5")  # OpenAI's models that refuse a temperature
+
+
+class EndpointChat(ChatModel):
+    """A chat model behind an address; what it can do is told by the settings.
+
+    Tokens are counted by rule of thumb, on the high side: `BYTES_A_TOKEN`, `PIXELS_A_TOKEN`.
+    """
+
+    base_url: str | None = None
+    key_variable: str | None = None
+    images: bool = False
+    context_limit: int | None = None
+    calls_tools: bool = False
+    timeout_s: float = 120.0
+    max_retries: int = 4
+    input_price: float | None = None
+    output_price: float | None = None
+    offline: bool = True
+
+    _client: Any = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make the client; nothing is sent yet.
+
+        Raises:
+            MissingError: The server is not on this machine and `offline` is set, or it needs a key.
+        """
+        here = is_loopback(self.base_url)
+        if self.offline and not here:
+            raise MissingError(
+                f"the chat server {self.address} is not on this machine and offline is set; allow "
+                f"it with --set offline=false, or name a server here with --set chat.base_url=URL"
+            )
+        if self.base_url is None and not self._key:
+            raise MissingError(f"{self.address} needs a key: export {self.key_name}=...")
+        self._client = _make_client(self, self._key or "none", here)
+
+    @property
+    def address(self) -> str:
+        """Where the server is, for people."""
+        return self.base_url or "api.openai.com"
+
+    @property
+    def key_name(self) -> str | None:
+        """The environment variable with the key; OpenAI's own key goes to OpenAI alone."""
+        return self.key_variable or (None if self.base_url else "OPENAI_API_KEY")
+
+    @property
+    def server(self) -> Server:
+        """What an error has to say about the server."""
+        return Server(
+            self.name,
+            self.address,
+            self.key_name,
+            self.timeout_s,
+            self.max_retries,
+            self.context_limit,
+        )
+
+    @property
+    def _key(self) -> str:
+        return os.environ.get(self.key_name, "") if self.key_name else ""
+
+    @property
+    def _llm_type(self) -> str:
+        return "openai-endpoint"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("name", "base_url", "max_new_tokens", "temperature", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the settings say that the server's model can do."""
+        return Capabilities(
+            images=self.images,
+            max_images=self.max_images if self.images else 0,
+            context_tokens=self.context_limit,
+            option_scoring=False,
+            span_copying=False,
+            visual_tokens=False,
+            tool_calling=self.calls_tools,
+        )
+
+    def count_tokens(self, text: str) -> int:
+        """Return about how many tokens a text has, rather too many."""
+        return math.ceil(len(text.encode()) / BYTES_A_TOKEN)
+
+    def image_tokens(self, width: int, height: int, count: int = 1) -> int:
+        """Return about how many tokens pictures of a size in pixels take, rather too many."""
+        return count * (math.ceil(width * height / PIXELS_A_TOKEN) + 2)
+
+    def served_models(self) -> list[str]:
+        """Ask the server which models it has. `MissingError` when it cannot be asked."""
+        with clear_errors(self.server):
+            return [model.id for model in self._client.root_client.models.list().data]
+
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model with tools to call. `InputError` if it cannot call any."""
+        if not self.calls_tools:
+            raise InputError(
+                f"{self.name} is not known to call tools; if its server can, --set "
+                f"chat.tool_calling=true"
+            )
+        formatted = [convert_to_openai_tool(tool) for tool in tools]
+        choice = {"tool_choice": tool_choice} if tool_choice else {}
+        return self.bind(tools=formatted, **choice, **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        sent, options, deadline_s = self._prepared(messages, stop, kwargs)
+        if deadline_s is not None:  # only a stream has something to show before its end
+            return generate_from_stream(self._until(sent, options, deadline_s))
+        with clear_errors(self.server):
+            result: ChatResult = self._client._generate(sent, **options)
+            made = result.generations[0]
+        if not isinstance(made.message, AIMessage):
+            raise InputError(f"{self.name} answered with a {made.message.type} message")
+        made.generation_info = (made.generation_info or {}) | self._cost(
+            made.message.usage_metadata
+        )
+        return result
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for chunk in self._until(*self._prepared(messages, stop, kwargs)):
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _until(
+        self, sent: list[BaseMessage], options: dict[str, Any], deadline_s: float | None
+    ) -> Iterator[ChatGenerationChunk]:
+        """Stream a reply up to the deadline; a last chunk says what it cost."""
+        deadline, over = Deadline.after(deadline_s), threading.Event()
+        usage: UsageMetadata | None = None
+        end: dict[str, Any] = {}
+
+        def produce(give: Callable[[Any], None]) -> None:
+            with clear_errors(self.server):
+                finished = False
+                for chunk in self._client._stream(sent, **options):
+                    if over.is_set():
+                        return
+                    finished |= bool((chunk.generation_info or {}).get("finish_reason"))
+                    give(chunk)
+                if not finished:  # a lost connection looks like the end, and so does nonsense
+                    raise ValueError("its stream ended before the reply did")
+
+        try:
+            for chunk in in_thread(produce, deadline):
+                if isinstance(chunk, ChatGenerationChunk):
+                    usage = _with_usage(usage, chunk)
+                    yield chunk
+        except DeadlinePassedError:
+            end = {"finish_reason": "deadline"}
+        finally:
+            over.set()
+        last = AIMessageChunk(content="", chunk_position="last")
+        yield ChatGenerationChunk(message=last, generation_info=end | self._cost(usage))
+
+    def _cost(self, usage: UsageMetadata | None) -> dict[str, float]:
+        """Return the price of a call, if the prices are set and the server counted."""
+        if usage is None or self.input_price is None or self.output_price is None:
+            return {}
+        paid = usage["input_tokens"] * self.input_price + usage["output_tokens"] * self.output_price
+        return {"cost": paid / 1e6}
+
+    def _prepared(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any], float | None]:
+        """Check a call against the capabilities.
+
+        Returns:
+            The messages and options for the client, and the seconds that the call may take.
+        """
+        passed = {k: kwargs.pop(k) for k in ("tools", "tool_choice") if k in kwargs}
+        decoding = self.decoding(stop, kwargs)
+        self.check_images(messages)
+        self.check_fits(self._prompt_tokens(messages), decoding.max_new_tokens)
+        sent = [_in_true_rgb(message) for message in messages]
+        return sent, self._request(decoding) | passed, decoding.deadline_s
+
+    def _request(self, decoding: Decoding) -> dict[str, Any]:
+        options: dict[str, Any] = {"max_tokens": decoding.max_new_tokens}
+        if not (self.base_url is None and DRAWS_ALWAYS.match(self.name)):
+            options["temperature"] = decoding.temperature
+        if self.base_url is not None:  # llama.cpp and Ollama know the older name alone
+            options["extra_body"] = {"max_tokens": decoding.max_new_tokens}
+        if decoding.temperature > 0:
+            options["seed"] = decoding.seed
+        if decoding.stop:
+            options["stop"] = list(decoding.stop)
+        return options
+
+    def _prompt_tokens(self, messages: Sequence[BaseMessage]) -> int:
+        if self.context_limit is None:
+            return 0
+        text = sum(self.count_tokens(m.text) + MESSAGE_TOKENS for m in messages)
+        return text + sum(self.image_tokens(*image_size(b)) for b in image_blocks(messages))
+
+
+def is_loopback(url: str | None) -> bool:
+    """Whether an address leads to this machine, without asking a name server."""
+    host = urlsplit(url or "").hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _make_client(chat: EndpointChat, key: str, here: bool) -> Any:
+    """Return LangChain's client. On this machine no proxy and, offline, no redirect is followed."""
+    import openai
+    from langchain.chat_models import init_chat_model
+
+    own: dict[str, Any] = {}
+    if here:
+        own["http_client"] = openai.DefaultHttpxClient(
+            trust_env=False, follow_redirects=not chat.offline, timeout=chat.timeout_s
+        )
+    return init_chat_model(
+        chat.name,
+        model_provider="openai",
+        base_url=chat.base_url or "https://api.openai.com/v1",
+        api_key=key,
+        timeout=chat.timeout_s,
+        max_retries=chat.max_retries,
+        stream_usage=True,
+        use_responses_api=False,
+        **own,
+    )
+
+
+def _in_true_rgb(message: BaseMessage) -> BaseMessage:
+    """Return a message whose pictures are PNG or JPEG in RGB, as every server reads them."""
+    if not any(block["type"] == "image" for block in message.content_blocks):
+        return message
+    content: Any = [_rgb_block(block) for block in message.content_blocks]
+    return message.model_copy(update={"content": content})
+
+
+def _rgb_block(block: Any) -> Any:
+    if block["type"] != "image":
+        return block
+    picture = open_image(block)
+    if picture.mode == "RGB" and picture.format in ("JPEG", "PNG"):
+        mime = f"image/{picture.format.lower()}"
+        return {"type": "image", "base64": block["base64"], "mime_type": mime}
+    return image_block(picture)
+
+
+def _with_usage(usage: UsageMetadata | None, chunk: ChatGenerationChunk) -> UsageMetadata | None:
+    message = chunk.message
+    if isinstance(message, AIMessageChunk) and message.usage_metadata:
+        return add_usage(usage, message.usage_metadata)
+    return usage

@@ -1,0 +1,245 @@
+"""The contract of a chat model: LangChain's, with capability flags and a token budget.
+
+Everyone asks `capabilities` before a call and counts tokens with the model itself, so that nothing
+is sent that a model cannot take. Implemented by `agent.models.chat_transformers` and
+`agent.models.chat_endpoint`; `agent.models.pool` hands them out.
+"""
+
+import base64
+import binascii
+import io
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import ConfigDict
+
+from tools.errors import InputError, ReelgraphError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a chat model can do.
+
+    Attributes:
+        images: Messages may hold pictures.
+        max_images: Pictures in one conversation, at most; None when only the context limits them.
+        context_tokens: Tokens of prompt and reply together; None when unknown.
+        option_scoring: `score_options` works.
+        span_copying: `copy_span` works.
+        visual_tokens: The visual tokens of a picture can be read and replaced before the language
+            model sees them.
+        tool_calling: `bind_tools` works.
+    """
+
+    images: bool
+    max_images: int | None
+    context_tokens: int | None
+    option_scoring: bool
+    span_copying: bool
+    visual_tokens: bool
+    tool_calling: bool
+
+
+class ContextOverflowError(ReelgraphError):
+    """A prompt does not fit a model's context: leave evidence out and ask again.
+
+    Attributes:
+        needed: Tokens of text, pictures and the longest reply; None when a server did not say.
+        allowed: Tokens of the model's context; None when a server did not say.
+    """
+
+    def __init__(self, name: str, needed: int | None, allowed: int | None) -> None:
+        super().__init__(
+            f"the prompt for {name} needs {needed or 'too many'} tokens with its reply and the "
+            f"model takes {allowed or 'fewer'}; give it less evidence or fewer pictures, or choose "
+            f"a model with a longer context with --set chat.model=NAME"
+        )
+        self.needed = needed
+        self.allowed = allowed
+
+
+class MemoryLimitError(ReelgraphError):
+    """The device has too little memory for a model or for one call of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How one reply is written. All can be given with a call or with `.bind(...)`.
+
+    Attributes:
+        max_new_tokens: Length of the reply, at most.
+        temperature: 0 takes the likeliest token each time; above, tokens are drawn.
+        seed: Of the draws: the same seed and messages give the same text.
+        deadline_s: Seconds after which the reply so far is returned; None waits for the end.
+        stop: Texts before which the reply ends.
+    """
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    seed: int = 0
+    deadline_s: float | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.max_new_tokens < 1 or not 0 <= self.temperature < float("inf"):
+            raise InputError(
+                f"max_new_tokens={self.max_new_tokens}, temperature={self.temperature}: expected "
+                f"at least 1 and at least 0"
+            )
+
+    def changed(self, stop: Sequence[str] | None, values: Mapping[str, Any]) -> "Decoding":
+        """Return this with the values of a call. `InputError` for an unknown name."""
+        known = [field.name for field in fields(self)]
+        if unknown := sorted(set(values) - set(known)):
+            raise InputError(f"a chat call got {unknown[0]!r}, expected any of {', '.join(known)}")
+        return replace(self, **{"stop": tuple(stop or self.stop), **values})
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock; None never comes."""
+
+    at: float | None
+
+    @classmethod
+    def after(cls, seconds: float | None) -> "Deadline":
+        """Return the point so many seconds from now."""
+        return cls(None if seconds is None else monotonic() + seconds)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that remain, never below 0."""
+        return None if self.at is None else max(0.0, self.at - monotonic())
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return self.at is not None and monotonic() >= self.at
+
+
+class ChatModel(BaseChatModel):
+    """A frozen language or vision-language model.
+
+    `invoke`, `stream` and `batch` take `stop` and the fields of `Decoding` as keyword arguments.
+    A reply says in `response_metadata["finish_reason"]` why it ended: "stop", "length", "deadline"
+    (or "tool_calls").
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    max_new_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+    deadline_s: float | None = None
+    max_images: int | None = None
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the model can do."""
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of a plain text."""
+
+    @abstractmethod
+    def image_tokens(self, width: int, height: int, count: int = 1) -> int:
+        """Return the tokens that so many pictures of a size in pixels add to one message."""
+
+    def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
+        """Return the mean log-likelihood per token of each option as the model's reply."""
+        raise InputError(f"{self.name} cannot score options; ask its capabilities first")
+
+    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
+        """Reply with a literal span of one of the passages (see `agent.models.copying`)."""
+        raise InputError(f"{self.name} cannot copy spans; ask its capabilities first")
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether messages may hold images."""
+        return self.capabilities.images
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens of prompt and answer together; None when unknown."""
+        return self.capabilities.context_tokens
+
+    def decoding(self, stop: Sequence[str] | None, values: Mapping[str, Any]) -> Decoding:
+        """Return how a call's reply is written."""
+        usual = Decoding(self.max_new_tokens, self.temperature, self.seed, self.deadline_s)
+        return usual.changed(stop, values)
+
+    def check_images(self, messages: Sequence[BaseMessage]) -> None:
+        """Refuse pictures that the model cannot take. `InputError` says what it can."""
+        count = sum(1 for _ in image_blocks(messages))
+        limit = self.capabilities.max_images
+        if count and not self.capabilities.images:
+            raise InputError(
+                f"{self.name} reads text only and was sent an image; choose a model that sees "
+                f"images with --set chat.model=NAME"
+            )
+        if limit is not None and count > limit:
+            raise InputError(
+                f"{self.name} takes at most {limit} pictures and was sent {count}; send fewer, or "
+                f"raise the limit with --set chat.max_images={count} if the model allows it"
+            )
+
+    def check_fits(self, prompt_tokens: int, max_new_tokens: int) -> None:
+        """Raise `ContextOverflowError` if a prompt and its reply exceed the context."""
+        needed, allowed = prompt_tokens + max_new_tokens, self.capabilities.context_tokens
+        if allowed is not None and needed > allowed:
+            raise ContextOverflowError(self.name, needed, allowed)
+
+
+def image_block(picture: "Image") -> dict[str, Any]:
+    """Return a picture as a LangChain content block, lossless and in true RGB."""
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "PNG", compress_level=1)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return {"type": "image", "base64": data, "mime_type": "image/png"}
+
+
+def image_blocks(messages: Sequence[BaseMessage]) -> Iterator[Any]:
+    """Yield the pictures of a conversation as LangChain's standard content blocks."""
+    for message in messages:
+        yield from (block for block in message.content_blocks if block["type"] == "image")
+
+
+def decode_image(block: Any) -> "Image":
+    """Return the picture of a content block in RGB. `InputError` when there is none in it."""
+    try:
+        return open_image(block).convert("RGB")
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def image_size(block: Any) -> tuple[int, int]:
+    """Return width and height in pixels of a content block's picture, from its first bytes."""
+    return open_image(block).size
+
+
+def open_image(block: Any) -> "Image":
+    """Open the picture of a content block. `InputError` when there is none in it."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(base64.b64decode(block["base64"])))
+    except (KeyError, binascii.Error, UnidentifiedImageError, OSError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InputError:
+    return InputError(
+        f"a message holds an image block that cannot be read ({type(error).__name__}); give PNG or "
+        f"JPEG data under 'base64'"
+    )

@@ -1,0 +1,301 @@
+"""A frozen language or vision-language model of transformers, running in this process."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import get_config_list
+from pydantic import PrivateAttr
+
+from agent.models.chat_model import (
+    Capabilities,
+    ChatModel,
+    Decoding,
+    MemoryLimitError,
+    image_blocks,
+    image_size,
+)
+from agent.models.copying import SpanGrammar
+from agent.models.loading import Loaded, load_model
+from agent.models.scoring import score_replies
+from agent.models.transformers_inputs import PromptEncoder
+from agent.models.transformers_writer import Writer, Written
+from agent.visual.budget import context_limit
+from tools.errors import InputError, ReelgraphError
+
+log = logging.getLogger(__name__)
+# Models whose pictures become a plain sequence of vectors between the words, which can be read,
+# left out and put in anew. Qwen-VL's cannot: they also enter deeper layers.
+TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision")
+Reply = AIMessage | ReelgraphError
+
+
+class TransformersChat(ChatModel):
+    """Any text or image-text-to-text model in a local folder or, if allowed, on the hub.
+
+    Decoding is greedy unless a temperature is given. One call runs at a time.
+    """
+
+    source: str
+    device: str = "cpu"
+    dtype: str = "auto"
+    quantization: str = "none"
+    attention: str = "auto"
+    rope_factor: float = 1.0
+    context_limit: int | None = None
+    batch_size: int = 4
+    offline: bool = True
+
+    _loaded: Loaded = PrivateAttr()
+    _encoder: PromptEncoder = PrivateAttr()
+    _writer: Writer = PrivateAttr()
+    _fitting_batch: int = PrivateAttr()  # conversations at once; less after a lack of memory
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Load the weights. `MissingError` when they, or what they need, are not there."""
+        self._loaded = load_model(
+            self.source,
+            self.device,
+            self.dtype,
+            self.quantization,
+            self.attention,
+            self.offline,
+            self.rope_factor,
+        )
+        self._encoder = PromptEncoder(self._loaded)
+        self._writer = Writer(self.name, self._loaded, self.check_fits)
+        self._fitting_batch = self.batch_size
+
+    @property
+    def _llm_type(self) -> str:
+        return "transformers"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        names = ("name", "dtype", "quantization", "max_new_tokens", "temperature", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def hf_model(self) -> Any:
+        """The model of transformers; hold `lock` while you use it."""
+        return self._loaded.model
+
+    @property
+    def hf_processor(self) -> Any:
+        """Its processor, for a model that reads text only its tokenizer."""
+        return self._loaded.processor
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer of transformers."""
+        return self._loaded.tokenizer
+
+    @property
+    def lock(self) -> Any:
+        """The re-entrant lock that every call of the model holds."""
+        return self._writer.lock
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of weights and buffers."""
+        return int(self.hf_model.get_memory_footprint())
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model can do, from its configuration and the settings."""
+        config, sees = self.hf_model.config, self._loaded.sees_images
+        made_for = context_limit(config)
+        return Capabilities(
+            images=sees,
+            max_images=self.max_images if sees else 0,
+            context_tokens=min(made_for, self.context_limit or made_for),
+            option_scoring=True,
+            span_copying=True,
+            visual_tokens=config.model_type in TOKEN_ACCESS,
+            tool_calling=False,
+        )
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of a plain text."""
+        return self._encoder.count_tokens(text)
+
+    def image_tokens(self, width: int, height: int, count: int = 1) -> int:
+        """Return the tokens that so many pictures of a size in pixels add to one message."""
+        return self._encoder.image_tokens(width, height, count)
+
+    def encode(self, *conversations: Sequence[BaseMessage]) -> Any:
+        """Return the model's inputs for some conversations, padded on the left, on its device.
+
+        Raises:
+            InputError: Pictures for a model that sees none, or too many.
+        """
+        for messages in conversations:
+            self.check_images(messages)
+        return self._encoder.encode(conversations)
+
+    def write(self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any) -> list[Written]:
+        """Write a reply to each row of prepared inputs.
+
+        Args:
+            inputs: What `encode` returns, or `inputs_embeds` [batch, length, width] with an
+                `attention_mask`, for prompts that were put together by hand.
+            decoding: How the replies are written; `decoding(stop, {...})` makes one.
+            options: More for `generate` of transformers.
+
+        Raises:
+            ContextOverflowError: Before the model runs.
+            MemoryLimitError: The device's memory is too small.
+        """
+        return self._writer.write(inputs, decoding, **options)
+
+    def stream_written(
+        self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any
+    ) -> Iterator[str | Written]:
+        """Write a reply to one row of prepared inputs: pieces of text, in the end all of it.
+
+        Closing the iterator ends the writing. Arguments and errors are those of `write`.
+        """
+        return self._writer.stream(inputs, decoding, **options)
+
+    def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
+        """Return the mean log-likelihood per token of each option as the model's reply.
+
+        The prompt is read once for all options.
+        """
+        replies = [self.tokenizer(o, add_special_tokens=False)["input_ids"] for o in options]
+        if not all(replies):
+            raise InputError(f"an option without any text cannot be scored: {list(options)}")
+        prompt = self.encode(messages)
+        longest = max(map(len, replies), default=0)
+        self.check_fits(prompt["input_ids"].shape[1], longest)
+        with self._writer.running(prompt):
+            return score_replies(self.hf_model, prompt, replies)
+
+    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
+        """Reply with a literal span of one of the passages (see `agent.models.copying`)."""
+        inputs = self.encode(messages)
+        grammar = SpanGrammar(passages, self.tokenizer)
+        allowed = grammar.allowed(inputs["input_ids"].shape[1])
+        decoding = self.decoding(None, {"temperature": 0.0})
+        return self._message(self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0])
+
+    def batch(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """Answer several conversations; those with pictures of the same sizes run together."""
+        talks = [self._convert_input(each).to_messages() for each in inputs]
+        replies = self._answer(talks, self.decoding(kwargs.pop("stop", None), kwargs))
+        configs = get_config_list(config, len(talks))
+        answers: list[Any] = []
+        for talk, each, reply in zip(talks, configs, replies, strict=True):
+            try:  # through `invoke`, so that callbacks and traces see every call
+                answers.append(self.invoke(talk, each, **{**kwargs, "reply": reply}))
+            except ReelgraphError as error:
+                if not return_exceptions:
+                    raise
+                answers.append(error)
+        return answers
+
+    def _answer(self, talks: Sequence[list[BaseMessage]], decoding: Decoding) -> list[Reply]:
+        """Answer conversations of any shapes, in their order."""
+        replies: dict[int, Reply] = {}
+        shapes = [_shape(talk) for talk in talks]
+        order = sorted(range(len(talks)), key=lambda i: shapes[i])
+        for _, group in groupby(order, key=lambda i: shapes[i]):
+            members = list(group)
+            answers = self._answer_alike([talks[i] for i in members], decoding)
+            replies |= zip(members, answers, strict=True)
+        return [replies[i] for i in range(len(talks))]
+
+    def _answer_alike(self, talks: list[list[BaseMessage]], decoding: Decoding) -> list[Reply]:
+        """Answer conversations of one shape in batches, smaller ones after a lack of memory."""
+        answers: list[Reply] = []
+        while len(answers) < len(talks):
+            some = talks[len(answers) : len(answers) + self._fitting_batch]
+            try:
+                written = self.write(self.encode(*some), decoding)
+            except ReelgraphError as error:
+                if len(some) == 1:
+                    answers.append(error)
+                elif isinstance(error, MemoryLimitError):
+                    self._fitting_batch = len(some) // 2
+                    log.warning("batches of %d from now on: %s", self._fitting_batch, error)
+                else:  # which of them it was shows when each is asked alone
+                    answers += [r for talk in some for r in self._answer_alike([talk], decoding)]
+                continue
+            report = {"batch_size": len(some)}
+            if self._fitting_batch < self.batch_size:
+                report["batch_size_wanted"] = self.batch_size
+            answers += [self._message(each, **report) for each in written]
+        return answers
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        reply: Reply | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        """Answer, or give the `reply` that `batch` made for these messages."""
+        if isinstance(reply, ReelgraphError):
+            raise reply
+        if reply is None:
+            decoding = self.decoding(stop, kwargs)
+            reply = self._message(self.write(self.encode(messages), decoding)[0])
+        return ChatResult(generations=[ChatGeneration(message=reply)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        reply: Reply | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        if isinstance(reply, ReelgraphError):
+            raise reply
+        parts: Iterator[str | AIMessage]
+        if reply is None:
+            made = self.stream_written(self.encode(messages), self.decoding(stop, kwargs))
+            parts = (self._message(part) if isinstance(part, Written) else part for part in made)
+        else:
+            parts = iter([reply.text, reply])
+        for part in parts:
+            chunk = _chunk(part)
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+    def _message(self, written: Written, **report: Any) -> AIMessage:
+        details = {"model_name": self.name, "finish_reason": written.finish_reason, **report}
+        return AIMessage(written.text, usage_metadata=written.usage, response_metadata=details)
+
+
+def _shape(messages: Sequence[BaseMessage]) -> tuple[tuple[int, int], ...]:
+    """Return the sizes of the pictures of a conversation, in pixels."""
+    return tuple(image_size(block) for block in image_blocks(messages))
+
+
+def _chunk(part: str | AIMessage) -> ChatGenerationChunk:
+    """Return a piece of text, or what a whole reply says beside its text, as a streamed chunk."""
+    if isinstance(part, str):
+        return ChatGenerationChunk(message=AIMessageChunk(content=part))
+    details = AIMessageChunk(
+        content="",
+        usage_metadata=part.usage_metadata,
+        response_metadata=part.response_metadata,
+        chunk_position="last",
+    )
+    return ChatGenerationChunk(message=details)

@@ -1,0 +1,1 @@
+"""Auxiliary texts of a video: asked for, looked for, ranked and read (Video-RAG)."""

@@ -1,0 +1,239 @@
+"""TS-LLaVA for a model that takes visual tokens: plan them, make them once, keep them.
+
+What is planned here before any model call is what `look` then makes, for both ask `prepare`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.asking import Part, part, question_part
+from agent.library import Library
+from agent.lines import clock
+from agent.models.chat_model import MemoryLimitError
+from agent.models.chat_transformers import TransformersChat
+from agent.models.image_text import ImageTextEncoder
+from agent.pictures import frames_of, picture_count
+from agent.state import PlannedFrame, Question, Turn, Visual
+from agent.tail import messages
+from agent.visual.budget import Budget, Fitted, fit_layout
+from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens
+from agent.visual.files import read_picture, square_pixels
+from agent.visual.frame_choice import centre_ids, ts_parity_ids
+from agent.visual.guiding import Guide
+from agent.visual.layouts import Layout
+from agent.visual.merged_spans import Region
+from agent.visual.plan import VisualPlan, plan_tokens
+from agent.visual.spans import Seen
+from agent.visual.thumbnails import thumbnail_shape
+from agent.visual.token_cache import TokenCache, token_key
+from agent.visual.token_chat import out_of_memory, prompt_ids
+from tools.errors import InputError
+from tools.video import Video
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for: a layout, at most so many frames, and whether as published."""
+
+    layout: Layout
+    frames: int
+    parity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenForm:
+    """What a model is going to see, fitted to its context.
+
+    Attributes:
+        frames: The frames looked at.
+        layout: With samples cut, where the context asked for that.
+        eyes: Of the model.
+        told: What the text says of it.
+        plan: All of it as plain data.
+    """
+
+    frames: tuple[PlannedFrame, ...]
+    layout: Layout
+    eyes: Eyes
+    told: Part
+    plan: VisualPlan
+
+
+def choose_frames(video: Video, count: int, parity: bool) -> tuple[PlannedFrame, ...]:
+    """Return the frames looked at."""
+    if not video.has_picture:
+        raise InputError("the file has no picture to look at; take --method video-rag")
+    rule = ts_parity_ids if parity else centre_ids
+    return frames_of(video, lambda total: rule(total, count))
+
+
+def prepare(
+    video: Video,
+    question: Question,
+    chat: TransformersChat,
+    wanted: Wanted,
+    room: float = 1.0,
+) -> TokenForm:
+    """Fit a layout into what the text leaves of a model's context.
+
+    Args:
+        video: The video.
+        question: The question; its tokens are counted in the prompt as it will be.
+        chat: A model for which `token_model` holds.
+        wanted: The layout.
+        room: Share of the visual tokens that may stay.
+
+    Raises:
+        InputError: Even what cannot be cut is too much.
+    """
+    eyes = eyes_of(chat.hf_model.config, chat.hf_processor.image_processor)
+    frames = choose_frames(video, wanted.frames, wanted.parity)
+    seen = eyes.seen(len(frames), wanted.parity)
+    told = describe(video, wanted.layout, seen)
+    text = f"{told.text}\n\n{question_part(question).text}"
+    written = len(prompt_ids(chat, messages([Turn("user", text)]), wanted.parity))
+    limit = chat.capabilities.context_tokens or 0
+    budget = Budget(limit, written, chat.max_new_tokens)
+    fitted = _with_room(fit_layout(wanted.layout, seen, budget), seen, room)
+    planned = plan_tokens(fitted, frames, picture_count(video), eyes, budget, wanted.parity)
+    return TokenForm(frames, fitted.layout, eyes, told, planned)
+
+
+def describe(video: Video, layout: Layout, seen: Seen) -> Part:
+    """Say what stands before the text; the published prompts say nothing of the overview."""
+    groups = layout.thumbnails.groups(seen) if layout.thumbnails and not seen.parity else ()
+    shape = thumbnail_shape(len(groups[0])) if groups else thumbnail_shape(1)
+    return part(
+        "given_tokens",
+        length=clock(video.duration_s),
+        grids=len(groups),
+        first=layout.spans[0] is layout.thumbnails,
+        rows=shape.rows,
+        columns=shape.columns,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a layout that depends on the question needs to know of it."""
+
+    question: Question
+    encoder: ImageTextEncoder
+
+
+def token_file(
+    video: Video,
+    form: TokenForm,
+    squares: tuple[Path, ...],
+    chat: TransformersChat,
+    library: Library,
+    asked: Asked | None = None,
+) -> Path:
+    """Return the file of a video's visual tokens; the vision tower runs if there is none yet.
+
+    Args:
+        video: The video.
+        form: What is to be seen of it.
+        squares: The frames, see `agent.visual.files.square_files`.
+        chat: The model.
+        library: Keeps the file.
+        asked: For a layout that depends on the question.
+
+    Raises:
+        MemoryLimitError: The tower does not fit, even with one frame at a time.
+        StorageError: The library cannot be written.
+    """
+    times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
+    tokens = TokenCache(library.folder / "frames")  # so that they go with the video
+    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.eyes, parity)
+    if asked:
+        key = replace(key, layout=repr((form.layout, asked.question.text, asked.encoder.name)))
+
+    @cache
+    def pixels() -> "Tensor":
+        return square_pixels(squares, form.eyes)
+
+    @cache
+    def guide() -> Guide | None:
+        return guide_of(asked, squares, form.eyes) if asked else None
+
+    def encode(chunk: int) -> "Tensor":
+        with chat.lock, out_of_memory(chat.name):
+            return visual_tokens(
+                chat.hf_model, pixels(), form.eyes, form.layout, parity, guide(), chunk
+            )
+
+    with library.claim(video, "tokens", key.digest):
+        tokens.get(key, lambda: _smaller_on_demand(encode))
+    return tokens.path(key)
+
+
+def guide_of(asked: Asked, squares: tuple[Path, ...], eyes: Eyes) -> Guide:
+    """Compare frames and patches with a question (Free Video-LLM).
+
+    Raises:
+        InputError: The encoder is no CLIP, or its patches are not those of the chat model.
+    """
+    import torch
+
+    encoder, pictures = asked.encoder, [read_picture(file) for file in squares]
+    patches = encoder.patches(pictures)
+    if patches.shape[1] != eyes.patches**2:
+        raise InputError(
+            f"image_encoder.model={encoder.name} sees {patches.shape[1]} patches and the chat "
+            f"model {eyes.patches**2}; take the CLIP that the chat model was made with, for LLaVA "
+            f"openai/clip-vit-large-patch14-336"
+        )
+    text, frames = encoder.texts([asked.question.text])[0], encoder.images(pictures)
+    return Guide(torch.from_numpy(text), torch.from_numpy(frames), torch.from_numpy(patches))
+
+
+def visuals(
+    form: TokenForm, squares: tuple[Path, ...], thumbnails: tuple[Path, ...]
+) -> tuple[Visual, ...]:
+    """Return what the vision tower is shown, in the order in which the tokens stand."""
+    layout, times_s = form.layout, [frame.time_s for frame in form.frames]
+    singles = [
+        Visual(file, "frame", (time_s,)) for file, time_s in zip(squares, times_s, strict=True)
+    ]
+    seen = form.eyes.seen(len(times_s), form.plan.parity)
+    groups = layout.thumbnails.groups(seen) if layout.thumbnails else ()
+    overviews = [
+        Visual(file, "thumbnail", tuple(times_s[place] for place in group))
+        for file, group in zip(thumbnails, groups, strict=True)
+    ]
+    if not layout.needs_frames:
+        return tuple(overviews)
+    first = layout.spans[0] is layout.thumbnails
+    return tuple(overviews + singles if first else singles + overviews)
+
+
+def _plain(layout: Layout) -> Layout:
+    """Leave out what depends on the question; the key then gets that by itself."""
+    spans = tuple(span for span in layout.spans if not isinstance(span, Region))
+    return replace(layout, spans=spans)
+
+
+def _with_room(fitted: Fitted, seen: Seen, room: float) -> Fitted:
+    """Cut visual tokens to the share that a longer conversation leaves room for."""
+    if room >= 1:
+        return fitted
+    layout = fitted.layout.shrunk(seen, fitted.tokens - int(fitted.tokens * room))
+    tokens = layout.tokens(seen)
+    return Fitted(layout, tokens, fitted.cut + fitted.tokens - tokens)
+
+
+def _smaller_on_demand(encode: Callable[[int], "Tensor"], chunk: int = CHUNK) -> "Tensor":
+    """Encode in chunks of frames, in smaller ones after a lack of memory."""
+    try:
+        return encode(chunk)
+    except MemoryLimitError:
+        if chunk == 1:
+            raise
+    return _smaller_on_demand(encode, chunk // 2)

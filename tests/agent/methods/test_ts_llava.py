@@ -1,0 +1,473 @@
+"""TS-LLaVA from the command line to the tokens, on tiny LLaVA models, and its form in pictures."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import prompts
+from agent.models.chat_model import ContextOverflowError
+from agent.session import Session
+from agent.state import PlannedFrame
+from agent.visual.encoding import eyes_of, picture_of
+from agent.visual.files import square_pixels
+from agent.visual.picture_form import NOTE, ends_of
+from tools.errors import InputError
+
+Open = Callable[..., Session]
+MakeClip = Callable[..., Path]
+Command = Callable[..., Any]
+Start = Callable[..., subprocess.Popen[str]]
+
+QUESTION = "What happens?"
+EXACT = "0d829d3436ef6a6c"  # of 2880 ids of 28800, where the published code rounds one otherwise
+OPTIONS = ("a boat leaves", "a gate opens", "a bell rings")
+
+
+@pytest.fixture
+def session(tiny_llava: Path) -> Callable[..., Session]:
+    """`session(**settings)`: TS-LLaVA on a tiny LLaVA-1.5, replies of four tokens."""
+
+    def opened(model: Path = tiny_llava, **settings: Any) -> Session:
+        usual = {"method": "ts-llava", "chat.model": str(model), "chat.max_new_tokens": 4}
+        return Session(settings={**usual, **settings})
+
+    return opened
+
+
+@pytest.fixture
+def clip(make_clip: MakeClip) -> Path:
+    """Two seconds, 50 pictures."""
+    return make_clip(seconds=2, size=(64, 48))
+
+
+def plan_of(session: Session, clip: Path, question: str = QUESTION) -> dict[str, Any]:
+    return session.plan(clip, question).to_json()
+
+
+def ids_hash(plan: dict[str, Any]) -> str:
+    ids = np.array([frame["index"] for frame in plan["frames"]], "<i8")
+    return hashlib.sha256(ids.tobytes()).hexdigest()[:16]
+
+
+@contextmanager
+def tower_inputs(session: Session) -> Iterator[list[torch.Tensor]]:
+    """What the vision tower is given meanwhile."""
+    seen: list[torch.Tensor] = []
+    tower = session.context.pool.chat().hf_model.model.vision_tower  # type: ignore[attr-defined]
+    hook = tower.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
+# Plans
+
+
+def test_the_published_numbers_are_reached_through_the_method(
+    session: Callable[..., Session], make_clip: MakeClip
+) -> None:
+    clip = make_clip(seconds=40, size=(48, 32))
+    planned = plan_of(session(**{"ts-llava.parity": True}), clip)
+    visuals = planned["visuals"]
+    assert ids_hash(planned) == "4e0c7a51d153b4e7"  # (1000, 50)
+    assert [frame["index"] for frame in planned["frames"]][:2] == [10, 30]
+    assert visuals["token_ids"] == "128c1e018d5559cb"  # (28800, 2880)
+    assert visuals["visual_tokens"] == planned["tokens"] == 3456
+    (thumbnail,) = visuals["pictures"]
+    assert (thumbnail["rows"], thumbnail["columns"]) == (3, 2)
+    assert thumbnail["frames"] == (0, 10, 20, 29, 39, 49)
+    assert [(span["kind"], span["tokens"]) for span in visuals["spans"]] == [
+        ("Sampled", 2880),
+        ("Thumbnails", 576),
+    ]
+    assert (visuals["form"], visuals["total"], visuals["limit"]) == ("visual tokens", 1000, 4096)
+    few = {"ts-llava.parity": True, "ts-llava.frames": 16, "ts-llava.samples": 1728}
+    assert plan_of(session(**few), clip)["visuals"]["token_ids"] == "cc870296cac94bd2"
+
+
+@pytest.mark.parametrize(
+    ("layout", "tokens"),
+    [
+        ("V1", 3456),
+        ("Y3", 3456),
+        ("X2", 576),
+        ("W3b", 3456),
+        ("slowfast", 3680),
+        ("freeva", 2304),
+        ("freeva-pooled", 2304),
+        ("freeva-sparse", 576),
+        ("fopru", 576),
+    ],
+)
+def test_every_layout_answers_with_as_many_tokens_as_planned(
+    session: Callable[..., Session], clip: Path, layout: str, tokens: int
+) -> None:
+    opened = session(**{"ts-llava.layout": layout})
+    planned = plan_of(opened, clip)
+    assert planned["tokens"] == tokens
+    answer = opened.ask(clip, QUESTION)
+    text = planned["visuals"]["text_tokens"]
+    assert answer.total("input_tokens") == (tokens + text) * answer.total("model_calls")
+    assert not answer.reason
+
+
+def test_unknown_layouts_and_missing_guides_are_refused(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    with pytest.raises(InputError, match="there is no layout 'V9'"):
+        session(**{"ts-llava.layout": "V9"}).ask(clip, QUESTION)
+    with pytest.raises(InputError, match=r"image_encoder\.model"):
+        session(**{"ts-llava.layout": "free-video-llm"}).plan(clip, QUESTION)
+
+
+def test_a_plan_names_everything_before_any_call(
+    reelgraph: Command, tiny_llava: Path, clip: Path
+) -> None:
+    command = ("ask", clip, QUESTION, "--method", "ts-llava", "--set", f"chat.model={tiny_llava}")
+    done = reelgraph(*command, "--dry-run", "--json")
+    planned = json.loads(done.out)
+    assert [frame["index"] for frame in planned["frames"]] == list(range(50))
+    assert planned["frames"][1] == {"index": 1, "time_s": 0.04}
+    assert planned["prompts"] == {
+        name: prompts.version(name) for name in ("given_tokens", "question_open", "ask_again")
+    }
+    assert planned["calls"] == [1, 2]
+    assert planned["visuals"]["token_ids"] == EXACT
+    text = planned["visuals"]["text_tokens"]
+    answer = json.loads(reelgraph(*command, "--json").out)
+    assert answer["plan"] == planned["plan"]
+    assert answer["usage"]["input_tokens"] >= 3456 + text
+    if answer["usage"]["model_calls"] == 1:
+        assert answer["usage"]["input_tokens"] == 3456 + text
+
+
+@pytest.mark.slow
+def test_plans_and_tokens_are_the_same_bytes_in_other_processes_and_with_other_threads(
+    reelgraph_process: Start, tiny_llava: Path, clip: Path, tmp_path: Path
+) -> None:
+    plans, tokens = set(), set()
+    for threads in ("1", "2"):
+        library = tmp_path / f"library {threads}"
+        command = (
+            *("ask", clip, QUESTION, "--method", "ts-llava", "--json"),
+            *("--set", f"chat.model={tiny_llava}", "--set", "chat.max_new_tokens=1"),
+        )
+        alone = {"OMP_NUM_THREADS": threads, "REELGRAPH_LIBRARY": str(library)}
+        plans.add(reelgraph_process(*command, "--dry-run", **alone).communicate()[0])
+        reelgraph_process(*command, **alone).communicate()
+        (file,) = library.rglob("*.safetensors")
+        tokens.add((file.name, file.read_bytes()))
+    assert len(plans) == len(tokens) == 1
+    assert json.loads(plans.pop())["visuals"]["token_ids"] == EXACT
+
+
+# Answers
+
+
+@pytest.mark.parametrize("name", ["llava", "llava_next", "onevision"])
+def test_a_second_question_decodes_nothing_and_runs_no_tower(
+    session: Callable[..., Session], tiny_model: Callable[[str], Path], clip: Path, name: str
+) -> None:
+    first = session(tiny_model(name))
+    with tower_inputs(first) as seen:
+        assert first.ask(clip, QUESTION).total("decodes") == 1
+    assert sum(map(len, seen)) == 51
+    later = session(tiny_model(name))  # as another process would open it
+    for opened in (first, later):
+        with tower_inputs(opened) as seen:
+            answer = opened.ask(clip, "And what then?", OPTIONS)
+        assert not seen
+        assert answer.total("decodes") == 0
+        assert answer.choice is not None
+        assert answer.measured_by == "likelihood"
+
+
+def test_the_video_is_read_once_by_the_language_model_too(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    def read(opened: Session, question: str) -> tuple[str, int]:
+        chat: Any = opened.context.pool.chat()
+        lengths: list[int] = []
+        hook = chat.hf_model.model.language_model.register_forward_pre_hook(
+            lambda module, args, kwargs: lengths.append(kwargs["inputs_embeds"].shape[1]),
+            with_kwargs=True,
+        )
+        answer = opened.ask(clip, question, OPTIONS)
+        hook.remove()
+        return f"{answer.answer} {answer.confidence}", sum(length > 3000 for length in lengths)
+
+    kept, anew = session(), session(**{"ts-llava.keep_read": False})
+    first, again = read(kept, QUESTION), read(kept, "And then?")
+    assert (first[1], again[1]) == (1, 0)
+    assert read(anew, QUESTION)[0] == first[0]
+    assert read(anew, "And then?")[0] == again[0]
+    assert read(anew, QUESTION)[1] > 0
+
+
+def test_an_answer_streams_as_it_is_written(session: Callable[..., Session], clip: Path) -> None:
+    opened = session(**{"chat.max_new_tokens": 40})
+    chat: Any = opened.context.pool.chat()
+    said = "The last ferry leaves at nine."
+    script = iter([*chat.tokenizer(said, add_special_tokens=False)["input_ids"], 1, 1])
+
+    def follow(module: Any, given: Any, logits: torch.Tensor) -> torch.Tensor:
+        """Find the next token of the script likeliest; reading the video alone uses none up."""
+        if reading:
+            logits[0, -1, next(script)] = 1e4
+        return logits
+
+    reading: list[int] = []
+    generate = chat.hf_model.generate
+    chat.hf_model.generate = lambda *args, **kwargs: (reading.append(1), generate(*args, **kwargs))[
+        1
+    ]
+    hook = chat.hf_model.lm_head.register_forward_hook(follow)
+    events = list(opened.stream(clip, QUESTION))
+    hook.remove()
+    tokens = [event.data for event in events if event.kind == "token" and event.data]
+    assert len(tokens) == 6
+    assert "".join(tokens) == events[-1].data.answer == said
+
+
+def test_what_does_not_fit_is_cut_from_the_samples_and_said(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    whole = plan_of(session(), clip)["visuals"]
+    limit = whole["text_tokens"] + 4 + 3456 - 48
+    opened = session(**{"chat.context_tokens": limit})
+    visuals = plan_of(opened, clip)["visuals"]
+    assert visuals["text_tokens"] == whole["text_tokens"]
+    assert (visuals["visual_tokens"], visuals["cut"]) == (3408, 48)
+    assert [span["tokens"] for span in visuals["spans"]] == [2832, 576]
+    answer = opened.ask(clip, QUESTION)
+    assert "48 of 3456 visual tokens were left out" in answer.reason
+    assert not answer.abstained
+    tight = session(**{"chat.context_tokens": 600})
+    with pytest.raises(InputError, match="needs at least 576 visual tokens"):
+        tight.ask(clip, QUESTION)
+
+
+def test_asking_again_makes_room_by_leaving_samples_out(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    asked = plan_of(session(), clip)["visuals"]
+    exact = asked["text_tokens"] + 3456 + 4 + 30
+    opened = session(**{"chat.context_tokens": exact})
+    answer = opened.ask(clip, QUESTION, OPTIONS)  # the letters make the first prompt longer
+    assert answer.total("model_calls") == 2
+    assert "visual tokens were left out" in answer.reason
+    assert answer.choice is not None
+
+
+def test_freeva_s_eight_frames_are_reduced_to_what_the_model_takes(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    opened = session(**{"ts-llava.layout": "freeva", "ts-llava.frames": 8})
+    visuals = plan_of(opened, clip)["visuals"]
+    assert (visuals["visual_tokens"], visuals["cut"]) == (6 * 576, 2 * 576)
+    assert "were left out" in opened.ask(clip, QUESTION).reason
+
+
+def test_a_stretched_rope_takes_longer_prompts_and_changes_no_shorter_ones(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    stretched = {"chat.rope_factor": 2, "ts-llava.samples": 5000}
+    visuals = plan_of(session(**stretched), clip)["visuals"]
+    assert (visuals["limit"], visuals["visual_tokens"], visuals["cut"]) == (8192, 5576, 0)
+    assert not session(**stretched).ask(clip, QUESTION, OPTIONS).reason.count("left out")
+    short = [session(**{"chat.rope_factor": f}).ask(clip, QUESTION, OPTIONS) for f in (1, 2)]
+    assert short[0].confidence == short[1].confidence
+    assert short[0].answer == short[1].answer
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_clip_of_a_few_frames_is_answered(
+    session: Callable[..., Session], make_clip: MakeClip, count: int
+) -> None:
+    clip = make_clip(times=[number / 5 for number in range(count)], fps=5, size=(48, 32))
+    opened = session()
+    planned = plan_of(opened, clip)
+    (thumbnail,) = planned["visuals"]["pictures"]
+    assert len(thumbnail["frames"]) == count
+    assert planned["visuals"]["spans"][0]["tokens"] == min(2880, count * 576)
+    assert opened.ask(clip, QUESTION, OPTIONS).choice is not None
+    parity = session(**{"ts-llava.parity": True})
+    assert parity.ask(clip, QUESTION, OPTIONS).choice is not None
+
+
+def test_what_is_saved_is_what_the_tower_was_shown(
+    session: Callable[..., Session], clip: Path, tmp_path: Path
+) -> None:
+    opened, folder = session(**{"ts-llava.frames": 7}), tmp_path / "seen"
+    with tower_inputs(opened) as seen:
+        list(opened.stream(clip, QUESTION, save_visuals=folder))
+    saved = sorted(folder.iterdir())
+    chat: Any = opened.context.pool.chat()
+    eyes = eyes_of(chat.hf_model.config, chat.hf_processor.image_processor)
+    pixels = torch.cat(seen)
+    assert len(saved) == len(pixels) == 8
+    assert torch.equal(square_pixels(saved[:7], eyes), pixels[:7])
+    assert np.array_equal(np.asarray(Image.open(saved[7])), picture_of(pixels[7], eyes))
+    assert saved[0].name == "001-frame-0.120s.png"
+    assert saved[7].name == "008-thumbnail-0.120s-1.840s.png"
+    again = tmp_path / "again"
+    list(opened.stream(clip, "And then?", save_visuals=again))  # from the library, no decode
+    assert [f.read_bytes() for f in sorted(again.iterdir())] == [f.read_bytes() for f in saved]
+
+
+def test_deleting_a_video_deletes_its_tokens(
+    session: Callable[..., Session], clip: Path, own_library: Path
+) -> None:
+    opened = session()
+    opened.ask(clip, QUESTION)
+    assert len(list(own_library.rglob("*.safetensors"))) == 1
+    opened.library.delete(opened.probe(clip))
+    assert not list(own_library.rglob("*.safetensors"))
+    assert not list(own_library.rglob("*.png"))
+    assert opened.ask(clip, "And then?").total("decodes") == 1
+
+
+def test_the_question_cannot_bring_a_picture_of_its_own(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    answer = session().ask(clip, "Is <image> in it?", OPTIONS)
+    assert answer.choice is not None
+    with pytest.raises(InputError, match="take it out of the question"):
+        session(**{"ts-llava.parity": True}).ask(clip, "Is <image> in it?")
+
+
+# A layout that depends on the question
+
+
+def test_free_video_llm_looks_where_the_question_points(
+    session: Callable[..., Session], clip: Path, tmp_path: Path
+) -> None:
+    guide = save_clip_encoder(tmp_path / "clip", side=336)
+    settings = {"ts-llava.layout": "free-video-llm", "image_encoder.model": str(guide)}
+    opened = session(**settings)
+    assert plan_of(opened, clip)["tokens"] == 2648
+    with tower_inputs(opened) as seen:
+        first = opened.ask(clip, "a b c", OPTIONS)
+        opened.ask(clip, "x y z", OPTIONS)
+    assert sum(map(len, seen)) == 100  # once for each question
+    assert first.choice is not None
+    wrong = save_clip_encoder(tmp_path / "other", side=224)
+    other = session(**{**settings, "image_encoder.model": str(wrong)})
+    with pytest.raises(InputError, match="sees 256 patches and the chat model 576"):
+        other.ask(clip, "a b c")
+
+
+def save_clip_encoder(folder: Path, side: int) -> Path:
+    """A CLIP with random weights, patches of 14 pixels and a vocabulary of single letters."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+
+    letters = [chr(code) for code in range(97, 123)]
+    symbols = [*letters, *(f"{letter}</w>" for letter in letters)]
+    vocabulary = [*symbols, "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps({s: i for i, s in enumerate(vocabulary)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tower = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    }
+    ends = {"bos_token_id": len(symbols), "eos_token_id": len(symbols) + 1}
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config=tower | ends | {"vocab_size": len(vocabulary)},
+        vision_config=tower | {"image_size": side, "patch_size": 14},
+        projection_dim=16,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    size = {"height": side, "width": side}
+    pictures = CLIPImageProcessor(size={"shortest_edge": side}, crop_size=size)
+    tokenizer = CLIPTokenizer.from_pretrained(folder)
+    CLIPProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+# The form in pictures
+
+
+def test_a_model_without_token_access_gets_a_grid_and_frames_and_the_answer_says_so(
+    open_session: Open, watching: Any, clip: Path, tmp_path: Path
+) -> None:
+    chat = watching()
+    opened = open_session(chat, **{"method": "ts-llava", "ts-llava.pictures": 3})
+    planned = plan_of(opened, clip)
+    assert planned["visuals"]["form"] == "pictures"
+    assert planned["visuals"]["notes"] == (NOTE,)
+    assert planned["visuals"]["token_ids"] is None
+    answer = next(
+        event.data
+        for event in opened.stream(clip, QUESTION, save_visuals=tmp_path / "seen")
+        if event.kind == "answer"
+    )
+    assert NOTE in answer.reason
+    saved = sorted((tmp_path / "seen").iterdir())
+    assert [file.read_bytes() for file in saved] == chat.pictures
+    assert [file.name for file in saved] == [
+        "001-grid-0.000s-1.960s.jpg",
+        "002-frame-0.320s.jpg",
+        "003-frame-1.000s.jpg",
+        "004-frame-1.640s.jpg",
+    ]
+    (prompt,) = chat.asked
+    assert "in 3 rows and 2 columns" in prompt
+    assert prompt.count("0:00") + prompt.count("0:01") == 6 + 3
+    assert "3 single pictures of the same video" in prompt
+    assert opened.ask(clip, "And then?").total("decodes") == 0
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(1, 1), (2, 2), (4, 4), (None, 9)])
+def test_no_more_pictures_are_sent_than_the_model_takes(
+    open_session: Open, watching: Any, clip: Path, limit: int | None, sent: int
+) -> None:
+    chat = watching(max_images=limit)
+    opened = open_session(chat, method="ts-llava")
+    assert len(plan_of(opened, clip)["visuals"]["pictures"]) == sent
+    opened.ask(clip, QUESTION)
+    assert len(chat.pictures) == sent
+
+
+def test_frames_go_before_the_grid_does(open_session: Open, watching: Any, clip: Path) -> None:
+    narrow = watching(context=700)  # a picture is 100 tokens, the reply 64
+    opened = open_session(narrow, method="ts-llava")
+    visuals = plan_of(opened, clip)["visuals"]
+    kept = len(visuals["pictures"]) - 1
+    assert 0 < kept < 8
+    assert f"{8 - kept} single pictures fewer than wanted" in visuals["notes"]
+    left = [1, 1, 1, 1]
+
+    def refuse(prompt: str) -> None:
+        if left:
+            left.pop()
+            raise ContextOverflowError("scripted", 9000, 8192)
+
+    chat = watching(on_call=refuse)
+    answer = open_session(chat, method="ts-llava").ask(clip, QUESTION)
+    assert len(chat.pictures) == 1
+    assert answer.answer == "7391"
+    assert len(answer.evidence) == 6
+
+
+def test_frames_are_left_out_from_the_middle_outward() -> None:
+    frames = tuple(PlannedFrame(number, float(number)) for number in range(6))
+    kept = [[frame.index for frame in ends_of(frames, count)] for count in range(7)]
+    assert kept[6] == [0, 1, 2, 3, 4, 5]
+    assert kept[4] == [0, 1, 4, 5]
+    assert kept[3] == [0, 1, 5]
+    assert kept[1] == [0]
+    assert kept[0] == []
