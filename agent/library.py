@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from agent.chats.store import Chats
 from tools.errors import InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.video import SubtitleTrack, Video
@@ -128,6 +130,11 @@ class Library:
         """Folder for downloaded and converted weights."""
         return self.folder / "models"
 
+    @cached_property
+    def chats(self) -> Chats:
+        """What was asked and answered in chats."""
+        return Chats(self.folder)
+
     def frames_folder(self, video: Video, key: str) -> Path:
         """Folder of the frames that were sampled from a video in one way."""
         return self.folder / "frames" / video.sha256 / key
@@ -205,7 +212,8 @@ class Library:
         return found[0]
 
     def delete(self, video: Video) -> None:
-        """Remove everything that is known about a video; the file itself is not touched."""
+        """Remove all that is known about a video, with the chats that quote it; the file stays."""
+        self.chats.forget(video.sha256)
         with self._write() as db:
             db.execute("DELETE FROM videos WHERE sha256 = ?", (video.sha256,))
         with _storage_errors(self.folder):

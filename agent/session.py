@@ -1,5 +1,6 @@
 """The Python face: open a session, ask questions, index videos, watch events."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,10 +9,14 @@ from time import perf_counter
 from typing import Any, cast
 
 from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from agent.answer import Answer
+from agent.chats.follow_ups import Understood
+from agent.chats.graph import Asked, Conversation, build_conversation
+from agent.chats.store import storage_error, thread
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library import Library
 from agent.methods import choose, find_method, video_rag
@@ -38,7 +43,8 @@ class Event:
     Attributes:
         kind: "progress" (data: stage, done_s, total_s), "channel" (a `ChannelReport`), "stage" (the
             name of a node that has ended), "token" (text, as the model writes its answer), "answer"
-            (an `Answer`).
+            (an `Answer`); in a chat also "understood" (an `Understood`, for a question that follows
+            from the one before) and at the end "exchange" (an `Exchange`).
         data: What happened.
     """
 
@@ -78,9 +84,11 @@ class Session:
         self._graphs: dict[str, Graph] = {}
         self.context = Context(self.settings, self.library, ModelPool(self.settings, self.library))
 
-    def ask(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Answer:
+    def ask(
+        self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""
+    ) -> Answer:
         """Answer a question of a video; see `stream` for arguments and errors."""
-        events = self.stream(video, question, options)
+        events = self.stream(video, question, options, chat=chat)
         return cast("Answer", next(e.data for e in events if e.kind == "answer"))
 
     def stream(
@@ -90,8 +98,9 @@ class Session:
         options: Sequence[str] = (),
         control: RunControl | None = None,
         save_visuals: Path | str | None = None,
+        chat: str = "",
     ) -> Iterator[Event]:
-        """Yield what happens while a question is answered; the last event is the answer.
+        """Yield what happens while a question is answered, the answer near the end.
 
         Args:
             video: A video or sound file.
@@ -99,6 +108,8 @@ class Session:
             options: Two or more for a multiple-choice question.
             control: Its `request_drain` stops the run between pieces of work.
             save_visuals: Folder for the pictures that the model is asked about.
+            chat: Name of the chat that the question belongs to, so that it may follow from the one
+                before; empty for a question by itself.
 
         Raises:
             InputError: The file, the question or the options cannot be used.
@@ -106,11 +117,15 @@ class Session:
             StorageError: The library cannot be written.
             StoppedError: `control` was asked to stop; finished work is kept.
         """
-        state: State = {"path": Path(video), "question": make_question(question, options)}
-        start = perf_counter()
-        chosen = choose(self.settings, self.probe(video), self._capabilities)
+        start, asked = perf_counter(), make_question(question, options)
+        method = choose(self.settings, self.probe(video), self._capabilities).method.name
         folder = VisualsFolder(Path(save_visuals)) if save_visuals else None
-        for event in self._run(self._graph(chosen.method.name), state, control, folder):
+        if chat:
+            events = self._converse(chat, method, Path(video), asked, control, folder)
+        else:
+            state: State = {"path": Path(video), "question": asked}
+            events = self._run(self._graph(method), state, control, folder)
+        for event in events:
             if event.kind == "answer":
                 event = Event("answer", replace(event.data, seconds=perf_counter() - start))
             yield event
@@ -151,16 +166,40 @@ class Session:
     def _index_graph(self) -> Graph:
         return build_index(self.settings)
 
+    def _converse(
+        self,
+        chat: str,
+        method: str,
+        path: Path,
+        question: Question,
+        control: RunControl | None,
+        visuals: VisualsFolder | None,
+    ) -> Iterator[Event]:
+        chats = self.library.chats
+        graph = build_conversation(self._graph(method), chats.saver)
+        asked: Asked = {
+            "path": str(path),
+            "question": question.text,
+            "options": list(question.options),
+        }
+        try:
+            yield from self._run(graph, asked, control, visuals, thread(chat))
+        except sqlite3.Error as error:
+            raise storage_error(self.library.folder, error) from error
+
     def _run(
         self,
-        graph: Graph,
-        state: State,
+        graph: Graph | Conversation,
+        state: State | Asked,
         control: RunControl | None,
         visuals: VisualsFolder | None = None,
+        config: RunnableConfig | None = None,
     ) -> Iterator[Event]:
         parts = graph.stream(
-            state,
+            cast("Any", state),
+            config,
             context=self.context,
+            durability="exit" if config else None,
             control=control,
             stream_mode=["updates", "custom", "messages"],
             subgraphs=True,
@@ -215,3 +254,7 @@ def _events(part: dict[str, Any]) -> Iterator[Event]:
         yield Event("stage", node)
         if node == "finish":
             yield Event("answer", update["answer"])
+        if node == "understand" and update["how"]:
+            yield Event("understood", Understood(update["understood"], update["how"]))
+        if "exchange" in (update or {}):
+            yield Event("exchange", update["exchange"])

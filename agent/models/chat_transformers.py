@@ -183,7 +183,9 @@ class TransformersChat(ChatModel):
         grammar = SpanGrammar(passages, self.tokenizer)
         allowed = grammar.allowed(inputs["input_ids"].shape[1])
         decoding = self.decoding(None, {"temperature": 0.0})
-        return self._message(self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0])
+        written = self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0]
+        # Through `invoke`, so that callbacks and traces see the call.
+        return self.invoke(list(messages), reply=self._message(written))
 
     def batch(
         self,
