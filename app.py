@@ -13,7 +13,9 @@ import typer
 
 from agent.page import markup
 from agent.page.api import Endpoints
-from agent.page.ask import AskTab, Desk, Example
+from agent.page.ask import AskTab, Example
+from agent.page.chats import chat_routes
+from agent.page.desk import Desk
 from agent.page.library import LibraryTab
 from agent.page.sessions import Sessions
 from agent.page.tools import ToolsTab
@@ -45,9 +47,9 @@ def build_page(desk: Desk) -> gr.Blocks:
                 tools.lay_out()
         Endpoints(desk).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        page.load(ask.loaded, None, [ask.profile, ask.picks], **own)
+        page.load(ask.loaded, None, [ask.profile, ask.picks, *ask.view], **own)
         library_tab.select(library.show, None, [library.list, library.which], **own)
-        tools_tab.select(tools.show, None, [tools.list, tools.graph], **own)
+        tools_tab.select(tools.show, [tools.method], [tools.list, tools.graph], **own)
 
         def leave(request: gr.Request) -> None:
             desk.running.stop(str(request.session_hash))
@@ -72,7 +74,7 @@ def launch(desk: Desk, **options: Any) -> gr.Blocks:
         css=markup.style(),
         head=markup.head(),
         footer_links=["api"],
-        app_kwargs={"routes": desk.files.routes()},
+        app_kwargs={"routes": [*desk.files.routes(), *chat_routes(desk)]},
         **options,
     )
     return page

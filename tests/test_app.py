@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.slow
 def test_the_page_is_built_with_named_endpoints(tmp_path: Path) -> None:
-    from agent.page.ask import Desk
+    from agent.page.desk import Desk
     from agent.page.sessions import Sessions
     from app import build_page
 

@@ -34,7 +34,7 @@ THING = re.compile(
     rf"(?: (?!(?:{DETERMINERS}|{LINKS}|{FORMS})\b)[\w'-]+){{1,3}}",
     re.IGNORECASE,
 )
-MEANT, ALIKE = "what was spoken of is put in", "in the words of the question before"
+ALIKE, TOGETHER = "in the words of the question before", "read together with the question before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ def resolve(question: str, before: str, answer: str, embedder: Embeddings) -> Un
         if THING.search(bare[: pronoun.start()]):  # it has an antecedent of its own
             return Understood(question)
         meant = _antecedent(pronoun, before, answer)
-        return (
-            Understood(_put(bare, pronoun, meant), MEANT) if meant else _together(question, before)
-        )
+        if not meant:
+            return _together(question, before)
+        return Understood(_put(bare, pronoun, meant), f"{pronoun[0].lower()!r} is {meant}")
     if bare == question.strip() or ASKING.match(bare):
         return Understood(question)
     likeness, said = max(_replacements(bare.rstrip("?. "), before, embedder), default=(0.0, ""))
@@ -121,7 +121,7 @@ def _is(word: str, form: str) -> bool:
 
 
 def _together(question: str, before: str) -> Understood:
-    return Understood(f"{before} {question.strip()}", "read together with the question before")
+    return Understood(f"{before} {question.strip()}", TOGETHER)
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from agent.page import timeline
-from agent.page.ask import Desk
+from agent.page.desk import Desk
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
 from tools.registry import tool_classes
@@ -82,7 +82,7 @@ class Endpoints:
         Returns:
             Findings with tool, kind, start and end in seconds, text and score.
         """
-        library = self.desk.sessions.first.library
+        library = self.desk.library
         try:
             found = timeline.found_in(library, library.find(video).video)
         except ReelgraphError as error:
@@ -93,7 +93,7 @@ class Endpoints:
     def videos(self) -> list[dict[str, Any]]:
         """List the videos of the library: hash, file name, length and number of findings."""
         try:
-            entries = self.desk.sessions.first.library.entries()
+            entries = self.desk.library.entries()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [

@@ -1,27 +1,27 @@
-"""The Ask tab: choose a video, ask, watch the tools, read the answer, click its evidence."""
+"""The Ask tab: choose a video, ask, watch the tools, read the answer, see its evidence, ask on."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from agent.chats.exchange import Exchange
 from agent.page import timeline
 from agent.page.board import Board
-from agent.page.files import ChosenFiles
+from agent.page.chats import chat_choices, history, new_name
+from agent.page.desk import Desk
 from agent.page.markup import render
-from agent.page.running import Running
-from agent.page.sessions import Pick, Sessions
-from agent.report import costs
-from agent.session import Session
-from tools.errors import InputError, ReelgraphError, StoppedError
+from agent.page.sessions import Pick
+from tools.errors import ReelgraphError, StoppedError
+from tools.evidence import Evidence
 from tools.video import Video
 
-MAX_HOURS = 12.0  # of a video on the page; the command line takes any length
 STOPPED = "Stopped. What was found is kept: ask again to go on from there."
+View = dict[Any, Any]  # new values, by widget
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +33,6 @@ class Example:
     options: tuple[str, ...] = ()
 
 
-@dataclass
-class Desk:
-    """What all tabs of the page work with."""
-
-    sessions: Sessions
-    files: ChosenFiles = field(default_factory=ChosenFiles)
-    running: Running = field(default_factory=Running)
-
-    @property
-    def uploads(self) -> Path:
-        """Where uploaded videos are kept, so that the library still finds them another day."""
-        return self.sessions.first.library.folder / "uploads"
-
-    def open(self, session: Session, path: str) -> Video:
-        """Probe a chosen video and allow it to be watched.
-
-        Raises:
-            InputError: There is nothing to see or hear in it, or it is too long.
-        """
-        if not path.strip():
-            raise InputError("no video is chosen: upload one, give its path or take a known one")
-        try:
-            video = session.probe(Path(path.strip()).expanduser())
-        except InputError as error:
-            raise InputError(str(error).replace(path, Path(path).name)) from error
-        if video.duration_s > MAX_HOURS * 3600:
-            raise InputError(
-                f"{video.path.name} is {video.duration_s / 3600:.1f} hours long, the page takes "
-                f"{MAX_HOURS:.0f}; use the command line, or cut it"
-            )
-        self.files.add(video)
-        return video
-
-
 class AskTab:
     """The tab's widgets and what they do."""
 
@@ -75,22 +41,23 @@ class AskTab:
 
     def lay_out(self, examples: Sequence[Example]) -> None:
         """Place the widgets."""
-        self.shown = gr.State(
-            ""
-        )  # path of the video in the player; what is asked about is in `path`
+        # Path of the video in the player; what is asked about is in `path`.
+        self.shown, self.chat = gr.State(""), gr.State("")
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
                 self.player = gr.HTML(_player(), elem_id="player")
                 self._lay_out_sources()
             with gr.Column(scale=2, min_width=320):
+                self._lay_out_chat()
                 self._lay_out_question(examples)
-                self.answer = gr.HTML(Board(busy="").answer_html(), elem_id="answer")
+                self.answer = gr.HTML(Board().answer_html(), elem_id="answer")
+                self.history = gr.HTML("", elem_id="history")
         self.progress = gr.HTML("", elem_id="progress")
         self.evidence = gr.HTML("", elem_id="evidence")
         with gr.Accordion("Timeline of the video", open=True, visible=False) as self.time_box:
             self.plot = gr.Plot(show_label=False, elem_id="timeline")
-        with gr.Accordion("What the model was given", open=False):
-            self.details = gr.HTML(_details(Board()), elem_id="details")
+        with gr.Accordion("What the model was given", open=False, elem_id="given"):
+            self.details = gr.HTML(Board().details_html(), elem_id="details")
 
     def _lay_out_sources(self) -> None:
         with gr.Tabs(elem_id="sources"):
@@ -111,6 +78,13 @@ class AskTab:
                 self.known = gr.Dropdown(
                     _known(self.desk), label="A video that is known", value=None, elem_id="known"
                 )
+
+    def _lay_out_chat(self) -> None:
+        with gr.Row(elem_id="chat-bar"):
+            self.chats = gr.Dropdown(
+                chat_choices(self.desk.chats), value="", label="Chat", scale=3, elem_id="chats"
+            )
+            self.fresh = gr.Button("New chat", size="sm", min_width=90, elem_id="new-chat")
 
     def _lay_out_question(self, examples: Sequence[Example]) -> None:
         self.question = gr.Textbox(
@@ -149,34 +123,43 @@ class AskTab:
 
     def wire(self, examples: Sequence[Example]) -> None:
         """Say what happens on clicks."""
-        view: list[Any] = [self.shown, self.path, self.player, self.answer, self.progress]
-        view += [self.evidence, self.time_box, self.plot]
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.upload.upload(self.choose_upload, [self.upload], view, **own)
-        self.path.submit(self.choose, [self.path], view, **own)
-        self.known.input(self.choose, [self.known], view, **own)
+        self.view: list[Any] = [
+            *(self.shown, self.path, self.player, self.answer, self.progress, self.evidence),
+            *(self.time_box, self.plot, self.details, self.history, self.chat, self.chats),
+            *(self.question, self.options, self.method, self.ask, self.stop),
+        ]
+        self.upload.upload(self.choose_upload, [self.upload], self.view, **own)
+        self.path.submit(self.choose, [self.path], self.view, **own)
+        self.known.input(self.choose, [self.known], self.view, **own)
         self.known.focus(lambda: gr.update(choices=_known(self.desk)), None, self.known, **own)
         self.profile.input(self.pick_profile, [self.profile], [self.method, self.picks], **own)
+        self.chats.focus(self._chats_now, None, self.chats, **own)
+        self.chats.input(self.open_chat, [self.chats], self.view, **own)
+        self.fresh.click(lambda: self.open_chat(""), None, self.view, **own)
         settings = [self.question, self.options, self.profile, self.method]
         asked: dict[str, Any] = {
             "fn": self.answer_question,
-            "inputs": [self.shown, self.path, *settings],
-            "outputs": [*view, self.details, self.ask, self.stop],
+            "inputs": [self.chat, self.shown, self.path, *settings],
+            "outputs": self.view,
             "concurrency_limit": None,
             **own,
         }
         gr.on([self.ask.click, self.question.submit], **asked)
         for button, example in zip(self.buttons, examples, strict=True):
-            filled = button.click(
-                partial(self.choose_example, example), None, [*view, *settings], **own
+            button.click(partial(self.choose_example, example), None, self.view, **own).then(
+                **asked
             )
-            filled.then(**asked)
         self.stop.click(self.stop_run, None, [self.stop], queue=False, **own)
 
-    def loaded(self) -> Any:
-        """Say when the page is opened what works on this machine."""
+    def loaded(self, request: gr.Request) -> View:
+        """Say when the page is opened what works, and show the chat that its address names."""
         picks = self.desk.sessions.profile_picks()
-        return gr.update(choices=_choices(picks)), render("picks", picks=picks)
+        shown = {
+            self.profile: gr.update(choices=_choices(picks)),
+            self.picks: render("picks", picks=picks),
+        }
+        return {**shown, **self.open_chat(request.query_params.get("chat", ""))}
 
     def pick_profile(self, profile: str) -> Any:
         """Show what the methods need that the profile's model has not."""
@@ -187,33 +170,61 @@ class AskTab:
         picks = [p for p in self.desk.sessions.profile_picks() if p.name == profile]
         return gr.update(choices=_choices(methods), value="auto"), render("picks", picks=picks)
 
-    def choose_upload(self, path: str) -> tuple[Any, ...]:
+    def choose_upload(self, path: str) -> View:
         """Take an uploaded file; one that cannot be used is not kept."""
         view = self.choose(path)
-        if not view[0]:
+        if not view[self.shown]:
             with suppress(OSError):
                 Path(path).unlink()
         return view
 
-    def choose_example(self, example: Example) -> tuple[Any, ...]:
+    def choose_example(self, example: Example) -> View:
         """Take the video of an example and fill in its question."""
-        filled = (example.question, "\n".join(example.options), gr.skip(), "auto")
-        return (*self.choose(str(example.video)), *filled)
+        filled = {
+            self.question: example.question,
+            self.options: "\n".join(example.options),
+            self.method: "auto",
+        }
+        return {**self.choose(str(example.video)), **filled}
 
-    def choose(self, path: str | None) -> tuple[Any, ...]:
+    def choose(self, path: str | None) -> View:
         """Show a chosen video and what is known about it."""
         try:
             video = self.desk.open(self.desk.sessions.first, path or "")
-            known = self._known_of(video)
+            return {**self._play(video), **self._board(Board()), **self._timeline(video)}
         except ReelgraphError as error:
             board = Board()
             board.fail(error)
-            return ("", "", _player(), *_board(board), *_timeline(None))
-        shown = str(video.path)
-        return (shown, shown, self._play(video), *_board(Board(busy="")), *known)
+            return {
+                **{self.shown: "", self.path: "", self.player: _player()},
+                **self._board(board),
+                **self._timeline(None),
+            }
+
+    def open_chat(self, name: str) -> View:
+        """Show a chat where it was left; an empty or unknown name begins a new one."""
+        board, played = Board(), {}
+        try:
+            exchanges = self.desk.chats.exchanges(name) if name else []
+            if exchanges and (video := self.desk.video_of(exchanges[-1])):
+                board.watch(self.desk.files.add(video), video)
+                played = {**self._play(video), **self._timeline(video, exchanges[-1])}
+        except ReelgraphError as error:
+            exchanges = []
+            board.fail(error)
+        if exchanges:
+            board.recall(exchanges[-1])
+        name = name if exchanges else ""
+        return {
+            **played,
+            **self._board(board),
+            **self._chat(name, exchanges[:-1]),
+            self.details: self._details(board),
+        }
 
     def answer_question(
         self,
+        chat: str,
         shown: str,
         path: str | None,
         question: str | None,
@@ -221,64 +232,89 @@ class AskTab:
         profile: str,
         method: str,
         request: gr.Request,
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[View]:
         """Stream what happens while a question is answered."""
-        board, video, still = Board(), None, (gr.skip(),) * 3
+        board, video = Board(question=question or "", busy="Looking at the video"), None
         lines = [line for line in (options or "").splitlines() if line.strip()]
-        yield (*still, *_board(board), *still, *_buttons(busy=True))
+        name = chat or new_name()
+        yield {**self._board(board), **self._buttons(busy=True)}
         try:
             session = self.desk.sessions.get(profile, method)
             video = self.desk.open(session, path or "")
-            board.token, board.pictures = self.desk.files.add(video), video.has_picture
+            board.watch(self.desk.files.add(video), video)
             if shown != str(video.path):
-                player = (str(video.path), str(video.path), self._play(video))
-                yield (*player, *_board(board), *still, *still[:2])
+                yield self._play(video)
             with self.desk.running.run(str(request.session_hash)) as control:
-                for event in session.stream(video.path, question or "", lines, control):
+                for event in session.stream(video.path, question or "", lines, control, chat=name):
                     if board.take(event):
-                        yield (*still, *_board(board), *still, *still[:2])
+                        yield self._board(board)
         except StoppedError:
             board.fail(StoppedError(STOPPED), kind="info")
         except ReelgraphError as error:
             board.fail(error)
-        ended = (*self._known_of(video, board), _details(board), *_buttons(busy=False))
-        yield (*still, *_board(board), *ended)
+        try:
+            ended = self._ended(board, video, name)
+        except ReelgraphError as error:
+            board.fail(error)
+            ended = {}
+        yield {**self._board(board), **ended, **self._buttons(busy=False)}
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it does so between two pieces of work."""
         count = self.desk.running.stop(str(request.session_hash))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
-    def _play(self, video: Video) -> str:
-        return _player(self.desk.files.add(video), video)
+    def _ended(self, board: Board, video: Video | None, name: str) -> View:
+        """Return what is shown beside the board when a run has ended."""
+        known = self._timeline(video, board.exchange) if video else {}
+        if not board.exchange:
+            return known
+        earlier = self.desk.chats.exchanges(name)[:-1]
+        answered = {self.question: "", self.options: "", self.details: self._details(board)}
+        return {**known, **answered, **self._chat(name, earlier)}
 
-    def _known_of(self, video: Video | None, board: Board | None = None) -> tuple[Any, Any]:
-        if video is None:
-            return gr.skip(), gr.skip()
-        found = timeline.found_in(self.desk.sessions.first.library, video)
-        cited = board.answer.evidence if board and board.answer else ()
-        return _timeline(timeline.draw(video, found, cited) if found else None)
+    def _play(self, video: Video) -> View:
+        path = str(video.path)
+        player = _player(self.desk.files.add(video), video)
+        return {self.shown: path, self.path: path, self.player: player}
 
+    def _board(self, board: Board) -> View:
+        return {
+            self.answer: board.answer_html(),
+            self.progress: board.progress_html(),
+            self.evidence: board.evidence_html(),
+        }
 
-def _timeline(figure: Any) -> tuple[Any, Any]:
-    return gr.update(visible=figure is not None), figure
+    def _details(self, board: Board) -> str:
+        return board.details_html(
+            self.desk.pictures_of(board.exchange["seen"] if board.exchange else ())
+        )
 
+    def _chat(self, name: str, earlier: Sequence[Exchange]) -> View:
+        shown = history(name, earlier)
+        return {self.chat: name, self.history: shown, self.chats: self._chats_now(name)}
 
-def _buttons(*, busy: bool) -> tuple[Any, Any]:
-    return gr.update(interactive=not busy), gr.update(interactive=busy, value="Stop")
+    def _chats_now(self, name: str | None = None) -> Any:
+        choices = chat_choices(self.desk.chats)
+        return (
+            gr.update(choices=choices) if name is None else gr.update(choices=choices, value=name)
+        )
+
+    def _timeline(self, video: Video | None, exchange: Exchange | None = None) -> View:
+        found = timeline.found_in(self.desk.library, video) if video else ()
+        cited = [Evidence(**item) for item in exchange["answer"]["evidence"]] if exchange else []
+        figure = timeline.draw(video, found, cited) if video and found else None
+        return {self.time_box: gr.update(visible=figure is not None), self.plot: figure}
+
+    def _buttons(self, *, busy: bool) -> View:
+        return {
+            self.ask: gr.update(interactive=not busy),
+            self.stop: gr.update(interactive=busy, value="Stop"),
+        }
 
 
 def _player(token: str = "", video: Video | None = None) -> str:
     return render("player", token=token, video=video, title=video.path.name if video else "")
-
-
-def _board(board: Board) -> tuple[str, str, str]:
-    return board.answer_html(), board.progress_html(), board.evidence_html()
-
-
-def _details(board: Board) -> str:
-    told = costs(board.answer) if board.answer else ""
-    return render("details", answer=board.answer, costs=told)
 
 
 def _choices(picks: Sequence[Pick]) -> list[tuple[str, str]]:
@@ -287,5 +323,5 @@ def _choices(picks: Sequence[Pick]) -> list[tuple[str, str]]:
 
 def _known(desk: Desk) -> list[tuple[str, str]]:
     """Return the videos of the library whose files are still there, newest first."""
-    entries = reversed(desk.sessions.first.library.entries())
+    entries = reversed(desk.library.entries())
     return [(e.video.path.name, str(e.video.path)) for e in entries if e.video.path.is_file()]

@@ -1,14 +1,17 @@
 """What the page shows of one run while it goes on: events in, HTML out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from agent.answer import Answer
+from agent.chats.exchange import Exchange
+from agent.chats.follow_ups import Understood
 from agent.lines import clock
 from agent.page.markup import render
 from agent.session import Event
 from tools.evidence import ChannelReport
+from tools.video import Video
 
 QUIET_S = 0.2  # between two pictures of the progress; more would only keep the browser busy
 
@@ -49,17 +52,27 @@ class Board:
     """The state of the answer, the progress and the evidence on the page.
 
     Attributes:
+        question: As it was put; empty before one was.
+        busy: What is going on while there is no word of an answer yet; empty if nothing is.
         token: What the chosen video is served under; empty if it cannot be watched.
         pictures: Whether the video has pictures to show.
+        understood: The question as it stands alone, if it followed from the one before.
+        text: What the model has written so far.
+        exchange: The question with its answer, when there is one.
+        notice: Words in place of an answer.
+        channels: How the tools fared.
     """
 
+    question: str = ""
+    busy: str = ""
     token: str = ""
     pictures: bool = False
-    busy: str = "Looking at the video"
+    understood: Understood | None = None
     text: str = ""
-    answer: Answer | None = None
+    exchange: Exchange | None = None
     notice: Notice | None = None
     channels: list[ChannelReport] = field(default_factory=list)
+    _replied: bool = False
     _bars: dict[str, Bar] = field(default_factory=dict)
     _shown: float = 0.0
 
@@ -72,13 +85,29 @@ class Board:
             self.channels.append(event.data)
         elif event.kind == "stage":
             self._bars.pop(event.data, None)
+            self._replied |= event.data == "reason"
+        elif event.kind == "understood":
+            self.understood = event.data
         elif event.kind == "token":
-            self.text += event.data
+            self.text = event.data if self._replied else self.text + event.data
+            self._replied = False  # another reply takes the place of the one before
         elif event.kind == "answer":
-            self.answer = event.data
             self.channels = list(event.data.channels) or self.channels
             self._bars.clear()
+        elif event.kind == "exchange":
+            self.exchange = event.data
         return True
+
+    def recall(self, exchange: Exchange) -> None:
+        """Show a question and its answer from a chat that is gone on with."""
+        self.question, self.exchange = exchange["asked"], exchange
+        self.channels = [ChannelReport(**channel) for channel in exchange["answer"]["channels"]]
+        if exchange["how"]:
+            self.understood = Understood(exchange["understood"], exchange["how"])
+
+    def watch(self, token: str, video: Video) -> None:
+        """Show moments of a video that is served under a token."""
+        self.token, self.pictures = token, video.has_picture
 
     def fail(self, error: Exception, kind: str = "error") -> None:
         """Show an error in place of the answer; what was found stays on the page."""
@@ -96,10 +125,21 @@ class Board:
         self._shown = now if due else self._shown
         return due
 
+    @property
+    def _answer(self) -> Mapping[str, Any] | None:
+        return self.exchange["answer"] if self.exchange else None
+
     def answer_html(self) -> str:
-        """Return the answer, or what there is of it."""
+        """Return the question with its answer, or what there is of it."""
         return render(
-            "answer", answer=self.answer, text=self.text, busy=self.busy, error=self.notice
+            "answer",
+            question=self.question,
+            understood=self.understood.question if self.understood else "",
+            how=self.understood.how if self.understood else "",
+            answer=self._answer,
+            text=self.text,
+            busy=self.busy,
+            error=self.notice,
         )
 
     def progress_html(self) -> str:
@@ -108,4 +148,12 @@ class Board:
 
     def evidence_html(self) -> str:
         """Return the evidence as cards."""
-        return render("evidence", answer=self.answer, token=self.token, pictures=self.pictures)
+        return render("evidence", answer=self._answer, token=self.token, pictures=self.pictures)
+
+    def details_html(self, pictures: Sequence[str] = ()) -> str:
+        """Return what the model was given.
+
+        Args:
+            pictures: Address of each picture that it was shown; "" for one that is gone.
+        """
+        return render("details", exchange=self.exchange, pictures=pictures)

@@ -7,6 +7,7 @@ of an address, so there is nothing to climb out of.
 import secrets
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from threading import Lock
 
 from starlette.exceptions import HTTPException
@@ -27,6 +28,7 @@ class ChosenFiles:
     def __init__(self) -> None:
         self._videos: dict[str, Video] = {}
         self._tokens: dict[str, str] = {}
+        self._pictures: dict[str, Path] = {}
         self._lock = Lock()
 
     def add(self, video: Video) -> str:
@@ -37,18 +39,35 @@ class ChosenFiles:
             self._videos[token] = video
             return token
 
+    def add_picture(self, folder: Path, name: str) -> str:
+        """Allow a picture inside a folder to be seen and return its address; "" if it is not there.
+
+        Args:
+            folder: Nothing outside it is served.
+            name: Path of the picture in it.
+        """
+        file = (folder / name).resolve()
+        if not file.is_relative_to(folder.resolve()) or not file.is_file():
+            return ""
+        with self._lock:
+            token = self._tokens.setdefault(f"picture {file}", secrets.token_urlsafe(16))
+            self._pictures[token] = file
+        return f"seen/{token}"
+
     def remove(self, video: Video) -> None:
         """Serve a video no more."""
         with self._lock:
             for token in [t for t, v in self._videos.items() if v.sha256 == video.sha256]:
                 del self._videos[token]
-            self._tokens = {k: t for k, t in self._tokens.items() if t in self._videos}
+            kept = {*self._videos, *self._pictures}
+            self._tokens = {key: token for key, token in self._tokens.items() if token in kept}
 
     def routes(self) -> list[Route]:
         """Return the addresses for the web server."""
         return [
             Route("/watch/{token}", self._watch),
             Route("/picture/{token}/{time_ms:int}", self._picture),
+            Route("/seen/{token}", self._seen),
         ]
 
     def _find(self, request: Request) -> Video:
@@ -70,6 +89,13 @@ class ChosenFiles:
         except ReelgraphError as error:
             raise HTTPException(404, "there is no picture at that time") from error
         return Response(content, media_type="image/jpeg", headers=KEEP)
+
+    def _seen(self, request: Request) -> Response:
+        """Send the very picture that a model was shown."""
+        file = self._pictures.get(request.path_params["token"])
+        if file is None or not file.is_file():
+            raise HTTPException(404, "no such picture")
+        return FileResponse(file, headers=KEEP)
 
 
 @lru_cache(maxsize=512)

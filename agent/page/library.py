@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from agent.page.ask import Desk
+from agent.page.desk import Desk
 from agent.page.markup import render
 from tools.errors import ReelgraphError
 
@@ -38,7 +38,7 @@ class LibraryTab:
 
     def show(self) -> tuple[str, Any]:
         """Return the list of videos and the choices for deleting."""
-        library = self.desk.sessions.first.library
+        library = self.desk.library
         try:
             entries = library.entries()
         except ReelgraphError as error:
@@ -54,7 +54,7 @@ class LibraryTab:
         if not sha256:
             return render("notice", kind="info", text="Choose a video first."), gr.skip()
         try:
-            name = self.desk.sessions.first.library.find(sha256).video.path.name
+            name = self.desk.library.find(sha256).video.path.name
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.update(visible=False)
         text = f"Delete everything that is known about {name}? The file itself stays at its place."
@@ -62,7 +62,7 @@ class LibraryTab:
 
     def delete(self, sha256: str) -> tuple[Any, ...]:
         """Delete what is known about a video, and the file if it was uploaded here."""
-        library = self.desk.sessions.first.library
+        library = self.desk.library
         try:
             video = library.find(sha256).video
             library.delete(video)

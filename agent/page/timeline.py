@@ -14,6 +14,8 @@ LANE_PX, MARGIN_PX = 34, 90
 MIN_SHARE = 0.003  # of the length: anything shorter is drawn so long, to be seen
 LANES = ("shots", "speech", "text", "objects", "caption")  # from the top; others follow
 COLOURS = ("#64748b", "#2563eb", "#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
+STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # between two ticks
+MAX_TICKS = 10
 CITED_COLOUR = "#dc2626"
 
 
@@ -35,7 +37,7 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
     if cited:
         figure.add_trace(_citations(cited))
     names = [*lanes, *(["cited"] if cited else [])]
-    ticks = [video.duration_s * i / 5 for i in range(6)]
+    ticks = _ticks(video.duration_s)
     figure.update_layout(
         height=MARGIN_PX + LANE_PX * max(1, len(names)),
         margin={"l": 70, "r": 15, "t": 10, "b": 40},
@@ -58,6 +60,12 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
         categoryorder="array", categoryarray=names[::-1], fixedrange=True, showgrid=False
     )
     return figure
+
+
+def _ticks(duration_s: float) -> list[float]:
+    """Return at most ten round times from the start on."""
+    step_s = next((s for s in STEPS_S if duration_s / s < MAX_TICKS), STEPS_S[-1])
+    return [float(time_s) for time_s in range(0, int(duration_s) + 1, step_s)]
 
 
 def _lanes(found: Sequence[Evidence]) -> dict[str, list[Evidence]]:

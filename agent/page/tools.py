@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from agent import doctor
-from agent.page.ask import Desk
+from agent.methods import METHODS, video_rag
+from agent.page.desk import Desk
 from agent.page.markup import render
 from agent.settings import Settings
 from tools.base import Availability
@@ -53,11 +54,17 @@ class ToolsTab:
     def lay_out(self) -> None:
         """Place the widgets."""
         self.list = gr.HTML("", elem_id="tools-list")
-        with gr.Accordion("The graph, drawn from the code (Mermaid)", open=False):
-            self.graph = gr.Code("", language=None, show_label=False, elem_id="graph")
+        with gr.Accordion("The graph, drawn from the code that runs", open=True):
+            self.method = gr.Dropdown(
+                list(METHODS), value=self._method(), label="Method", elem_id="graph-of"
+            )
+            self.graph = gr.Markdown("", elem_id="graph")
+        self.method.input(
+            self.draw, [self.method], [self.graph], api_visibility="private", show_progress="hidden"
+        )
 
-    def show(self) -> tuple[str, str]:
-        """Return the tools and the graph."""
+    def show(self, method: str) -> tuple[str, str]:
+        """Return the tools and the graph of a method."""
         session = self.desk.sessions.first
         try:
             tools = [tool_card(name, session.settings) for name in tool_classes()]
@@ -65,7 +72,15 @@ class ToolsTab:
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), ""
         shown = render("tools", profile=session.settings.profile, tools=tools, checks=checks)
-        return shown, session.mermaid()
+        return shown, self.draw(method)
+
+    def draw(self, method: str) -> str:
+        """Return the graph of a method as Markdown, which the browser draws by itself."""
+        return f"```mermaid\n{self.desk.sessions.get(method=method).mermaid()}\n```"
+
+    def _method(self) -> str:
+        named = self.desk.sessions.method
+        return video_rag.METHOD.name if named == "auto" else named
 
 
 def tool_card(name: str, settings: Settings) -> ToolCard:

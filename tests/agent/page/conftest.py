@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from agent.page.ask import Desk
+from agent.page.desk import Desk
 from agent.page.sessions import Sessions
 from app import launch
 

@@ -1,0 +1,76 @@
+"""The desk: what all tabs of the page work with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.chats.exchange import Exchange, Seen
+from agent.chats.store import Chats
+from agent.library import Library
+from agent.page.files import ChosenFiles
+from agent.page.running import Running
+from agent.page.sessions import Sessions
+from agent.session import Session
+from tools.errors import InputError, ReelgraphError
+from tools.video import Video
+
+
+@dataclass
+class Desk:
+    """Sessions, the files that may be seen, and the runs in progress.
+
+    Attributes:
+        max_hours: Length of a video on the page, at most; the command line takes any length.
+    """
+
+    sessions: Sessions
+    files: ChosenFiles = field(default_factory=ChosenFiles)
+    running: Running = field(default_factory=Running)
+    max_hours: float = 12.0
+
+    @property
+    def library(self) -> Library:
+        """The library of the profile with which the page was started."""
+        return self.sessions.first.library
+
+    @property
+    def chats(self) -> Chats:
+        """The chats of that library."""
+        return self.library.chats
+
+    @property
+    def uploads(self) -> Path:
+        """Where uploaded videos are kept, so that the library still finds them another day."""
+        return self.library.folder / "uploads"
+
+    def open(self, session: Session, path: str) -> Video:
+        """Probe a chosen video and allow it to be watched.
+
+        Raises:
+            InputError: There is nothing to see or hear in it, or it is too long.
+        """
+        if not path.strip():
+            raise InputError("no video is chosen: upload one, give its path or take a known one")
+        try:
+            video = session.probe(Path(path.strip()).expanduser())
+        except InputError as error:
+            raise InputError(str(error).replace(path, Path(path).name)) from error
+        if video.duration_s > self.max_hours * 3600:
+            raise InputError(
+                f"{video.path.name} is {video.duration_s / 3600:.1f} hours long, the page takes "
+                f"{self.max_hours:g}; use the command line, or cut it"
+            )
+        self.files.add(video)
+        return video
+
+    def video_of(self, exchange: Exchange) -> Video | None:
+        """Return the video that was asked about; None if its file is no longer there."""
+        try:
+            video = self.library.find(exchange["sha256"]).video
+        except ReelgraphError:
+            return None
+        return video if video.path.is_file() else None
+
+    def pictures_of(self, seen: Sequence[Seen]) -> list[str]:
+        """Return the addresses of the pictures that a model was shown; "" for one that is gone."""
+        return [self.files.add_picture(self.library.folder, item["file"]) for item in seen]
