@@ -89,7 +89,8 @@ class Session:
     ) -> Answer:
         """Answer a question of a video; see `stream` for arguments and errors."""
         events = self.stream(video, question, options, chat=chat)
-        return cast("Answer", next(e.data for e in events if e.kind == "answer"))
+        (answer,) = [event.data for event in events if event.kind == "answer"]
+        return cast("Answer", answer)
 
     def stream(
         self,

@@ -25,7 +25,8 @@ class Endpoints:
 
     def add(self) -> None:
         """Register the endpoints; call it inside a `gr.Blocks`."""
-        for function in (self.ask, self.index, self.evidence, self.videos, self.tools):
+        actions = (self.ask, self.index, self.evidence, self.videos, self.tools, self.chat)
+        for function in actions:
             gr.api(function, api_name=function.__name__)
 
     def ask(
@@ -35,6 +36,7 @@ class Endpoints:
         options: list[str] | None = None,
         profile: str = "",
         method: str = "",
+        chat: str = "",
     ) -> dict[str, Any]:
         """Answer a question about a video, with the evidence that the answer rests on.
 
@@ -46,6 +48,8 @@ class Endpoints:
             options: Two or more answers to choose from; leave out for an open question.
             profile: Name of the models to use, as `embedded`; empty for the page's own.
             method: Name of the method, as `video-rag`; empty for the page's own.
+            chat: A name of your choice; questions with the same name may follow from one another,
+                as "and on Sundays?". Empty for a question by itself.
 
         Returns:
             The answer, whether it abstained and why, confidence, evidence with times in seconds,
@@ -53,7 +57,7 @@ class Endpoints:
         """
         try:
             session = self.desk.sessions.get(profile, method)
-            return session.ask(_file(video), question, options or []).to_json()
+            return session.ask(_file(video), question, options or [], chat).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -89,6 +93,20 @@ class Endpoints:
             raise gr.Error(str(error), print_exception=False) from error
         wanted = [e for e in found if kind in ("", e.kind) and e.start_s >= start_s]
         return [e.to_json() for e in wanted[:MAX_ROWS]]
+
+    def chat(self, name: str) -> list[dict[str, Any]]:
+        """List the questions of a chat, oldest first, with answers and what the model was sent.
+
+        Args:
+            name: The name that was given with the questions.
+
+        Returns:
+            Each question as it was put and as it was understood, with its answer.
+        """
+        try:
+            return [dict(exchange) for exchange in self.desk.chats.find(name)]
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
 
     def videos(self) -> list[dict[str, Any]]:
         """List the videos of the library: hash, file name, length and number of findings."""

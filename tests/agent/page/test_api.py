@@ -15,7 +15,7 @@ from mcp.types import TextContent
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., str]
-NAMES = ["ask", "evidence", "index", "tools", "videos"]
+NAMES = ["ask", "chat", "evidence", "index", "tools", "videos"]
 
 
 def test_the_endpoints_answer_a_program(
@@ -31,6 +31,13 @@ def test_the_endpoints_answer_a_program(
     assert [video["name"] for video in known] == ["harbour.mp4"]
     found = client.predict("harbour.mp4", "speech", 2.0, api_name="/evidence")
     assert [item["text"] for item in found] == ["The last ferry leaves at nine."]
+    ferry = "When does the last ferry leave?"
+    client.predict(str(harbour), ferry, chat="trip", api_name="/ask")
+    client.predict(str(harbour), "And the first ferry?", chat="trip", api_name="/ask")
+    asked = client.predict("trip", api_name="/chat")
+    assert [e["understood"] for e in asked] == [ferry, "When does the first ferry leave?"]
+    with pytest.raises(Exception, match="no chat called"):
+        client.predict("nobody", api_name="/chat")
     with pytest.raises(Exception, match="no video is named"):
         client.predict(" ", "What?", api_name="/ask")
 

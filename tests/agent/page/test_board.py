@@ -1,17 +1,46 @@
+from typing import Any
+
+import pytest
+
 from agent.answer import Answer
+from agent.chats.exchange import Exchange, ModelCall, Seen
+from agent.chats.follow_ups import Understood
 from agent.page.board import Board
+from agent.page.chats import history
 from agent.session import Event
 from tools.evidence import ChannelReport, Evidence
 
 EVIL = '<img src=x onerror="alert(1)"> ${alert(2)} {{alert}}'
 
 
-def test_words_of_a_video_never_become_markup_or_a_template() -> None:
-    board = Board(token="abc", pictures=True)
+def exchange(answer: Answer, **values: Any) -> Exchange:
+    return Exchange(
+        **{
+            **{"asked": "What?", "options": [], "understood": "What?", "how": ""},
+            **{"sha256": "0" * 64, "video": "a.mp4", "when": "2026-01-01T00:00:00+00:00"},
+            **{"answer": answer.to_json(), "calls": [], "seen": []},
+            **values,
+        }
+    )
+
+
+@pytest.fixture
+def evil() -> Exchange:
     cited = Evidence("ocr", "text", 1.0, 2.0, EVIL)
-    board.take(Event("answer", Answer(answer=EVIL, reason=EVIL, evidence=(cited,))))
-    board.take(Event("channel", ChannelReport("ocr", "failed", reason=EVIL)))
-    for html in (board.answer_html(), board.evidence_html(), board.progress_html()):
+    channel = ChannelReport("ocr", "failed", reason=EVIL)
+    answer = Answer(answer=EVIL, reason=EVIL, evidence=(cited,), channels=(channel,), guess=EVIL)
+    said = {"role": "human", "text": EVIL, "pictures": 1}
+    call = ModelCall(node=EVIL, messages=[said], reply=EVIL, input_tokens=1, output_tokens=1)
+    seen = Seen(file="a.jpg", kind=EVIL, times_s=[1.0])
+    asked = {"asked": EVIL, "understood": EVIL, "how": EVIL, "video": EVIL}
+    return exchange(answer, calls=[call], seen=[seen], **asked)
+
+
+def test_words_of_a_video_never_become_markup_or_a_template(evil: Exchange) -> None:
+    board = Board(token="abc", pictures=True)
+    board.recall(evil)
+    shown = [board.answer_html(), board.evidence_html(), board.progress_html()]
+    for html in (*shown, board.details_html(["seen/abc"]), history(EVIL, [evil])):
         assert "&lt;img" in html
         assert "<img src=x" not in html
         assert "${" not in html
@@ -19,13 +48,40 @@ def test_words_of_a_video_never_become_markup_or_a_template() -> None:
 
 
 def test_a_reply_grows_word_by_word_and_starts_anew_when_the_prompt_is_cut() -> None:
-    board = Board()
-    assert "Looking at the video" in board.answer_html()
+    board = Board(busy="Looking at it")
+    assert "Looking at it" in board.answer_html()
     for word in ("The code ", "is"):
         assert board.take(Event("token", word))
     assert "The code is" in board.answer_html()
     board.take(Event("progress", {"stage": "reason", "shrunk_to": 0.5, "why": "too long"}))
     assert "The code is" not in board.answer_html()
+
+
+def test_another_reply_takes_the_place_of_the_one_before() -> None:
+    board = Board()
+    for event in (Event("token", "It is "), Event("token", "blue"), Event("stage", "reason")):
+        board.take(event)
+    assert "It is blue" in board.answer_html()
+    board.take(Event("token", "7391"))
+    assert "It is blue" not in board.answer_html()
+    assert "7391" in board.answer_html()
+
+
+def test_a_follow_up_says_how_it_was_understood() -> None:
+    board = Board(question="And the cook?")
+    board.take(Event("understood", Understood("What does the cook eat?", "in the words before")))
+    assert "What does the cook eat?" in board.answer_html()
+    assert "in the words before" in board.answer_html()
+
+
+def test_details_say_what_was_sent_and_shown(evil: Exchange) -> None:
+    board = Board()
+    assert "Nothing was asked yet" in board.details_html()
+    board.take(Event("exchange", evil))
+    assert 'src="seen/abc"' in board.details_html(["seen/abc"])
+    assert "no longer kept" in board.details_html([""])
+    board.take(Event("exchange", exchange(Answer("four"))))
+    assert "without a language model" in board.details_html()
 
 
 def test_a_bar_runs_until_its_tool_has_reported() -> None:
@@ -50,7 +106,7 @@ def test_an_abstention_says_why_and_shows_what_came_nearest() -> None:
     board = Board()
     near = Evidence("subtitles", "speech", 65.0, 70.0, "Something else.")
     answer = Answer("", abstained=True, reason="nothing fits", evidence=(near,))
-    board.take(Event("answer", answer))
+    board.take(Event("exchange", exchange(answer)))
     assert "No answer" in board.answer_html()
     assert "Nearest evidence" in board.evidence_html()
     assert 'data-seek="65.000"' in board.evidence_html()

@@ -73,3 +73,28 @@ def test_sound_alone_has_no_picture(
 ) -> None:
     sound = probe(make_clip("tone.wav", picture=False, audio=True, seconds=1.0))
     assert client.get(f"/picture/{files.add(sound)}/0").status_code == 404
+
+
+def test_a_picture_that_was_shown_to_a_model_can_be_seen(
+    files: ChosenFiles, client: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "grid.jpg").write_bytes(b"picture")
+    address = files.add_picture(tmp_path, "in/grid.jpg")
+    assert client.get(address).content == b"picture"
+    assert files.add_picture(tmp_path, "in/grid.jpg") == address
+    (tmp_path / "in" / "grid.jpg").unlink()
+    assert client.get(address).status_code == 404
+    assert files.add_picture(tmp_path, "in/grid.jpg") == ""
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/passwd", "in/../../secret.txt", "link"])
+def test_no_picture_leads_out_of_the_folder(
+    files: ChosenFiles, client: TestClient, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret.txt")
+    assert files.add_picture(folder, name) == ""
+    assert client.get("/seen/nobody").status_code == 404
