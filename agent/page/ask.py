@@ -90,7 +90,8 @@ class AskTab:
         self.question = gr.Textbox(
             label="Question",
             placeholder="When is the exam?",
-            lines=2,
+            lines=1,  # so that Enter asks, and Shift+Enter begins a new line
+            max_lines=6,
             submit_btn=False,
             elem_id="question",
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.chats.exchange import Exchange, Seen
 from agent.chats.store import Chats
 from agent.library import Library
+from agent.lines import clock
 from agent.page.files import ChosenFiles
 from agent.page.running import Running
 from agent.page.sessions import Sessions
@@ -57,8 +58,8 @@ class Desk:
             raise InputError(str(error).replace(path, Path(path).name)) from error
         if video.duration_s > self.max_hours * 3600:
             raise InputError(
-                f"{video.path.name} is {video.duration_s / 3600:.1f} hours long, the page takes "
-                f"{self.max_hours:g}; use the command line, or cut it"
+                f"{video.path.name} lasts {clock(video.duration_s)}, the page takes at most "
+                f"{clock(self.max_hours * 3600)}; use the command line, or cut it"
             )
         self.files.add(video)
         return video

@@ -27,13 +27,14 @@ def serve(
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     with ExitStack() as stack:
 
-        def served(chat: object, *, mcp_server: bool = False, **settings: Any) -> str:
+        def served(
+            chat: object, *, mcp_server: bool = False, max_hours: float = 12.0, **settings: Any
+        ) -> str:
             sessions = Sessions(
                 settings=settings, open_session=lambda _, values: open_session(chat, **values)
             )
-            page = launch(
-                Desk(sessions), prevent_thread_lock=True, quiet=True, mcp_server=mcp_server
-            )
+            desk = Desk(sessions, max_hours=max_hours)
+            page = launch(desk, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server)
             stack.callback(page.close, verbose=False)
             return str(page.local_url)
 
@@ -63,7 +64,8 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
             stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(WAIT_MS)
-            inside = (address, "data:", "blob:", address.replace("http", "ws"))
+            home = address.partition("?")[0]
+            inside = (home, home.replace("http", "ws"), "data:", "blob:")
             page.on(
                 "request", lambda r: None if r.url.startswith(inside) else strangers.append(r.url)
             )

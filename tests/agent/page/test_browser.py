@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from playwright.sync_api import Page, expect
 
 from tools.base import ToolInput
@@ -50,6 +52,79 @@ def test_ask_read_the_answer_and_see_the_moment(address: str, visit: Visit, harb
     assert page.locator(".rg-card img").first.evaluate("i => i.decode().then(() => i.naturalWidth)")
     expect(page.locator("#timeline .js-plotly-plot")).to_be_visible()
     expect(page.locator("#ask")).to_be_enabled()
+
+
+def test_the_answer_is_read_while_it_is_written(
+    serve: Serve, visit: Visit, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    """The first word is on the page while the model waits before the second."""
+    go_on = Event()
+
+    class SlowChat(type(scripted())):  # type: ignore[misc]
+        def _stream(self, messages: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            for number, word in enumerate(["7391", " is the code"]):
+                if number and not messages[-1].text.startswith("Decide"):
+                    assert go_on.wait(60)
+                yield ChatGenerationChunk(message=AIMessageChunk(word))
+
+    page = visit(serve(SlowChat()))
+    take(page, harbour)
+    ask(page, "What is the gate code?")
+    expect(page.locator("#answer .rg-caret")).to_be_visible()
+    expect(page.locator("#answer .rg-verdict")).to_have_text("7391")
+    expect(page.locator("#ask")).to_be_disabled()
+    go_on.set()
+    expect(page.locator("#answer .rg-caret")).to_have_count(0)
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+
+
+def test_a_chat_goes_on_after_a_reload_and_a_restart(
+    serve: Serve, visit: Visit, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    page = visit(serve(scripted(replies=["nine"])))
+    take(page, harbour)
+    ask(page, "When does the last ferry leave?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("nine")
+    expect(page.locator("#question textarea")).to_have_value("")
+    page.wait_for_function("location.search.includes('chat=')")
+    page.reload()
+    expect(page.locator("#answer")).to_contain_text("When does the last ferry leave?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("nine")
+    expect(page.locator("#player figcaption")).to_contain_text("harbour.mp4")
+    ask(page, "And the first ferry?")
+    expect(page.locator("#answer")).to_contain_text("When does the first ferry leave?")
+    expect(page.locator("#history .rg-asked")).to_have_text("When does the last ferry leave?")
+    chat = page.evaluate("location.search")
+    page.locator("#history .rg-moment").first.click()
+    page.wait_for_function("document.querySelector('#player video').currentTime >= 2.8")
+
+    page = visit(f"{serve(scripted())}{chat}")  # another server on the same library
+    expect(page.locator("#answer")).to_contain_text("When does the first ferry leave?")
+    expect(page.locator("#history .rg-asked")).to_have_text("When does the last ferry leave?")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Markdown").click()
+    assert "And the first ferry?" in download.value.path().read_text()
+    page.locator("#new-chat").click()
+    expect(page.locator("#answer")).to_contain_text("The answer appears here")
+    page.wait_for_function("!location.search.includes('chat=')")
+    page.locator("#chats input").click()
+    page.get_by_role("option").filter(has_text="last ferry").click()
+    expect(page.locator("#answer")).to_contain_text("When does the first ferry leave?")
+
+
+def test_what_the_model_was_given_is_shown(
+    serve: Serve, visit: Visit, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    page = visit(serve(scripted(images=True, replies=["A boat."]), method="direct"))
+    take(page, harbour)
+    ask(page, "What is shown?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("A boat.")
+    page.get_by_role("button", name="What the model was given").click()
+    picture = page.locator("#details .rg-seen img").first
+    assert picture.evaluate("i => i.decode().then(() => i.naturalWidth)") > 0
+    page.locator("#details summary").filter(has_text="reason").click()
+    expect(page.locator("#details pre").first).to_contain_text("What is shown?")
+    expect(page.locator("#details")).to_contain_text("10 tokens read")
 
 
 def test_what_is_said_in_a_video_is_shown_not_run(
@@ -104,13 +179,75 @@ def test_stop_keeps_what_is_done_and_asking_again_resumes(
     assert len(runs) == 2
 
 
-def test_two_tabs_do_not_disturb_each_other(address: str, visit: Visit, harbour: Path) -> None:
+def test_two_people_do_not_disturb_each_other(
+    serve: Serve,
+    visit: Visit,
+    plug_in: Callable[..., Any],
+    scripted: Callable[..., Any],
+    harbour: Path,
+    make_clip: Callable[..., Path],
+) -> None:
+    """While one waits for a tool, the other asks, is answered, and presses Stop for nothing."""
+    at_work, go_on = Event(), Event()
+
+    def look(given: ToolInput) -> Iterator[Evidence]:
+        if given.video.path == harbour:
+            at_work.set()
+            assert go_on.wait(60)
+        assert not given.stopped()
+        yield Evidence("sensor", "measurement", 0.0, 1.0, "12 degrees")
+
+    plug_in(look)
+    other_clip = make_clip("pier.mp4", seconds=3, subtitles=[(0.5, 2.0, "The pier code is 55.")])
+    address = serve(scripted(replies=["55", "7391"]), ingest="[subtitles, sensor]")
     mine, other = visit(address), visit(address)
     take(mine, harbour)
     ask(mine, "What is the gate code?")
+    assert at_work.wait(60)
+    take(other, other_clip)
+    ask(other, "What is the pier code?")
+    expect(other.locator("#answer .rg-verdict")).to_contain_text("55")
+    expect(mine.locator("#answer")).to_contain_text("Looking at the video")
+    expect(other.locator("#stop")).to_be_disabled()
+    other.context.close()  # leaving stops one's own runs only
+    go_on.set()
     expect(mine.locator("#answer .rg-verdict")).to_contain_text("7391")
-    expect(other.locator("#answer")).to_contain_text("The answer appears here")
-    assert not other.locator("#player video").count()
+    expect(mine.locator("#player figcaption")).to_contain_text("harbour.mp4")
+    expect(mine.locator("#history")).not_to_contain_text("pier")
+
+
+def test_a_click_on_the_timeline_shows_the_moment(
+    address: str, visit: Visit, harbour: Path
+) -> None:
+    page = visit(address)
+    take(page, harbour)
+    ask(page, "What is the gate code?")
+    expect(page.locator("#timeline .js-plotly-plot")).to_be_visible()
+    page.wait_for_function("document.querySelector('#player video').readyState >= 1")
+    page.wait_for_function("document.querySelector('#timeline [data-listens]')")
+    page.locator("#timeline .barlayer .point path").nth(1).click(force=True)
+    page.wait_for_function("document.querySelector('#player video').currentTime >= 1.4")
+
+
+def test_too_long_and_too_large_files_are_refused(
+    serve: Serve,
+    visit: Visit,
+    scripted: Callable[..., Any],
+    harbour: Path,
+    own_library: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.MAX_UPLOAD", "1kb")
+    address = serve(scripted(), max_hours=0.001)
+    page = visit(address)
+    take(page, harbour)
+    expect(page.locator("#answer .rg-error")).to_contain_text("lasts 0:04, the page takes at most 0:03")
+    page.get_by_role("tab", name="Upload", exact=True).click()
+    page.locator("#upload input[type=file]").set_input_files(harbour)
+    expect(page.get_by_text("maximum allowed size of 1.0 Kb")).to_be_visible()
+    sent = httpx.post(f"{address}gradio_api/upload", files={"files": harbour.read_bytes()})
+    assert sent.status_code == 413
+    assert not list((own_library / "uploads").rglob("*.mp4"))
 
 
 def test_a_broken_file_gets_friendly_words(address: str, visit: Visit, tmp_path: Path) -> None:
@@ -161,18 +298,48 @@ def test_tools_and_graph_are_shown(address: str, visit: Visit) -> None:
     names = page.locator("#tools-list summary b")
     expect(names).to_have_count(6)
     assert names.all_inner_texts() == sorted(names.all_inner_texts())
-    page.get_by_text("The graph, drawn from the code").click()
-    expect(page.locator("#graph")).to_contain_text("graph TD")
+    expect(page.locator("#graph svg")).to_contain_text("retrieve")
+    page.locator("#graph-of input").click()
+    page.get_by_role("option", name="llovi", exact=True).click()
+    expect(page.locator("#graph svg")).to_contain_text("condense")
 
 
-def test_every_field_has_a_name_for_screen_readers(address: str, visit: Visit) -> None:
+@pytest.mark.parametrize("tab", ["Ask", "Library", "Tools"])
+def test_everything_has_a_name_for_screen_readers_and_fits_a_phone(
+    address: str, visit: Visit, harbour: Path, tab: str
+) -> None:
     page = visit(address)
-    for field in page.locator("#question textarea, #upload input[type=file]").all():
-        assert field.evaluate("e => e.labels?.length || e.getAttribute('aria-label')")
-    narrow = page.viewport_size
-    assert narrow is not None
+    take(page, harbour)
+    ask(page, "What is the gate code?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+    page.get_by_role("tab", name=tab, exact=True).click()
+    page.get_by_text("Options, method and models").evaluate("e => e.click()")
+    nameless = page.locator("input:visible, textarea:visible, button:visible, video").evaluate_all(
+        """all => all.filter(e => !(e.labels?.length || e.ariaLabel || e.innerText?.trim()
+            || e.title || e.closest("[aria-label]:not(section)"))).map(e => e.outerHTML)"""
+    )
+    assert nameless == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_question_is_asked_and_its_evidence_seen_by_keyboard_alone(
+    address: str, visit: Visit, harbour: Path
+) -> None:
+    page = visit(address)
+    take(page, harbour)
+    expect(page.locator("#player video")).to_be_visible()
+    page.locator("#question textarea").focus()
+    page.keyboard.type("What is the gate code?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
+    page.wait_for_function("document.querySelector('#player video').readyState >= 1")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.rg-card')"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('#player video').currentTime >= 1.4")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +354,8 @@ def test_every_field_has_a_name_for_screen_readers(address: str, visit: Visit) -
         "watch/..%2f..%2f..%2fetc%2fpasswd",
         "watch/%2e%2e/%2e%2e/etc/passwd",
         "static/../../../../../../../etc/passwd",
+        "seen/..%2f..%2flibrary.sqlite",
+        "chat/..%2fchats.sqlite",
     ],
 )
 def test_no_address_leads_to_a_file_that_was_not_chosen(
