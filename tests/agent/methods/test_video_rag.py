@@ -644,10 +644,10 @@ def test_a_real_encoder_and_a_real_detector_work_together(
     open_session: Open, scripted: Scripted, make_clip: Clips, tmp_path: Path
 ) -> None:
     """CLIP and YOLO-World of their real architectures, tiny and with random weights."""
-    here = Path(__file__).parent
-    detectors = load_file(here.parent / "tools" / "test_detect.py")
+    tests = Path(__file__).parents[2]
+    detectors = load_file(tests / "tools" / "test_detect.py")
     detectors.build_weights(tmp_path)
-    clip = load_file(here / "test_image_text.py").save_clip(tmp_path / "clip")
+    clip = load_file(tests / "agent" / "models" / "test_image_text.py").save_clip(tmp_path / "clip")
     random = np.random.default_rng(0)
     noises = [random.integers(0, 255, (12, 16, 3), np.uint8) for _ in range(4)]
 
