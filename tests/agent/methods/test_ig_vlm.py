@@ -55,10 +55,10 @@ def test_any_model_that_sees_is_shown_one_grid(
 
 
 def test_six_frames_cost_what_llava_next_was_said_to_cost(
-    tiny_llava_next: Path, make_clip: MakeClip
+    tiny_model: Callable[[str], Path], make_clip: MakeClip
 ) -> None:
     clip = make_clip(seconds=0.4, size=(640, 360))
-    settings = {"method": "ig-vlm", "chat.model": str(tiny_llava_next)}
+    settings = {"method": "ig-vlm", "chat.model": str(tiny_model("llava_next"))}
     (grid,) = plan_of(Session(settings=settings), clip)["visuals"]["pictures"]
     assert (grid["width"], grid["height"]) == (1280, 1080)
     assert grid["tokens"] == 2536
