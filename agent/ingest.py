@@ -104,8 +104,8 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
     """Embed what the tools found, so that it can be retrieved by meaning."""
     start, context = perf_counter(), runtime.context
     runs = list(state.get("runs", {}).values())
-    if context.library.count_evidence(runs):
-        embed_missing(context.library, context.pool.embedder(), runs)
+    if passages := context.library.passages(runs):
+        embed_missing(context.library, context.pool.embedder(), runs, passages)
     return {"usage": {"index": Usage(seconds=perf_counter() - start)}}
 
 

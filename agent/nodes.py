@@ -65,7 +65,7 @@ def tool_node(name: str) -> Node:
             return {"channels": {name: skip}}
         meter = Meter()
         try:
-            run = _run_or_recall(tool, state, runtime, meter)
+            run = run_or_recall(tool, state, runtime, meter)
         except StoppedError as stop:
             raise GraphDrained(str(stop)) from stop
         meter.seconds = perf_counter() - start
@@ -208,11 +208,30 @@ def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport 
     return None
 
 
-def _run_or_recall(tool: Tool, state: State, runtime: Runtime[Context], meter: Meter) -> Run:
-    """Return the finished run from the library, or run the tool and store what it finds."""
+def run_or_recall(
+    tool: Tool,
+    state: State,
+    runtime: Runtime[Context],
+    meter: Meter,
+    pictures: FrameSet | None = None,
+) -> Run:
+    """Return the finished run from the library, or run the tool and store what it finds.
+
+    Args:
+        tool: The tool; its weights are loaded only if it runs.
+        state: Holds the video and, for a tool that needs phrases, the request.
+        runtime: Of the node.
+        meter: Counts what it costs.
+        pictures: The only ones that it is to look at; None gives it all that are sampled.
+
+    Raises:
+        MissingError: The tool cannot run here.
+        StoppedError: Stop was pressed; nothing is stored.
+    """
     context, video = runtime.context, state["video"]
-    phrases = _phrases(tool, state)
-    settings = run_settings(tool, video, context.settings, phrases)
+    settings = dict(run_settings(tool, video, context.settings, _phrases(tool, state)))
+    if pictures:
+        settings["pictures"] = [[frame.path.name, frame.start_s] for frame in pictures.frames]
     key = digest(settings)
     if done := context.library.finished_run(video, tool.name, key):
         return done
@@ -224,7 +243,7 @@ def _run_or_recall(tool: Tool, state: State, runtime: Runtime[Context], meter: M
             return done
         meter.tool_runs += 1
         start = perf_counter()
-        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, phrases)
+        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, pictures)
         report = ChannelReport(
             tool.name,
             "ok" if evidence else "empty",
@@ -235,7 +254,8 @@ def _run_or_recall(tool: Tool, state: State, runtime: Runtime[Context], meter: M
 
 
 def _phrases(tool: Tool, state: State) -> tuple[str, ...]:
-    return state["request"].entities if "phrases" in tool.needs else ()
+    """Return what a tool looks for; "a and b" is looked for as "b and a" is."""
+    return tuple(sorted(state["request"].entities)) if "phrases" in tool.needs else ()
 
 
 def _run(
@@ -243,7 +263,7 @@ def _run(
     state: State,
     runtime: Runtime[Context],
     meter: Meter,
-    phrases: tuple[str, ...],
+    pictures: FrameSet | None,
 ) -> list[Evidence]:
     """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
     video = state["video"]
@@ -252,11 +272,13 @@ def _run(
         meter.decodes += 1
         return read_audio(video)
 
+    if pictures is None and "frames" in tool.needs:
+        pictures = ensure_frames(video, runtime, meter)
     given = ToolInput(
         video=video,
-        frames=ensure_frames(video, runtime, meter) if "frames" in tool.needs else None,
+        frames=pictures,
         audio=audio,
-        phrases=phrases,
+        phrases=_phrases(tool, state),
         chat=runtime.context.pool.chat("captioner") if "vision" in tool.needs else None,
         progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,

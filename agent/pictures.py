@@ -14,6 +14,7 @@ from agent.library import Library
 from agent.nodes import Meter
 from agent.state import PlannedFrame
 from tools.container import picture_times
+from tools.errors import InputError
 from tools.evidence import Evidence
 from tools.video import RGBImage, Video, open_video
 
@@ -27,7 +28,12 @@ def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[Pla
     Args:
         video: A video with a picture track; no picture is decoded.
         choose: Returns ascending frame numbers, given how many frames there are.
+
+    Raises:
+        InputError: The file has no picture.
     """
+    if not video.has_picture:
+        raise InputError("the file has no picture to look at; take --method video-rag")
     times = _times(video.sha256, video.path)
     return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from agent.answer import Answer
-from agent.library import LibraryEntry
+from agent.library import LibraryEntry, Run
 from agent.lines import clock
 from agent.session import Event
 from agent.settings import Settings
@@ -114,13 +114,22 @@ def print_entries(entries: Sequence[LibraryEntry]) -> None:
 
 
 def print_entry(entry: LibraryEntry, evidence: Sequence[Evidence]) -> None:
-    """Print one video of a library: the runs of tools, then all evidence in time order."""
+    """Print one video of a library: a line for each tool, then all evidence in time order."""
     console = Console(highlight=False)
     video = entry.video
     console.print(f"[bold]{escape(video.path.name)}[/] {clock(video.duration_s)} {video.sha256}")
-    for run in entry.runs:
-        console.print(f"{_channel(run.report)} [dim]{run.finished}[/]")
+    for tool in dict.fromkeys(run.tool for run in entry.runs):
+        console.print(_together([run for run in entry.runs if run.tool == tool]))
     console.print(_evidence_table("", evidence))
+
+
+def _together(runs: Sequence[Run]) -> str:
+    """Return one line for all runs of a tool; there is one for each clip or reply that is kept."""
+    count = sum(run.report.count for run in runs)
+    seconds = sum(run.report.seconds for run in runs)
+    report = ChannelReport(runs[0].tool, "ok" if count else "empty", count, seconds)
+    several = f"{len(runs)} runs, the last " if len(runs) > 1 else ""
+    return f"{_channel(report)} [dim]{several}{runs[-1].finished}[/]"
 
 
 def _evidence_table(title: str, evidence: Iterable[Evidence]) -> Table:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from agent.library import Library
+from agent.library import Library, Passage
 from agent.models.embedding import SentenceEmbeddings
 from agent.settings import RetrievalSettings
 from agent.text import search_words
@@ -34,15 +34,21 @@ class Hits:
     relevance: float
 
 
-def embed_missing(library: Library, embedder: SentenceEmbeddings, runs: Sequence[int]) -> int:
-    """Embed the evidence of some runs that has no vector yet; return how many records."""
-    known = library.embeddings(embedder.name, runs)
-    passages = library.passages(runs)
-    missing = [passage for passage in passages if passage.row not in known]
+def embed_missing(
+    library: Library,
+    embedder: SentenceEmbeddings,
+    runs: Sequence[int],
+    passages: Sequence[Passage],
+) -> dict[int, npt.NDArray[np.float32]]:
+    """Return the unit vectors of the passages of some runs by row; those not known are made."""
+    vectors = library.embeddings(embedder.name, runs)
+    missing = [passage for passage in passages if passage.row not in vectors]
     if missing:
-        vectors = embedder.embed([passage.evidence.text for passage in missing])
-        library.save_embeddings(embedder.name, [passage.row for passage in missing], vectors)
-    return len(missing)
+        made = embedder.embed([passage.evidence.text for passage in missing])
+        rows = [passage.row for passage in missing]
+        library.save_embeddings(embedder.name, rows, made)
+        vectors |= zip(rows, made, strict=True)
+    return vectors
 
 
 def retrieve(
@@ -54,9 +60,9 @@ def retrieve(
 ) -> Hits:
     """Return the records that bear on the queries; the first query is the question itself."""
     passages = library.passages(runs)
-    vectors = library.embeddings(embedder.name, runs)
     if not passages:
         return Hits((), 0.0)
+    vectors = embed_missing(library, embedder, runs, passages)
     documents = np.stack([vectors[p.row] for p in passages])
     asked = embedder.embed(list(queries))
     cosines = documents @ asked.T  # [passages, queries]

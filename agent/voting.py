@@ -12,12 +12,10 @@ class Majority:
     Attributes:
         choice: Index of the chosen option; None when no sample could be read.
         share: Votes for it over all samples, those that could not be read included.
-        tied: Whether another option got as many votes.
     """
 
     choice: int | None
     share: float = 0.0
-    tied: bool = False
 
 
 def majority(choices: Sequence[int | None]) -> Majority:
@@ -29,6 +27,5 @@ def majority(choices: Sequence[int | None]) -> Majority:
     votes = Counter(choice for choice in choices if choice is not None)
     if not votes:
         return Majority(None)
-    most = max(votes.values())
-    best = [choice for choice, count in votes.items() if count == most]  # by first appearance
-    return Majority(best[0], most / len(choices), tied=len(best) > 1)
+    choice, most = votes.most_common(1)[0]  # of equals the first that appeared
+    return Majority(choice, most / len(choices))

@@ -34,7 +34,7 @@ def main() -> None:
         session = Session("embedded", {"library": folder})
         runs = [fill(session, given.records)]
         embedder, settings = session.context.pool.embedder(), session.settings.retrieval
-        embed_missing(session.library, embedder, runs)
+        embed_missing(session.library, embedder, runs, session.library.passages(runs))
         seconds = []
         for question in questions:
             start = time.perf_counter()

@@ -10,7 +10,7 @@ the place of `choice`.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,3 @@ def choose_exemplars(exemplars: Sequence[Exemplar], shots: int, video: str) -> t
             f"to the file or lower shots"
         )
     return tuple(others[:shots])
-
-
-def scored_videos(videos: Collection[str], exemplars: Sequence[Exemplar]) -> list[str]:
-    """Return the videos that may be scored: those that no worked example shows."""
-    shown = {exemplar.video for exemplar in exemplars}
-    return [video for video in videos if video not in shown]

@@ -8,15 +8,12 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import RunnableConfig
-from pydantic import ConfigDict
+from langchain_core.caches import BaseCache
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
 
 from agent.library import Library
-from agent.models.chat_model import Capabilities, ChatModel
+from agent.models.chat_model import ChatModel
 from agent.nodes import digest
 from agent.settings import ChatSettings
 from agent.state import Ask, Context
@@ -33,16 +30,12 @@ def identity(chat: ChatSettings) -> dict[str, Any]:
 
 
 def kept_chat(video: Video, context: Context) -> ChatModel:
-    """Return the chat model of the settings, which asks nothing twice about a video."""
-    chat = context.pool.chat()
-    return KeptChat(
-        name=chat.name,
-        max_new_tokens=chat.max_new_tokens,
-        inner=chat,
-        library=context.library,
-        video=video,
-        identity=identity(context.settings.chat),
-    )
+    """Return the chat model of the settings, which asks nothing twice about a video.
+
+    That holds for `invoke`; `stream` and `score_options` are not kept.
+    """
+    cache = ReplyCache(video, context.library, identity(context.settings.chat))
+    return context.pool.chat().model_copy(update={"cache": cache})
 
 
 def chat_for(asked: Ask, context: Context) -> ChatModel:
@@ -50,78 +43,41 @@ def chat_for(asked: Ask, context: Context) -> ChatModel:
     return kept_chat(asked.kept_for, context) if asked.kept_for else context.pool.chat()
 
 
-class KeptChat(ChatModel):
-    """A chat model that looks into the library before it asks another one.
+class ReplyCache(BaseCache):
+    """LangChain's cache of replies, in the library.
 
     A kept reply costs nothing; it says so by `response_metadata["kept"]`.
     """
 
-    model_config = ConfigDict(frozen=False)  # LangChain sets fields while it validates
+    def __init__(self, video: Video, library: Library, chat: Mapping[str, Any]) -> None:
+        """Keep replies with a video, by the identity of the chat model that gives them."""
+        self._video, self._library, self._chat = video, library, chat
+        self._asked_at: dict[str, float] = {}
 
-    inner: Any
-    library: Any
-    video: Any
-    identity: Mapping[str, Any]
+    def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return the kept reply; None when the model has to be asked."""
+        key = digest(self._settings(prompt, llm_string))
+        known = self._library.finished_run(self._video, TOOL, key)
+        if known is None:
+            self._asked_at[key] = perf_counter()
+            return None
+        text = "".join(p.evidence.text for p in self._library.passages([known.id]))
+        message = AIMessage(text, response_metadata={"kept": True})
+        return [ChatGeneration(message=message)]
 
-    def invoke(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Return the kept reply to a conversation, or ask for it and keep it."""
-        library: Library = self.library
-        talk = self._convert_input(input).to_messages()
-        said = [[message.type, message.content] for message in talk]
-        asked = digest({"messages": said, "stop": stop, "draw": kwargs})
-        settings = {"asked": asked, "chat": dict(self.identity)}
-        key = digest(settings)
-        if known := library.finished_run(self.video, TOOL, key):
-            text = "".join(p.evidence.text for p in library.passages([known.id]))
-            return AIMessage(text, response_metadata={"kept": True})
-        start = perf_counter()
-        reply: AIMessage = self.inner.invoke(talk, config, stop=stop, **kwargs)
-        told = [Evidence(TOOL, TOOL, 0.0, self.video.duration_s, reply.text)] if reply.text else []
-        report = ChannelReport(TOOL, "ok" if told else "empty", len(told), perf_counter() - start)
-        library.save_run(self.video, key, settings, report, told)
-        return reply
+    def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Keep a reply, also an empty one."""
+        settings = self._settings(prompt, llm_string)
+        key, text = digest(settings), return_val[0].text
+        told = [Evidence(TOOL, TOOL, 0.0, self._video.duration_s, text)] if text else []
+        seconds = perf_counter() - self._asked_at[key]
+        report = ChannelReport(TOOL, "ok" if told else "empty", len(told), seconds)
+        self._library.save_run(self._video, key, settings, report, told)
 
-    @property
-    def _llm_type(self) -> str:
-        return f"kept-{self.inner._llm_type}"
+    def clear(self, **kwargs: Any) -> None:
+        """Refuse: the library forgets the replies together with their video."""
+        raise NotImplementedError("use Library.delete")
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the model can do."""
-        can: Capabilities = self.inner.capabilities
-        return can
-
-    def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of a plain text."""
-        return int(self.inner.count_tokens(text))
-
-    def image_tokens(self, width: int, height: int, count: int = 1) -> int:
-        """Return the tokens that so many pictures of a size in pixels add to one message."""
-        return int(self.inner.image_tokens(width, height, count))
-
-    def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
-        """Return the mean log-likelihood per token of each option as the model's reply."""
-        scores: list[float] = self.inner.score_options(messages, options)
-        return scores
-
-    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
-        """Reply with a literal span of one of the passages."""
-        reply: AIMessage = self.inner.copy_span(messages, passages)
-        return reply
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        reply = self.invoke(messages, stop=stop, **kwargs)
-        return ChatResult(generations=[ChatGeneration(message=reply)])
+    def _settings(self, prompt: str, llm_string: str) -> dict[str, Any]:
+        asked = digest({"messages": prompt, "call": llm_string})
+        return {"asked": asked, "chat": dict(self._chat)}

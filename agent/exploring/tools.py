@@ -79,7 +79,6 @@ def search_evidence(
     if not total:
         return "Nothing was found in this video that could be searched.", artifact(())
     embedder = context.pool.embedder()
-    retrieval.embed_missing(context.library, embedder, runs)
     settings = context.settings.retrieval.model_copy(update={"top_k": total})
     hits = retrieval.retrieve(context.library, embedder, runs, [query], settings)
     inside = [e for e in hits.evidence if span.holds(e)][:MAX_HITS]

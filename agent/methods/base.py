@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import ValidationError
 
 from agent.settings import Section, Settings
 from agent.state import Context, PlannedFrame, Question, State
+from agent.tail import ChatOf, add_tail, pool_chat
 from tools.errors import InputError
 from tools.registry import explain
 from tools.video import Video
@@ -58,6 +60,22 @@ class Method:
     plan: Callable[[Video, Question, Context], MethodPlan]
     needs: frozenset[Need] = frozenset()
     ingests: bool = True
+
+
+def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_chat) -> Subgraph:
+    """Build the subgraph of a method that makes its prompt in one node.
+
+    Args:
+        name: Of the method.
+        node: Leaves what it wants to ask in the state.
+        chat_of: Returns the chat model that is asked.
+    """
+    graph, maker = StateGraph(State, context_schema=Context), node.__name__
+    graph.add_node(maker, node)
+    graph.add_edge(START, maker)
+    graph.add_edge(maker, "reason")
+    add_tail(graph, maker, chat_of)
+    return graph.compile(name=name)
 
 
 def read_options(name: str, model: type[Options], settings: Settings) -> Options:

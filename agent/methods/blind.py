@@ -5,11 +5,8 @@
 A method is worth no more than what it adds to this.
 """
 
-from langgraph.graph import START, StateGraph
-
-from agent import tail
 from agent.asking import ask_for, part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph
+from agent.methods.base import Method, MethodPlan, Subgraph, build_asking
 from agent.settings import Section, Settings
 from agent.state import Context, Question, State
 from tools.video import Video
@@ -21,12 +18,7 @@ class Options(Section):
 
 def build(settings: Settings) -> Subgraph:
     """Build the subgraph."""
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node(ask)
-    graph.add_edge(START, "ask")
-    graph.add_edge("ask", "reason")
-    tail.add_tail(graph, maker="ask")
-    return graph.compile(name="blind")
+    return build_asking("blind", ask)
 
 
 def ask(state: State) -> State:

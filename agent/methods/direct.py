@@ -5,19 +5,16 @@ START -> look -> reason -> ...
 
 from time import perf_counter
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from agent import tail
 from agent.asking import ask_for, pictures_part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.nodes import Meter
 from agent.pictures import frames_of, picture_files, shown
 from agent.settings import Section, Settings
 from agent.state import Context, PlannedFrame, Question, State
 from agent.visual.frame_choice import centre_ids
-from tools.errors import InputError
 from tools.video import Video, fit
 
 
@@ -31,12 +28,7 @@ class Options(Section):
 def build(settings: Settings) -> Subgraph:
     """Build the subgraph."""
     read_options("direct", Options, settings)
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node(look)
-    graph.add_edge(START, "look")
-    graph.add_edge("look", "reason")
-    tail.add_tail(graph, maker="look")
-    return graph.compile(name="direct")
+    return build_asking("direct", look)
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
@@ -53,8 +45,6 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 def choose_frames(video: Video, context: Context, room: float = 1.0) -> tuple[PlannedFrame, ...]:
     """Return the frames to look at: as many as are wanted and the model can be sent."""
-    if not video.has_picture:
-        raise InputError("the file has no picture to look at; take --method video-rag")
     wanted = read_options("direct", Options, context.settings).frames
     most = min(wanted, context.pool.chat().capabilities.max_images or wanted)
     return frames_of(video, lambda total: centre_ids(total, max(1, int(most * room))))

@@ -10,13 +10,11 @@ grid. `ig-vlm.parity` takes the published frames and leaves the times out.
 from dataclasses import replace
 from time import perf_counter
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from agent import tail
 from agent.asking import ask_for, grid_part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.nodes import Meter
 from agent.pictures import frames_of, picture_count, shown
 from agent.settings import Section, Settings
@@ -25,7 +23,6 @@ from agent.visual.files import grid_file
 from agent.visual.frame_choice import centre_ids, ig_parity_ids
 from agent.visual.grids import GridShape, caption_height, grid_shape
 from agent.visual.plan import VisualPlan, plan_grid, planned_grid
-from tools.errors import InputError
 from tools.video import Video
 
 FRAMES = 6  # 3 rows of 2: the best of 4 to 20 frames (IG-VLM, ablation)
@@ -45,12 +42,7 @@ class Options(Section):
 def build(settings: Settings) -> Subgraph:
     """Build the subgraph."""
     read_options("ig-vlm", Options, settings)
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node(look)
-    graph.add_edge(START, "look")
-    graph.add_edge("look", "reason")
-    tail.add_tail(graph, maker="look")
-    return graph.compile(name="ig-vlm")
+    return build_asking("ig-vlm", look)
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
@@ -77,8 +69,6 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 def choose_frames(video: Video, options: Options, room: float = 1.0) -> tuple[PlannedFrame, ...]:
     """Return the frames of the grid, fewer where there is less room for them."""
-    if not video.has_picture:
-        raise InputError("the file has no picture to look at; take --method video-rag")
     rule = ig_parity_ids if options.parity else centre_ids
     return frames_of(video, lambda total: rule(total, max(1, int(options.frames * room))))
 

@@ -12,13 +12,11 @@ pictures but takes no tokens is sent a grid and frames instead, and the answer s
 from dataclasses import replace
 from time import perf_counter
 
-from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from pydantic import Field
 
-from agent import tail
 from agent.asking import ask_for, grid_part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph, read_options
+from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.models.chat_model import ChatModel
 from agent.models.chat_transformers import TransformersChat
 from agent.nodes import Meter
@@ -72,10 +70,6 @@ def build(settings: Settings) -> Subgraph:
     """Build the subgraph; it keeps what the model read of the last video."""
     options = _options(settings)
     kept = KeptPrefix() if options.keep_read else None
-    graph = StateGraph(State, context_schema=Context)
-    graph.add_node(look)
-    graph.add_edge(START, "look")
-    graph.add_edge("look", "reason")
 
     def chat_of(asked: Ask, context: Context) -> ChatModel:
         chat = context.pool.chat()
@@ -89,8 +83,7 @@ def build(settings: Settings) -> Subgraph:
             parity=asked.tokens.parity,
         )
 
-    tail.add_tail(graph, maker="look", chat_of=chat_of)
-    return graph.compile(name="ts-llava")
+    return build_asking("ts-llava", look, chat_of)
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:

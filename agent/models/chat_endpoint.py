@@ -181,10 +181,7 @@ class EndpointChat(ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in self._until(*self._prepared(messages, stop, kwargs)):
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+        yield from self._until(*self._prepared(messages, stop, kwargs))
 
     def _until(
         self, sent: list[BaseMessage], options: dict[str, Any], deadline_s: float | None

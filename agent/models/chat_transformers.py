@@ -156,12 +156,13 @@ class TransformersChat(ChatModel):
 
     def stream_written(
         self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any
-    ) -> Iterator[str | Written]:
-        """Write a reply to one row of prepared inputs: pieces of text, in the end all of it.
+    ) -> Iterator[ChatGenerationChunk]:
+        """Write a reply to one row of prepared inputs, piece by piece.
 
         Closing the iterator ends the writing. Arguments and errors are those of `write`.
         """
-        return self._writer.stream(inputs, decoding, **options)
+        for part in self._writer.stream(inputs, decoding, **options):
+            yield _chunk(self._message(part) if isinstance(part, Written) else part)
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply.
@@ -268,17 +269,11 @@ class TransformersChat(ChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         if isinstance(reply, ReelgraphError):
             raise reply
-        parts: Iterator[str | AIMessage]
         if reply is None:
-            made = self.stream_written(self.encode(messages), self.decoding(stop, kwargs))
-            parts = (self._message(part) if isinstance(part, Written) else part for part in made)
+            yield from self.stream_written(self.encode(messages), self.decoding(stop, kwargs))
         else:
-            parts = iter([reply.text, reply])
-        for part in parts:
-            chunk = _chunk(part)
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
+            yield _chunk(reply.text)
+            yield _chunk(reply)
 
     def _message(self, written: Written, **report: Any) -> AIMessage:
         details = {"model_name": self.name, "finish_reason": written.finish_reason, **report}

@@ -80,20 +80,14 @@ class Writer:
         """Hold the lock; turn the device's lack of memory into an error with a remedy."""
         import torch
 
-        short = False
-        with self.lock, torch.inference_mode():
-            try:
-                yield
-            except torch.OutOfMemoryError:
-                short = True  # what follows must wait until the failed call's tensors are let go
-        if short:
-            free_memory()
-            rows, length = inputs["attention_mask"].shape
-            raise MemoryLimitError(
-                f"{self.name} ran out of memory with {rows} x {length} tokens; send fewer or "
-                f"smaller pictures, or take --set chat.quantization=4bit, a smaller model, or "
-                f"--set device=cpu"
-            )
+        rows, length = inputs["attention_mask"].shape
+        advice = (
+            f"{self.name} ran out of memory with {rows} x {length} tokens; send fewer or "
+            f"smaller pictures, or take --set chat.quantization=4bit, a smaller model, or "
+            f"--set device=cpu"
+        )
+        with memory_errors(advice), self.lock, torch.inference_mode():
+            yield
 
     def _write(
         self,
@@ -135,6 +129,21 @@ class Writer:
         else:
             reason = "deadline" if watch.expired else "stop"
         return Written(cut(text, decoding.stop), given, len(kept), reason)
+
+
+@contextmanager
+def memory_errors(advice: str) -> Iterator[None]:
+    """Turn the device's lack of memory into a `MemoryLimitError` with an advice."""
+    import torch
+
+    short = False
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        short = True  # what follows must wait until the failed call's tensors are let go
+    if short:
+        free_memory()
+        raise MemoryLimitError(advice)
 
 
 def free_memory() -> None:

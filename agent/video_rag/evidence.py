@@ -60,10 +60,8 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     runs = sorted(state.get("runs", {}).values())
     hits = retrieval.Hits((), 0.0)
     if context.library.count_evidence(runs):
-        embedder = context.pool.embedder()
-        retrieval.embed_missing(context.library, embedder, runs)  # what `detect` added just now
         hits = retrieval.retrieve(
-            context.library, embedder, runs, queries, context.settings.retrieval
+            context.library, context.pool.embedder(), runs, queries, context.settings.retrieval
         )
     return {
         "evidence": hits.evidence,

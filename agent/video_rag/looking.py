@@ -14,17 +14,13 @@ from time import perf_counter
 from langgraph.errors import GraphDrained
 from langgraph.runtime import Runtime
 
-from agent.library import Run
 from agent.models.image_text import ImageTextEncoder
 from agent.nodes import (
     Meter,
     Node,
-    checked,
-    digest,
     ensure_frames,
-    progress_of,
     reason_to_skip,
-    run_settings,
+    run_or_recall,
 )
 from agent.pictures import frames_of, picture_files
 from agent.state import Context, Findings, State
@@ -36,9 +32,9 @@ from agent.video_rag.keyframes import (
     spread_key_frames,
     wording,
 )
-from tools.base import Tool, ToolInput
+from tools.base import Tool
 from tools.errors import MissingError, StoppedError
-from tools.evidence import ChannelReport, Evidence, Status
+from tools.evidence import ChannelReport
 from tools.frames import FrameSet, StoredFrame
 from tools.registry import make_tool
 from tools.video import Video
@@ -68,7 +64,7 @@ def look_node(name: str, rule: KeyFrameRule, note: str = "", frames: int = 0) ->
             why = "; ".join(filter(None, [chosen.why, note]))
             if not chosen.positions:
                 return {"channels": {name: ChannelReport(name, "skipped", reason=why)}}
-            run = _look(tool, _only(pictures, chosen), state, runtime, meter)
+            run = run_or_recall(tool, state, runtime, meter, _only(pictures, chosen))
         except StoppedError as stop:
             raise GraphDrained(str(stop)) from stop
         meter.seconds = perf_counter() - start
@@ -153,53 +149,3 @@ def _only(pictures: FrameSet, chosen: KeyFrames) -> FrameSet:
         tuple(pictures.frames[i] for i in sorted(kept)),
         tuple(sample for sample in pictures.samples if sample.frame in kept),
     )
-
-
-def _look(
-    tool: Tool, pictures: FrameSet, state: State, runtime: Runtime[Context], meter: Meter
-) -> Run:
-    """Return the finished run from the library, or run the tool and store what it finds."""
-    context, video = runtime.context, state["video"]
-    phrases = tuple(sorted(state["request"].entities))  # "a and b" are looked for as "b and a" are
-    settings = {
-        **run_settings(tool, video, context.settings, phrases),
-        "pictures": [[frame.path.name, frame.start_s] for frame in pictures.frames],
-    }
-    key = digest(settings)
-    if done := context.library.finished_run(video, tool.name, key):
-        return done
-    available = tool.available()
-    if not available.ok:
-        raise MissingError(f"{available.reason}; {available.remedy}")
-    with context.library.claim(video, tool.name, key):
-        if done := context.library.finished_run(video, tool.name, key):
-            return done
-        meter.tool_runs += 1
-        start = perf_counter()
-        found = _found(tool, pictures, phrases, video, runtime)
-        seconds = round(perf_counter() - start, 3)
-        status: Status = "ok" if found else "empty"
-        report = ChannelReport(tool.name, status, count=len(found), seconds=seconds)
-        return context.library.save_run(video, key, settings, report, found)
-
-
-def _found(
-    tool: Tool,
-    pictures: FrameSet,
-    phrases: tuple[str, ...],
-    video: Video,
-    runtime: Runtime[Context],
-) -> list[Evidence]:
-    """Run a tool on key frames. `StoppedError` when Stop was pressed."""
-    given = ToolInput(
-        video=video,
-        frames=pictures,
-        phrases=phrases,
-        progress=progress_of(tool.name, runtime),
-        stopped=lambda: runtime.drain_requested,
-    )
-    loaded = runtime.context.pool.tool(tool.name)
-    found = [checked(evidence, tool, video) for evidence in loaded.run(given)]
-    if runtime.drain_requested:
-        raise StoppedError("stopped by the user")
-    return found

@@ -33,7 +33,6 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     everything = [run for kind in runs.values() for run in kind]
     found: list[Evidence] = []
     if context.library.count_evidence(everything):
-        retrieval.embed_missing(context.library, context.pool.embedder(), everything)
         for kind, queries in channel_queries(state).items():
             found += _above_threshold(runs.get(kind, []), queries, context)
     seen = context.library.passages(runs.get(OBJECTS, []))

@@ -5,8 +5,6 @@ default, which leaves no tail of the video unseen. An id is a place among the pi
 in which they appear; whoever asks knows their times (`tools.container.picture_times`).
 """
 
-from dataclasses import dataclass
-
 from tools.errors import InputError
 
 
@@ -48,41 +46,6 @@ def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
             "run without --parity, or ask for fewer frames"
         )
     return tuple(number * interval for number in range(count))
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The part of a video that a question of MVBench is about, in seconds."""
-
-    start_s: float
-    end_s: float
-
-
-def mvbench_parity_ids(
-    total: int, count: int, fps: float, bounds: Bounds | None = None, first: int = 0
-) -> tuple[int, ...]:
-    """Return the ids of the MVBench script of TS-LLaVA (`get_index`).
-
-    Args:
-        total: Number of frames, the `max_frame` of the script; its ids may reach this number.
-        count: Number of ids.
-        fps: Frames a second; 3 for MVBench's folders of frames.
-        bounds: Part of the video; all of it if left out.
-        first: Id of the first frame; 1 for folders of frames.
-    """
-    _require_frames(total, count)
-    start = first if bounds is None else max(first, round(bounds.start_s * fps))
-    end = total if bounds is None else min(round(bounds.end_s * fps), total)
-    segment = (end - start) / count
-    return tuple(int(start + segment / 2 + round(segment * number)) for number in range(count))
-
-
-def mvbench_ids(
-    total: int, count: int, fps: float, bounds: Bounds | None = None, first: int = 0
-) -> tuple[int, ...]:
-    """Return the ids of `mvbench_parity_ids`, each once and none beyond the last frame."""
-    ids = mvbench_parity_ids(total, count, fps, bounds, first)
-    return tuple(sorted({min(max(frame, first), total - 1 + first) for frame in ids}))
 
 
 def _require_frames(total: int, count: int) -> None:

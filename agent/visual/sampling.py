@@ -63,11 +63,6 @@ def truncated_ids(total: int, count: int, parity: bool = False) -> Ids:
     return np.arange(kept, dtype=np.int64) * total // kept
 
 
-def tokens_per_frame(ids: Ids, frames: int, tokens: int) -> tuple[int, ...]:
-    """Return how many ids fall into each of `frames` frames of `tokens` tokens."""
-    return tuple(np.bincount(ids // tokens, minlength=frames).tolist())
-
-
 def ids_digest(ids: Iterable[int]) -> str:
     """Return the first 16 hex digits of the SHA-256 of the ids as little-endian 64-bit integers."""
     data = np.fromiter(ids, dtype="<i8").tobytes()

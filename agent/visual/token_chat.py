@@ -8,22 +8,22 @@ the next call and, if wanted, for the next question on the same video.
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from PIL import Image
 from pydantic import ConfigDict, SkipValidation
 
-from agent.models.chat_model import Capabilities, ChatModel, MemoryLimitError, image_block
+from agent.models.chat_model import Capabilities, ChatModel, image_block
 from agent.models.chat_transformers import TransformersChat
 from agent.models.scoring import score_replies
-from agent.models.transformers_writer import Written, free_memory
+from agent.models.transformers_writer import memory_errors
 from agent.visual.encoding import takes_tokens
 from agent.visual.injection import PromptIds, image_token_of, inputs_for, tokenise
 from agent.visual.prefix import VisualPrefix
@@ -157,11 +157,7 @@ class TokenChat(ChatModel):
         visual = read_tokens(self.tokens)
         self.chat.check_fits(len(prompt) + len(visual), decoding.max_new_tokens)
         with self._inputs(prompt, visual, decoding.max_new_tokens) as inputs:
-            for part in self.chat.stream_written(inputs, decoding):
-                chunk = self._chunk(part)
-                if run_manager:
-                    run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
+            yield from self.chat.stream_written(inputs, decoding)
 
     @contextmanager
     def _inputs(self, prompt: PromptIds, visual: Any, new: int) -> Iterator[dict[str, Any]]:
@@ -197,35 +193,13 @@ class TokenChat(ChatModel):
         with self.chat.lock, torch.inference_mode(), out_of_memory(self.name):
             yield
 
-    def _chunk(self, part: str | Written) -> ChatGenerationChunk:
-        if isinstance(part, str):
-            return ChatGenerationChunk(message=AIMessageChunk(content=part))
-        details = {"model_name": self.name, "finish_reason": part.finish_reason}
-        message = AIMessageChunk(
-            content="",
-            usage_metadata=part.usage,
-            response_metadata=details,
-            chunk_position="last",
-        )
-        return ChatGenerationChunk(message=message)
 
-
-@contextmanager
-def out_of_memory(name: str) -> Iterator[None]:
+def out_of_memory(name: str) -> AbstractContextManager[None]:
     """Turn the device's lack of memory into an error with a remedy."""
-    import torch
-
-    short = False
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        short = True  # what follows must wait until the failed call's tensors are let go
-    if short:
-        free_memory()
-        raise MemoryLimitError(
-            f"{name} ran out of memory with a video's visual tokens; take fewer with --set "
-            f"ts-llava.samples=1000, --set chat.quantization=4bit, or --set device=cpu"
-        )
+    return memory_errors(
+        f"{name} ran out of memory with a video's visual tokens; take fewer with --set "
+        f"ts-llava.samples=1000, --set chat.quantization=4bit, or --set device=cpu"
+    )
 
 
 def _with_picture(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

@@ -67,8 +67,6 @@ class TokenForm:
 
 def choose_frames(video: Video, count: int, parity: bool) -> tuple[PlannedFrame, ...]:
     """Return the frames looked at."""
-    if not video.has_picture:
-        raise InputError("the file has no picture to look at; take --method video-rag")
     rule = ts_parity_ids if parity else centre_ids
     return frames_of(video, lambda total: rule(total, count))
 

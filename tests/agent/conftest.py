@@ -197,24 +197,6 @@ def tiny_llava(tiny_model: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_llava_next(tiny_model: Callable[[str], Path]) -> Path:
-    """LLaVA-NeXT: tiles and a thumbnail of 576 tokens each, with newlines."""
-    return tiny_model("llava_next")
-
-
-@pytest.fixture(scope="session")
-def tiny_onevision(tiny_model: Callable[[str], Path]) -> Path:
-    """LLaVA-OneVision: 27 x 27 = 729 patches, several pictures one tile each."""
-    return tiny_model("onevision")
-
-
-@pytest.fixture(scope="session")
-def tiny_qwen_vl(tiny_model: Callable[[str], Path]) -> Path:
-    """Qwen3-VL: a token for every 32 x 32 pixels."""
-    return tiny_model("qwen_vl")
-
-
-@pytest.fixture(scope="session")
 def tiny_smolvlm(tiny_model: Callable[[str], Path]) -> Path:
     """SmolVLM2: 64 tokens a tile of 512 pixels."""
     return tiny_model("smolvlm")

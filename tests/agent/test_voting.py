@@ -12,7 +12,7 @@ def test_most_votes_win() -> None:
 def test_a_tie_goes_to_the_option_sampled_first_every_time() -> None:
     for samples in permutations([0, 1, 1, 0]):
         won = majority(samples)
-        assert won == Majority(samples[0], 0.5, tied=True)
+        assert won == Majority(samples[0], 0.5)
         assert majority(samples) == won
 
 

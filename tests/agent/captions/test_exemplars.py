@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.captions.exemplars import choose_exemplars, read_exemplars, scored_videos
+from agent.captions.exemplars import choose_exemplars, read_exemplars
 from agent.captions.wording import exemplar_text
 from agent.state import Question
 from tools.errors import InputError
@@ -85,4 +85,3 @@ def test_no_example_shows_the_video_that_is_asked_about(file: Path) -> None:
     assert choose_exemplars(both, 0, "dog") == ()
     with pytest.raises(InputError, match="2 exemplars are wanted but there are 1"):
         choose_exemplars(both, 2, "dog")
-    assert scored_videos(["a", "dog", "b"], both) == ["a", "b"]

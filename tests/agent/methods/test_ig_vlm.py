@@ -54,14 +54,26 @@ def test_any_model_that_sees_is_shown_one_grid(
     assert session.ask(clip, "And then?").total("decodes") == 0
 
 
+@pytest.mark.parametrize(
+    ("size", "grid_size", "tokens"),
+    [
+        ((640, 360), (1280, 1080), 2536),
+        ((480, 360), (960, 1080), 2640),
+        ((360, 640), (720, 1920), 2176),
+    ],
+)
 def test_six_frames_cost_what_llava_next_was_said_to_cost(
-    tiny_llava_next: Path, make_clip: MakeClip
+    tiny_model: Callable[[str], Path],
+    make_clip: MakeClip,
+    size: tuple[int, int],
+    grid_size: tuple[int, int],
+    tokens: int,
 ) -> None:
-    clip = make_clip(seconds=0.4, size=(640, 360))
-    settings = {"method": "ig-vlm", "chat.model": str(tiny_llava_next)}
+    """Behaviour 26."""
+    clip = make_clip(seconds=0.4, size=size)
+    settings = {"method": "ig-vlm", "chat.model": str(tiny_model("llava_next"))}
     (grid,) = plan_of(Session(settings=settings), clip)["visuals"]["pictures"]
-    assert (grid["width"], grid["height"]) == (1280, 1080)
-    assert grid["tokens"] == 2536
+    assert (grid["width"], grid["height"], grid["tokens"]) == (*grid_size, tokens)
 
 
 def test_frames_cover_the_tail_unless_parity_is_wanted(

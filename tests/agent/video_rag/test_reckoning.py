@@ -253,6 +253,7 @@ def test_a_number_from_another_part_of_the_video_does_not_answer() -> None:
     assert is_elsewhere(Question("What is the fare on the ferry?"), price, told)
     assert not is_elsewhere(asked, price, told)  # the line says "adults" itself
     assert not is_elsewhere(Question("Who drives the ferry?"), price, told)
+    assert not is_elsewhere(Question("In which year was the ferry built?"), price, told)
 
 
 def test_lines_far_behind_the_best_are_left_out() -> None:

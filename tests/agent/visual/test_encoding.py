@@ -284,11 +284,11 @@ def _clip(frames: int, parity: bool = False) -> Any:
     return Seen(frames, 24, 24, parity)
 
 
-def test_models_that_take_no_tokens_are_named(tiny_llama: Path, tiny_qwen_vl: Path) -> None:
+def test_models_that_take_no_tokens_are_named(tiny_model: Callable[[str], Path]) -> None:
     from transformers import AutoConfig
 
-    for folder in (tiny_llama, tiny_qwen_vl):
-        config = AutoConfig.from_pretrained(folder)
+    for name in ("llama", "qwen_vl"):
+        config = AutoConfig.from_pretrained(tiny_model(name))
         assert not takes_tokens(config)
         with pytest.raises(InputError, match=r"LLaVA-1\.5, LLaVA-NeXT and LLaVA-OneVision"):
             eyes_of(config, None)

@@ -1,4 +1,4 @@
-"""Behaviours 1 to 5 of the specification: which frames are looked at."""
+"""Behaviours 1, 2, 4 and 5 of the specification: which frames are looked at."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from agent.visual.frame_choice import (
-    Bounds,
     centre_ids,
     ig_parity_ids,
-    mvbench_ids,
-    mvbench_parity_ids,
     ts_parity_ids,
 )
 from agent.visual.grids import compose_grid, grid_shape
@@ -63,29 +60,6 @@ def test_default_ids_cover_the_video(count: int) -> None:
         assert all(0 < gap <= math.ceil(total / count) + 1 for gap in gaps)
         if total <= count:
             assert ids == tuple(range(total))
-
-
-@pytest.mark.parametrize("fps", [3, 25, 29.97])
-@pytest.mark.parametrize("bounds", [None, Bounds(2.0, 7.3), Bounds(0.0, 500.0)])
-@pytest.mark.parametrize(("total", "count"), [(240, 16), (300, 50), (9, 9), (1000, 100)])
-def test_mvbench_ids_are_segment_centres(
-    fps: float, bounds: Bounds | None, total: int, count: int
-) -> None:
-    begin, end = 0, total
-    if bounds:
-        begin, end = round(bounds.start_s * fps), min(round(bounds.end_s * fps), total)
-    width = (end - begin) / count
-    expected = [int(begin + width / 2 + np.round(width * number)) for number in range(count)]
-    assert mvbench_parity_ids(total, count, fps, bounds) == tuple(expected)
-    ours = mvbench_ids(total, count, fps, bounds)
-    assert ours == tuple(sorted({min(frame, total - 1) for frame in expected}))
-
-
-def test_mvbench_ids_beyond_the_end_are_pulled_back() -> None:
-    late = Bounds(9.0, 20.0)  # begins at frame 27 of 20
-    assert max(mvbench_parity_ids(20, 4, 3, late)) >= 20
-    assert mvbench_ids(20, 4, 3, late)[-1] == 19
-    assert mvbench_ids(20, 4, 3, first=1)[0] >= 1
 
 
 @pytest.mark.parametrize(

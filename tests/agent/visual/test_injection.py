@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from langchain_core.language_models.chat_models import generate_from_stream
 
 from agent.models.chat_model import Decoding
 from agent.models.chat_transformers import TransformersChat
-from agent.models.transformers_writer import Written
 from agent.visual.encoding import pixels_of, visual_tokens
 from agent.visual.injection import (
     PromptIds,
@@ -178,14 +178,10 @@ def test_a_chat_model_streams_an_answer_to_visual_tokens(
     chat = TransformersChat(name="tiny", source=str(tiny_llava))
     decoding, model = Decoding(max_new_tokens=6), chat.hf_model
     prefix = VisualPrefix(model, prompt.before, visual)
-    said = []
-    for route in (inputs_as_ids, inputs_as_embeddings):
-        *pieces, written = chat.stream_written(route(model, prompt, visual), decoding)
-        assert isinstance(written, Written)
-        assert "".join(str(piece) for piece in pieces) == written.text
-        said.append(written)
     with prefix.asked(prompt.after) as inputs:
-        said += chat.write(inputs, decoding)
-    assert said[0] == said[1] == said[2]
-    assert said[0].input_tokens == len(prompt) + len(visual)
-    assert said[0].output_tokens == 6
+        (written,) = chat.write(inputs, decoding)
+    assert (written.input_tokens, written.output_tokens) == (len(prompt) + len(visual), 6)
+    for route in (inputs_as_ids, inputs_as_embeddings):
+        chunks = chat.stream_written(route(model, prompt, visual), decoding)
+        said = generate_from_stream(chunks).generations[0].message
+        assert (said.text, said.usage_metadata) == (written.text, written.usage)
