@@ -25,7 +25,8 @@ from tools.errors import InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.video import SubtitleTrack, Video
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (0, 1, SCHEMA_VERSION)  # 0: empty; 1: had no pieces yet
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS videos (
     sha256 TEXT PRIMARY KEY,
@@ -51,6 +52,14 @@ CREATE TABLE IF NOT EXISTS runs (
     finished TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
     UNIQUE (video, tool, key)
 );
+CREATE TABLE IF NOT EXISTS pieces (     -- what a run that has not finished did so far
+    video TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
+    tool TEXT NOT NULL,
+    key TEXT NOT NULL,                  -- as of the run
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,                -- JSON
+    PRIMARY KEY (video, tool, key, name)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS evidence (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
@@ -248,6 +257,10 @@ class Library:
                 "DELETE FROM runs WHERE video = ? AND tool = ? AND key = ?",
                 (video.sha256, report.tool, key),
             )
+            db.execute(
+                "DELETE FROM pieces WHERE video = ? AND tool = ? AND key = ?",
+                (video.sha256, report.tool, key),
+            )
             run = db.execute(
                 "INSERT INTO runs (video, tool, key, settings, status, seconds, reason)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -268,6 +281,22 @@ class Library:
         if saved is None:
             raise StorageError(f"the run of {report.tool} vanished from {self.folder}")
         return saved
+
+    def pieces(self, video: Video, tool: str, key: str) -> dict[str, Any]:
+        """Return what a run with these very settings did before it was stopped or killed."""
+        rows = self._rows(
+            "SELECT name, value FROM pieces WHERE video = ? AND tool = ? AND key = ?",
+            (video.sha256, tool, key),
+        )
+        return {row["name"]: json.loads(row["value"]) for row in rows}
+
+    def save_piece(self, video: Video, tool: str, key: str, name: str, value: Any) -> None:
+        """Keep a piece of a run, a value of plain JSON, until the run is saved."""
+        with self._write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?)",
+                (video.sha256, tool, key, name, _json(value)),
+            )
 
     def count_evidence(self, runs: Iterable[int]) -> int:
         """Return how many evidence records some runs made together."""
@@ -332,12 +361,12 @@ class Library:
     def _create_schema(self) -> None:
         with _storage_errors(self.folder), closing(self._connect()) as db:
             found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, SCHEMA_VERSION):
+            if found not in READABLE:
                 raise StorageError(
                     f"the library {self.folder} has format {found}, this program reads "
                     f"{SCHEMA_VERSION}; choose another folder with --set library=DIR"
                 )
-            if not found:
+            if found != SCHEMA_VERSION:
                 db.executescript(f"{SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
 
     def _connect(self) -> sqlite3.Connection:

@@ -18,11 +18,11 @@ from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.runtime import Runtime
 
 from agent.answer import Usage
-from agent.library import Run
+from agent.library import Library, Run
 from agent.settings import ChatSettings, Settings
 from agent.state import Context, Findings, State
 from tools.audio import AudioBlock, read_audio
-from tools.base import Tool, ToolInput
+from tools.base import Keep, Tool, ToolInput
 from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.frames import FrameSet, load_frames, sample_frames
@@ -243,7 +243,8 @@ def run_or_recall(
             return done
         meter.tool_runs += 1
         start = perf_counter()
-        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, pictures)
+        keep = _keeper(video, tool.name, key, context.library)
+        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, pictures, keep)
         report = ChannelReport(
             tool.name,
             "ok" if evidence else "empty",
@@ -264,6 +265,7 @@ def _run(
     runtime: Runtime[Context],
     meter: Meter,
     pictures: FrameSet | None,
+    keep: Keep,
 ) -> list[Evidence]:
     """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
     video = state["video"]
@@ -282,11 +284,26 @@ def _run(
         chat=runtime.context.pool.chat("captioner") if "vision" in tool.needs else None,
         progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,
+        keep=keep,
     )
     found = [checked(evidence, tool, video) for evidence in tool.run(given)]
     if runtime.drain_requested:
         raise StoppedError("stopped by the user")
     return found
+
+
+def _keeper(video: Video, tool: str, key: str, library: Library) -> Keep:
+    """Return what does the pieces of a run, or recalls those that were done before a stop."""
+    known = library.pieces(video, tool, key)
+
+    def keep(name: str, work: Callable[[], Any]) -> Any:
+        if name in known:
+            return known.pop(name)
+        value = json.loads(json.dumps(work(), allow_nan=False))  # as it will be when recalled
+        library.save_piece(video, tool, key, name, value)
+        return value
+
+    return keep
 
 
 def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:

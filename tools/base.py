@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Need = Literal["file", "frames", "audio", "phrases", "vision"]
 """What a tool wants to be given: the file itself, sampled frames, audio, phrases to look for
 (known only once a question was asked), a chat model that can see."""
+
+
+Keep = Callable[[str, Callable[[], Any]], Any]
+"""Does a piece of work, known by a name within the run, or recalls what came of it."""
 
 
 class ToolOptions(BaseModel):
@@ -50,6 +54,9 @@ class ToolInput:
         progress: Call with (seconds of video done, seconds in all) while running.
         stopped: True once the user pressed Stop; look at it between pieces of work and raise
             `StoppedError`, what was found so far is then not stored.
+        keep: Call with the name of a piece of work and a function that does it and returns plain
+            JSON; a run that was stopped or killed is given back what it kept and does not do it
+            again. Numbers and texts come back as they were, tuples as lists.
     """
 
     video: "Video"
@@ -59,6 +66,7 @@ class ToolInput:
     chat: "BaseChatModel | None" = None
     progress: Callable[[float, float], None] = lambda done_s, total_s: None
     stopped: Callable[[], bool] = lambda: False
+    keep: Keep = lambda name, work: work()
 
 
 @dataclass(frozen=True)

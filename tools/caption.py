@@ -7,9 +7,10 @@ A caption holds for as long as its picture stayed on screen. Frames in between t
 import base64
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from PIL import Image
@@ -66,18 +67,23 @@ class Caption(Tool):
         assert given.frames is not None  # promised by `needs`
         assert given.chat is not None
         frames = choose_frames(given.frames, self.options.every_s, self.options.max_frames)
-        limit = RunnableConfig(max_concurrency=self.options.batch)
         for first in range(0, len(frames), self.options.batch):
             if given.stopped():
                 raise StoppedError("Stopped while captioning.")
             batch = frames[first : first + self.options.batch]
-            asked: list[LanguageModelInput] = [[self._ask(frame)] for frame in batch]
-            length = self.options.max_new_tokens
-            replies = given.chat.batch(asked, limit, max_new_tokens=length)
-            for frame, reply in zip(batch, replies, strict=True):
-                if text := " ".join(reply.text.split()):
+            say = partial(self._say, batch, given.chat)
+            texts = given.keep(f"pictures from {batch[0].number}", say)
+            for frame, text in zip(batch, texts, strict=True):
+                if text:
                     yield Evidence(self.name, self.kind, frame.start_s, frame.end_s, text)
             given.progress(batch[-1].end_s, given.frames.duration_s)
+
+    def _say(self, batch: Sequence[StoredFrame], chat: BaseChatModel) -> list[str]:
+        """Return what a model says of each picture, in one line."""
+        asked: list[LanguageModelInput] = [[self._ask(frame)] for frame in batch]
+        limit = RunnableConfig(max_concurrency=self.options.batch)
+        replies = chat.batch(asked, limit, max_new_tokens=self.options.max_new_tokens)
+        return [" ".join(reply.text.split()) for reply in replies]
 
     def _ask(self, frame: StoredFrame) -> HumanMessage:
         picture: dict[str, Any] = {

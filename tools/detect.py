@@ -17,6 +17,7 @@ chosen.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -194,9 +195,16 @@ class Detect(Tool):
             if given.stopped():
                 raise StoppedError("Stopped while looking for objects.")
             batch = frames[first : first + self.options.batch]
-            found = self._detector.find([frame.image() for frame in batch], phrases)
+            find = partial(self._find, batch, phrases)
+            found = given.keep(f"pictures from {batch[0].number}", find)
             yield from map(_sight, batch, found)
             given.progress(batch[-1].end_s, given.frames.duration_s)
+
+    def _find(self, batch: Sequence[StoredFrame], phrases: tuple[str, ...]) -> list[Any]:
+        """Return label, score and box of each object, by picture."""
+        assert self._detector is not None
+        found = self._detector.find([frame.image() for frame in batch], phrases)
+        return [[(one.label, one.score, one.box) for one in objects] for objects in found]
 
     def _evidence(self, sight: Sight) -> Evidence:
         prefix = "at least " if self.options.engine == "hog" else ""
@@ -212,7 +220,8 @@ class Detect(Tool):
         return Evidence(self.name, self.kind, sight.start_s, sight.end_s, text, sight.score, data)
 
 
-def _sight(frame: StoredFrame, detections: list[Detection]) -> Sight:
+def _sight(frame: StoredFrame, found: Sequence[Any]) -> Sight:
+    detections = [Detection(label, score, tuple(box)) for label, score, box in found]
     surest_first = sorted(detections, key=lambda one: -one.score)
     return Sight(frame.start_s, frame.end_s, tuple(surest_first), frame.number, frame.start_s)
 

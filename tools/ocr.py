@@ -16,6 +16,7 @@ that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
 import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -32,7 +33,7 @@ from tools.ocr_fragments import join_fragments
 from tools.ocr_lines import Block, follow_rows, group_blocks
 from tools.ocr_models import WHEEL_MODELS, PaddleEngine, make_model_folder, wheel_file
 from tools.ocr_panels import Panels
-from tools.ocr_reader import Engine, PictureReader, Rect
+from tools.ocr_reader import Engine, KeepWork, PictureReader, Rect
 from tools.ocr_rows import Box, Piece, Row
 
 logger = logging.getLogger(__name__)
@@ -154,10 +155,11 @@ class Ocr(Tool):
         for frame in given.frames.frames:
             if given.stopped():
                 raise StoppedError("Stopped while reading text on screen.")
-            yield self._read_frame(reader, frame)
+            keep = partial(given.keep, f"picture {frame.number}")
+            yield self._read_frame(reader, frame, keep)
             given.progress(frame.end_s, given.frames.duration_s)
 
-    def _read_frame(self, reader: PictureReader, frame: StoredFrame) -> list[Row]:
+    def _read_frame(self, reader: PictureReader, frame: StoredFrame, keep: KeepWork) -> list[Row]:
         """Return the rows of one picture, top to bottom."""
         picture = np.ascontiguousarray(frame.image()[..., ::-1])
         height, width = picture.shape[:2]
@@ -169,7 +171,7 @@ class Ocr(Tool):
                 frame.start_s,
                 frame.end_s,
             )
-            for piece in reader.read(picture)
+            for piece in reader.read(picture, keep)
             if piece.reading.confidence > self.options.min_confidence
             and any(map(str.isalnum, piece.reading.text))
         ]

@@ -7,9 +7,9 @@ remembered is one picture and the text in it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 BGRImage = npt.NDArray[np.uint8]  # [height, width, 3]
 Corners = npt.NDArray[np.int_]  # [4, 2], x and y in pixels
+KeepWork = Callable[[Callable[[], Any]], Any]
 Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
 
 # A pixel changed when a colour channel, averaged over 3x3 pixels, differs by more than this of 255.
@@ -102,8 +103,13 @@ class PictureReader:
         self._seen: BGRImage | None = None
         self._known: list[Piece] = []
 
-    def read(self, picture: BGRImage) -> list[Piece]:
-        """Return the text in the next picture."""
+    def read(self, picture: BGRImage, keep: KeepWork = lambda work: work()) -> list[Piece]:
+        """Return the text in the next picture.
+
+        Args:
+            picture: It.
+            keep: Does the work of the models, or recalls what came of it (`tools.base.Keep`).
+        """
         import cv2
 
         if self._seen is None or self._seen.shape != picture.shape:
@@ -113,10 +119,11 @@ class PictureReader:
             changed = changed_pixels(picture, self._seen)
             cv2.copyTo(picture, changed, self._seen)
         if changed.any():
-            self._read_changes(picture, changed)
+            pieces = keep(lambda: [_to_json(p) for p in self._read_changes(picture, changed)])
+            self._known = [_from_json(piece) for piece in pieces]
         return self._known
 
-    def _read_changes(self, picture: BGRImage, changed: Mask) -> None:
+    def _read_changes(self, picture: BGRImage, changed: Mask) -> list[Piece]:
         kept = [piece for piece in self._known if not piece.rect.of(changed).any()]
         gone = [piece for piece in self._known if piece not in kept]
         places = []
@@ -129,7 +136,7 @@ class PictureReader:
             places.append(corners)
         readings = self._engine.recognise(picture, places) if places else []
         logger.debug("%d texts read, %d kept", len(readings), len(kept))
-        self._known = kept + [
+        return kept + [
             Piece(_around(corners, picture), reading)
             for corners, reading in zip(places, readings, strict=True)
         ]
@@ -150,6 +157,17 @@ class PictureReader:
         crop = part.of(picture)
         found = self._engine.detect(crop, max(1, round(max(crop.shape) * scale)))
         return [corners + np.array([part.left, part.top]) for corners in found]
+
+
+def _to_json(piece: Piece) -> list[Any]:
+    rect, reading = piece.rect, piece.reading
+    sides = [int(side) for side in (rect.left, rect.top, rect.right, rect.bottom)]
+    return [*sides, reading.text, float(reading.confidence)]
+
+
+def _from_json(values: Sequence[Any]) -> Piece:
+    *sides, text, confidence = values
+    return Piece(Rect(*sides), Reading(text, confidence))
 
 
 def changed_pixels(picture: BGRImage, seen: BGRImage) -> Mask:

@@ -1,7 +1,7 @@
 """Write down what is said: voice activity first, then a speech recogniser on speech alone."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -9,10 +9,10 @@ from pydantic import Field
 
 from tools import speech_pocketsphinx, speech_whisper
 from tools.audio import AudioBlock
-from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
+from tools.base import Availability, Keep, Need, Tool, ToolInput, ToolOptions, ToolRuntime
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
-from tools.speech import Recogniser, Segment
+from tools.speech import Recogniser, Segment, Word
 from tools.voice import GateSettings, Span, VoiceDetector, plain_spans, silero_weights, speech_spans
 
 
@@ -118,11 +118,19 @@ class Transcribe(Tool):
         duration_s = given.video.duration_s
         for span in self._spans(given):
             _heed_stop(given)
-            for segment in self._recogniser.recognise(span):
+            for segment in self._segments(span, given.keep):
                 if segment.score >= self.options.min_score and segment.start_s < duration_s:
                     yield self._evidence(segment, duration_s)
             given.progress(min(span.end_s, duration_s), duration_s)
         given.progress(duration_s, duration_s)
+
+    def _segments(self, span: Span, keep: Keep) -> Iterator[Segment]:
+        assert self._recogniser is not None
+        recognise = self._recogniser.recognise
+        name = f"sound from {span.start_s:.3f}"
+        for values in keep(name, lambda: [asdict(segment) for segment in recognise(span)]):
+            words = tuple(Word(**word) for word in values.pop("words"))
+            yield Segment(**values, words=words)
 
     def _spans(self, given: ToolInput) -> Iterator[Span]:
         options = self.options

@@ -227,3 +227,28 @@ def test_a_full_disk_is_an_error_and_the_library_stays_whole(
     library._connect = connect  # type: ignore[method-assign]
     assert library.finished_run(video, "ocr", "k") is None
     assert save(library, video, "after") > 0
+
+
+def test_pieces_of_a_run_are_kept_until_it_is_saved(library: Library, video: Video) -> None:
+    library.add_video(video)
+    library.save_piece(video, "ocr", "one", "picture 0", [["text", 0.5]])
+    library.save_piece(video, "ocr", "two", "picture 0", [])
+    assert library.pieces(video, "ocr", "one") == {"picture 0": [["text", 0.5]]}
+    library.save_run(video, "one", {}, ChannelReport("ocr", "empty"), [])
+    assert library.pieces(video, "ocr", "one") == {}
+    assert library.pieces(video, "ocr", "two") == {"picture 0": []}
+    library.delete(video)
+    library.add_video(video)
+    assert library.pieces(video, "ocr", "two") == {}
+
+
+def test_a_library_of_the_first_format_is_read_on(tmp_path: Path, video: Video) -> None:
+    library = Library(tmp_path)
+    library.add_video(video)
+    with sqlite3.connect(tmp_path / "library.sqlite") as db:
+        db.execute("DROP TABLE pieces")
+        db.execute("PRAGMA user_version = 1")
+    again = Library(tmp_path)
+    assert [entry.video.sha256 for entry in again.entries()] == [video.sha256]
+    again.save_piece(video, "ocr", "one", "picture 0", 1)
+    assert again.pieces(video, "ocr", "one") == {"picture 0": 1}

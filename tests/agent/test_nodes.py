@@ -566,3 +566,38 @@ def test_known_findings_need_no_second_decoding(open_session: Open, clip: Path) 
     assert first["usage"]["sample_frames"].decodes == 1
     assert "sample_frames" not in second["usage"]
     assert second["channels"]["shots"].cached
+
+
+def test_a_tool_that_was_stopped_goes_on_where_it_was(
+    open_session: Open, plug_in: PlugIn, say: Say, clip: Path
+) -> None:
+    control, done = RunControl(), []
+
+    def work(number: int) -> list[Any]:
+        done.append(number)
+        return [number, 0.1 + 0.2]
+
+    def look(given: ToolInput) -> Iterator[Evidence]:
+        for number in range(4):
+            if given.stopped():
+                raise StoppedError
+            kept, rest = given.keep(f"picture {number}", lambda n=number: work(n))  # type: ignore[misc]
+            assert rest == 0.1 + 0.2
+            if done == [0, 1]:
+                control.request_drain("stop")
+            yield say(f"picture {kept}")
+
+    plug_in(look)
+    session = open_session()
+    state = start(session, clip)
+    with pytest.raises(GraphDrained):
+        run(session, state, control=control)
+    assert stored(session, state) == []
+    done.append(-1)  # no longer what stops it
+    found = run(session, state)
+    assert done == [0, 1, -1, 2, 3]
+    assert report(found).count == 4
+    assert [e.text for e in stored(session, state)] == [f"picture {n}" for n in range(4)]
+    (finished,) = session.library.runs(state["video"].sha256)
+    key = digest(dict(finished.settings))
+    assert session.library.pieces(state["video"], "sensor", key) == {}

@@ -1,6 +1,9 @@
-"""A made voice, for tests that need speech and have no recording."""
+"""A made voice, for tests that need speech and have no recording, and what a stopped run kept."""
 
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,3 +50,19 @@ def _babble(seconds: float, seed: int = 0) -> Samples:
 def babble() -> Callable[..., Samples]:
     """`babble(seconds, seed)`: vowels that a voice detector takes for speech."""
     return _babble
+
+
+@pytest.fixture
+def kept() -> SimpleNamespace:
+    """`kept.keep` keeps the pieces of a run in `kept.pieces`, `kept.recall` does no work at all."""
+    pieces: dict[str, Any] = {}
+
+    def keep(name: str, work: Callable[[], Any]) -> Any:
+        assert name not in pieces
+        pieces[name] = json.loads(json.dumps(work()))
+        return recall(name, work)
+
+    def recall(name: str, work: Callable[[], Any]) -> Any:
+        return json.loads(json.dumps(pieces[name]))
+
+    return SimpleNamespace(pieces=pieces, keep=keep, recall=recall)

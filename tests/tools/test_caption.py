@@ -2,6 +2,7 @@ import base64
 import io
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,11 @@ def test_a_failing_model_is_not_hidden(tmp_path: Path) -> None:
 def test_a_new_prompt_is_a_new_version() -> None:
     assert prompts.version("caption") in Caption.version
     assert Caption().needs == {"frames", "vision"}
+
+
+def test_what_was_kept_is_not_done_again(tmp_path: Path, kept: SimpleNamespace) -> None:
+    eye, frames = Eye(), frame_set(tmp_path, "red", "green", "blue")
+    found = run(frames, eye, {"keep": kept.keep}, batch=2)
+    assert run(frames, eye, {"keep": kept.recall}, batch=2) == found
+    assert len(eye._seen) == 3
+    assert list(kept.pieces) == ["pictures from 0", "pictures from 2"]

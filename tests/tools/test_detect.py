@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -462,3 +463,17 @@ def save_text_encoder(folder: Path) -> Path:
     )  # fmt: skip
     CLIPTextModelWithProjection(config).save_pretrained(folder)
     return folder
+
+
+def test_what_was_kept_is_not_done_again(tmp_path: Path, kept: SimpleNamespace) -> None:
+    picture = Image.new("RGB", (320, 240), "white")
+    frames = frame_set(tmp_path, [picture] * 3)
+    tool = detect(DetectOptions(batch=2), tmp_path)
+    box = [0.1, 0.1, 0.5, 0.9]
+    kept.pieces |= {"pictures from 0": [[["person", 0.9, box]], []], "pictures from 2": [[]]}
+    (evidence,) = run(tool, frames, keep=kept.recall)
+    assert (evidence.start_s, evidence.end_s, evidence.text) == (0, 1, "at least 1 person")
+    assert evidence.data["boxes"] == [box]
+    kept.pieces.clear()
+    run(tool, frames, keep=kept.keep)
+    assert kept.pieces == {"pictures from 0": [[], []], "pictures from 2": [[]]}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -266,3 +267,13 @@ def test_frames_of_real_clips_are_read_without_error(ocr: Ocr, media: Path, tmp_
         picture = next(container.decode(video=0)).to_image()
     for one in run(ocr, frame_set(tmp_path, [(0, 1, picture)])):
         assert one.text
+
+
+def test_what_was_kept_is_not_done_again(ocr: Ocr, tmp_path: Path, kept: SimpleNamespace) -> None:
+    more = [*MENU, (80, 420, "The gate code is 7391.")]
+    frames = frame_set(
+        tmp_path, [(0, 10, slide(MENU)), (10, 20, slide(more)), (20, 30, slide(MENU))]
+    )
+    found = run(ocr, frames, keep=kept.keep)
+    assert run(ocr, frames, keep=kept.recall) == found == run(ocr, frames)
+    assert len(kept.pieces) == 3

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -394,3 +395,14 @@ def test_importing_the_tool_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_was_kept_is_not_done_again(
+    conversation: np.ndarray, runtime: ToolRuntime, kept: SimpleNamespace
+) -> None:
+    tool = Transcribe(TranscribeOptions(word_times=True))
+    tool.setup(runtime)
+    found = list(tool.run(given_samples(conversation, keep=kept.keep)))
+    assert found
+    assert list(tool.run(given_samples(conversation, keep=kept.recall))) == found
+    assert len(kept.pieces) == 2

@@ -241,7 +241,9 @@ def test_too_long_and_too_large_files_are_refused(
     address = serve(scripted(), max_hours=0.001)
     page = visit(address)
     take(page, harbour)
-    expect(page.locator("#answer .rg-error")).to_contain_text("lasts 0:04, the page takes at most 0:03")
+    expect(page.locator("#answer .rg-error")).to_contain_text(
+        "lasts 0:04, the page takes at most 0:03"
+    )
     page.get_by_role("tab", name="Upload", exact=True).click()
     page.locator("#upload input[type=file]").set_input_files(harbour)
     expect(page.get_by_text("maximum allowed size of 1.0 Kb")).to_be_visible()
