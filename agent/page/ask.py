@@ -15,12 +15,12 @@ from agent.page.board import Board
 from agent.page.chats import chat_choices, history, new_name
 from agent.page.desk import Desk
 from agent.page.markup import render
+from agent.page.running import follow
 from agent.page.sessions import Pick
 from tools.errors import ReelgraphError, StoppedError
 from tools.evidence import Evidence
 from tools.video import Video
 
-STOPPED = "Stopped. What was found is kept: ask again to go on from there."
 View = dict[Any, Any]  # new values, by widget
 
 
@@ -246,19 +246,21 @@ class AskTab:
             if shown != str(video.path):
                 yield self._play(video)
             with self.desk.running.run(str(request.session_hash)) as control:
-                for event in session.stream(video.path, question or "", lines, control, chat=name):
+                events = session.stream(video.path, question or "", lines, control, chat=name)
+                for event in follow(events, control):
                     if board.take(event):
                         yield self._board(board)
-        except StoppedError:
-            board.fail(StoppedError(STOPPED), kind="info")
+        except StoppedError as stop:
+            board.fail(stop, kind="info")
         except ReelgraphError as error:
             board.fail(error)
+        yield self._board(board)
         try:
             ended = self._ended(board, video, name)
         except ReelgraphError as error:
             board.fail(error)
-            ended = {}
-        yield {**self._board(board), **ended, **self._buttons(busy=False)}
+            ended = self._board(board)
+        yield {**ended, **self._buttons(busy=False)}
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it does so between two pieces of work."""

@@ -1,10 +1,20 @@
 """Who is asking at the moment, so that Stop stops one's own run and nobody else's."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from threading import Lock
+from time import monotonic
 
 from langgraph.runtime import RunControl
+
+from agent.session import Event
+from tools.errors import StoppedError
+
+PATIENCE_S = 1.0  # with a piece of work that goes on after Stop
+STOPPED = "Stopped. What was found is kept: ask again to go on from there."
+STILL = "Stopped. One piece of work, such as loading a model, still ends by itself; it is kept too."
 
 
 class Running:
@@ -35,3 +45,48 @@ class Running:
         for control in controls:
             control.request_drain("stop")
         return len(controls)
+
+
+def follow(events: Iterator[Event], control: RunControl) -> Iterator[Event]:
+    """Yield the events of a run, and leave it soon after Stop.
+
+    A run ends between two pieces of work. One piece may take long, as loading a model does; nobody
+    waits for that: it ends in the background, and nothing comes after it.
+
+    Raises:
+        StoppedError: Stop was pressed.
+    """
+    told: SimpleQueue[Event | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            for event in events:
+                told.put(event)
+        finally:
+            told.put(None)
+
+    thread = ThreadPoolExecutor(1)
+    ended = thread.submit(run)
+    thread.shutdown(wait=False)
+    try:
+        while (event := _next(told, control)) is not None:
+            yield event
+    finally:
+        control.request_drain("stop")  # whoever left the page wants no more of it
+    try:
+        ended.result()
+    except StoppedError as stop:
+        raise StoppedError(STOPPED) from stop
+
+
+def _next(told: "SimpleQueue[Event | None]", control: RunControl) -> Event | None:
+    """Wait for the next event, but not for long after Stop; None ends the run."""
+    since = None
+    while True:
+        try:
+            return told.get(timeout=0.1)
+        except Empty:
+            if control.drain_requested:
+                since = since or monotonic()
+                if monotonic() - since > PATIENCE_S:
+                    raise StoppedError(STILL) from None

@@ -1,6 +1,5 @@
 import pytest
 
-from agent.page.running import Running
 from agent.page.sessions import Sessions
 from tools.errors import InputError
 
@@ -33,12 +32,3 @@ def test_picks_say_what_is_missing(sessions: Sessions) -> None:
     profiles = {pick.name: pick for pick in sessions.profile_picks()}
     assert not profiles["embedded"].missing
     assert "chat model" in profiles["endpoint"].missing
-
-
-def test_stop_stops_the_runs_of_one_tab_only() -> None:
-    running = Running()
-    with running.run("mine") as mine, running.run("theirs") as theirs:
-        assert running.stop("mine") == 1
-        assert mine.drain_requested
-        assert not theirs.drain_requested
-    assert running.stop("mine") == 0
