@@ -79,10 +79,12 @@ class TokenPrompt:
     Attributes:
         file: Where they are kept (`agent.visual.token_cache`).
         parity: Whether the text around them is tokenised as the published code does.
+        outliers: The tokens that a reply is contrasted with (`agent.visual.contrast`).
     """
 
     file: Path
     parity: bool = False
+    outliers: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from agent.pictures import picture_files, shown
 from agent.settings import Section, Settings
 from agent.state import Ask, Context, Question, State, TokenPrompt, Visual
 from agent.visual import picture_form, token_form
+from agent.visual.contrast import require_class_token
 from agent.visual.files import grid_file, square_files, thumbnail_files
 from agent.visual.layouts import SAMPLES, parse_layout
 from agent.visual.picture_form import PictureForm, Sizes
@@ -43,6 +44,9 @@ class Options(Section):
         None, gt=0, le=512, description="frames looked at; none takes the layout's own number, 50"
     )
     samples: int = Field(SAMPLES, gt=0, description="visual tokens sampled from all frames")
+    contrast: bool = Field(
+        False, description="decode against tokens that only draw attention (DAMRO): half as fast"
+    )
     keep_read: bool = Field(
         True, description="keep what the model read of the last video in memory between questions"
     )
@@ -81,6 +85,7 @@ def build(settings: Settings) -> Subgraph:
             tokens=asked.tokens.file,
             kept=kept or KeptPrefix(),
             parity=asked.tokens.parity,
+            outliers=asked.tokens.outliers,
         )
 
     return build_asking("ts-llava", look, chat_of)
@@ -109,7 +114,13 @@ def prepare(
                 f"the layout {options.layout} needs a CLIP that compares frames with the question; "
                 f"name the one of the chat model with --set image_encoder.model=NAME"
             )
+        if options.contrast:
+            require_class_token(model.hf_model)
         return token_form.prepare(video, question, model, options.wanted, room)
+    if options.contrast:
+        raise InputError(
+            f"ts-llava.contrast needs a model that takes visual tokens, which {chat.name} does not"
+        )
     return picture_form.prepare(video, question, chat, options.wanted, options.sizes, room)
 
 
@@ -137,10 +148,13 @@ def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) ->
     encoder = context.pool.image_encoder() if form.layout.depends_on_question else None
     about = Asked(state["question"], encoder) if encoder else None
     file = token_form.token_file(video, form, squares, chat, library, about)
+    outliers = None
+    if _options(context.settings).contrast:
+        outliers = token_form.outlier_file(video, form, thumbnails or squares, chat, library)
     made = ask_for("look", state["question"], form.told)
     asked = replace(
         made["ask"],
-        tokens=TokenPrompt(file, parity),
+        tokens=TokenPrompt(file, parity, outliers),
         visuals=token_form.visuals(form, squares, thumbnails),
         note=form.plan.notes[0] if form.plan.cut else "",
     )

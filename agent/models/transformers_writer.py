@@ -104,8 +104,13 @@ class Writer:
             return [Written("", tokens, 0, "deadline") for tokens in given]
         try:
             with self.running(inputs):
-                written = generate_options(decoding, watch, self.loaded.tokenizer)
-                output = self.loaded.model.generate(**inputs, **{**written, **options})
+                usual = generate_options(decoding, watch, self.loaded.tokenizer)
+                draw = usual.pop("logits_processor", [])  # after what changes the scores
+                usual |= {
+                    **options,
+                    "logits_processor": [*options.get("logits_processor", ()), *draw],
+                }
+                output = self.loaded.model.generate(**inputs, **usual)
         finally:
             self.lock.release()
         start = inputs["input_ids"].shape[1] if "input_ids" in inputs else 0

@@ -3,13 +3,14 @@
 Tokens that draw the class token's attention without showing an object make models invent things.
 Every step the model is also asked with nothing but these tokens, and what it then finds likely is
 taken off: (1 + alpha) * l - alpha * l_out, where l is within log(beta) of the likeliest token.
-It doubles the cost of decoding.
+It doubles the cost of decoding. Published for single pictures; those of a video are its thumbnails,
+or its frames in a layout without.
 """
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from agent.visual.encoding import feature_layer
+from agent.visual.encoding import CHUNK, encode, feature_layer
 from agent.visual.injection import PromptIds, inputs_as_embeddings
 from agent.visual.pruning import AttentionProbe
 from tools.errors import InputError
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 OUTLIERS = 10  # of a picture; published default k
 ALPHA = 2.0
 BETA = 0.1
+
+
+def require_class_token(model: Any) -> None:
+    """Refuse a model whose vision tower has no class token (SigLIP) with an `InputError`."""
+    if model.config.vision_feature_select_strategy != "default":
+        raise InputError(
+            f"contrast with outliers needs a vision tower with a class token, which "
+            f"{model.config.vision_config.model_type!r} has not; use a LLaVA with CLIP"
+        )
+
+
+def outlier_tokens(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor":
+    """Return the visual tokens of each picture's outliers, picture after picture, [T * count, D].
+
+    Arguments and errors are those of `outlier_ids`.
+    """
+    import torch
+
+    found = []
+    for part in pixels.split(CHUNK):
+        tokens, ids = encode(model, part), outlier_ids(model, part, count)
+        found += [seen[which] for seen, which in zip(tokens, ids, strict=True)]
+    return torch.cat(found)
 
 
 def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor":
@@ -41,11 +65,7 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
     """
     import torch
 
-    if model.config.vision_feature_select_strategy != "default":
-        raise InputError(
-            f"contrast with outliers needs a vision tower with a class token, which "
-            f"{model.config.vision_config.model_type!r} has not; use a LLaVA with CLIP"
-        )
+    require_class_token(model)
     with torch.inference_mode(), AttentionProbe(feature_layer(model)) as probe:
         model.model.vision_tower(pixels.to(model.device, model.dtype))
         scale = probe.queries.shape[-1] ** -0.5

@@ -24,6 +24,7 @@ from agent.models.chat_model import Capabilities, ChatModel, image_block
 from agent.models.chat_transformers import TransformersChat
 from agent.models.scoring import score_replies
 from agent.models.transformers_writer import memory_errors
+from agent.visual.contrast import OutlierContrast
 from agent.visual.encoding import takes_tokens
 from agent.visual.injection import PromptIds, image_token_of, inputs_for, tokenise
 from agent.visual.prefix import VisualPrefix
@@ -105,6 +106,7 @@ class TokenChat(ChatModel):
     tokens: Path
     kept: SkipValidation[KeptPrefix]
     parity: bool = False
+    outliers: Path | None = None  # tokens that replies are contrasted with, not likelihoods
 
     @property
     def _llm_type(self) -> str:
@@ -157,7 +159,14 @@ class TokenChat(ChatModel):
         visual = read_tokens(self.tokens)
         self.chat.check_fits(len(prompt) + len(visual), decoding.max_new_tokens)
         with self._inputs(prompt, visual, decoding.max_new_tokens) as inputs:
-            yield from self.chat.stream_written(inputs, decoding)
+            yield from self.chat.stream_written(inputs, decoding, **self._contrast(prompt))
+
+    def _contrast(self, prompt: PromptIds) -> dict[str, Any]:
+        """Return what `generate` needs to decode against the outliers."""
+        if self.outliers is None:
+            return {}
+        against = read_tokens(self.outliers)
+        return {"logits_processor": [OutlierContrast(self.chat.hf_model, prompt, against)]}
 
     @contextmanager
     def _inputs(self, prompt: PromptIds, visual: Any, new: int) -> Iterator[dict[str, Any]]:

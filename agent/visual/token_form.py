@@ -19,6 +19,7 @@ from agent.pictures import frames_of, picture_count
 from agent.state import PlannedFrame, Question, Turn, Visual
 from agent.tail import messages
 from agent.visual.budget import Budget, Fitted, fit_layout
+from agent.visual.contrast import outlier_tokens
 from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens
 from agent.visual.files import read_picture, square_pixels
 from agent.visual.frame_choice import centre_ids, ts_parity_ids
@@ -169,6 +170,40 @@ def token_file(
 
     with library.claim(video, "tokens", key.digest):
         tokens.get(key, lambda: _smaller_on_demand(encode))
+    return tokens.path(key)
+
+
+def outlier_file(
+    video: Video,
+    form: TokenForm,
+    pictures: tuple[Path, ...],
+    chat: TransformersChat,
+    library: Library,
+) -> Path:
+    """Return the file of the tokens that a reply is contrasted with (`agent.visual.contrast`).
+
+    Args:
+        video: The video.
+        form: What is to be seen of it.
+        pictures: Squares that the vision tower is shown.
+        chat: The model.
+        library: Keeps the file.
+
+    Raises:
+        MemoryLimitError: The tower does not fit.
+        StorageError: The library cannot be written.
+    """
+    times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
+    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.eyes, parity)
+    key = replace(key, layout=repr(("outliers", [file.stem for file in pictures])))
+    tokens = TokenCache(library.folder / "frames")
+
+    def make() -> "Tensor":
+        with chat.lock, out_of_memory(chat.name):
+            return outlier_tokens(chat.hf_model, square_pixels(pictures, form.eyes))
+
+    with library.claim(video, "tokens", key.digest):
+        tokens.get(key, make)
     return tokens.path(key)
 
 

@@ -20,6 +20,7 @@ from agent.state import PlannedFrame
 from agent.visual.encoding import eyes_of, picture_of
 from agent.visual.files import square_pixels
 from agent.visual.picture_form import NOTE, ends_of
+from agent.visual.token_cache import read_tokens
 from tools.errors import InputError
 
 Open = Callable[..., Session]
@@ -471,3 +472,28 @@ def test_frames_are_left_out_from_the_middle_outward() -> None:
     assert kept[3] == [0, 1, 5]
     assert kept[1] == [0]
     assert kept[0] == []
+
+
+def test_replies_may_be_contrasted_with_outliers(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    asked = session(**{"ts-llava.contrast": True})
+    assert plan_of(asked, clip)["plan"] != plan_of(session(), clip)["plan"]
+    first = asked.ask(clip, QUESTION)
+    with tower_inputs(asked) as seen:
+        again = asked.ask(clip, QUESTION)
+    assert seen == []
+    assert again.answer == first.answer
+    folder = asked.library.folder / "frames" / asked.probe(clip).sha256
+    counts = sorted(len(read_tokens(file)) for file in folder.glob("*.safetensors"))
+    assert counts == [10, 3456]  # of the one thumbnail
+
+
+def test_contrast_is_refused_where_it_cannot_be(
+    session: Callable[..., Session], clip: Path, tiny_model: Callable[[str], Path]
+) -> None:
+    contrast = {"ts-llava.contrast": True}
+    with pytest.raises(InputError, match="class token"):
+        session(tiny_model("onevision"), **contrast).plan(clip, QUESTION)
+    with pytest.raises(InputError, match="takes visual tokens"):
+        session(tiny_model("smolvlm"), **contrast).plan(clip, QUESTION)

@@ -282,7 +282,7 @@ def test_at_the_deadline_the_reply_so_far_is_given(reader: TransformersChat) -> 
     assert late.usage_metadata is not None
     assert 1 <= late.usage_metadata["output_tokens"] < 400
     whole = reader.invoke("The gate code", max_new_tokens=400).text
-    assert whole.startswith(late.text)
+    assert whole.startswith(late.text.rstrip("\ufffd"))  # it may end within a character
     assert sum(parts[1:], parts[0]).response_metadata["finish_reason"] == "deadline"
 
 

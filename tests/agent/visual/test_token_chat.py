@@ -1,6 +1,7 @@
 """Behaviours 18, 30, 31: a chat model that looks at visual tokens in place of pictures."""
 
 import gc
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from agent.models.chat_model import ContextOverflowError
 from agent.models.chat_transformers import TransformersChat
 from agent.visual.injection import inputs_as_embeddings
+from agent.visual.token_cache import read_tokens
 from agent.visual.token_chat import KeptPrefix, TokenChat, prompt_ids, token_model
 from tools.errors import InputError, StorageError
 
@@ -167,3 +169,21 @@ def test_tokens_that_vanished_are_named(chat: TransformersChat, tmp_path: Path) 
     seeing = TokenChat(name="tiny", chat=chat, tokens=tmp_path / "gone", kept=KeptPrefix())
     with pytest.raises(StorageError, match="ask again to make them anew"):
         seeing.invoke(TALK)
+
+
+def test_replies_are_contrasted_with_the_outliers(chat: TransformersChat, tokens: Path) -> None:
+    """Behaviour 25, DAMRO."""
+    few = tokens.with_name("few.safetensors")
+    save_file({"tokens": read_tokens(tokens)[:10]}, few)
+    plain, same, contrasted = (
+        TokenChat(name="tiny", chat=chat, tokens=tokens, kept=KeptPrefix(), outliers=file)
+        for file in (None, tokens, few)
+    )
+    assert same.invoke(TALK).text == plain.invoke(TALK).text
+    scores, against = by_hand(chat, TALK, tokens)[-1], by_hand(chat, TALK, few)[-1]
+    likely = (3 * scores - 2 * against).where(scores >= scores.max() + math.log(0.1), -math.inf)
+    first = chat.tokenizer.decode([int(likely.argmax())], skip_special_tokens=True)
+    assert contrasted.invoke(TALK, max_new_tokens=1).text == first.strip()
+    drawn = [contrasted.invoke(TALK, temperature=2.0, seed=1).text for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert contrasted.score_options(TALK, ["A"]) == plain.score_options(TALK, ["A"])
