@@ -118,6 +118,12 @@ class LibraryEntry:
     frame_bytes: int
     runs: tuple[Run, ...]
 
+    @property
+    def by_tool(self) -> dict[str, list[Run]]:
+        """The finished runs of each tool; there is one for each clip or reply that is kept."""
+        tools = dict.fromkeys(run.tool for run in self.runs)
+        return {tool: [run for run in self.runs if run.tool == tool] for tool in tools}
+
 
 class Library:
     """The store of videos, tool runs, evidence and embeddings in one folder."""

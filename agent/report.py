@@ -118,13 +118,13 @@ def print_entry(entry: LibraryEntry, evidence: Sequence[Evidence]) -> None:
     console = Console(highlight=False)
     video = entry.video
     console.print(f"[bold]{escape(video.path.name)}[/] {clock(video.duration_s)} {video.sha256}")
-    for tool in dict.fromkeys(run.tool for run in entry.runs):
-        console.print(_together([run for run in entry.runs if run.tool == tool]))
+    for runs in entry.by_tool.values():
+        console.print(_together(runs))
     console.print(_evidence_table("", evidence))
 
 
 def _together(runs: Sequence[Run]) -> str:
-    """Return one line for all runs of a tool; there is one for each clip or reply that is kept."""
+    """Return one line for all runs of a tool."""
     count = sum(run.report.count for run in runs)
     seconds = sum(run.report.seconds for run in runs)
     report = ChannelReport(runs[0].tool, "ok" if count else "empty", count, seconds)

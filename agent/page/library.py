@@ -43,8 +43,8 @@ class LibraryTab:
             entries = library.entries()
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.skip()
-        disk = sum(f.stat().st_size for f in library.folder.glob("library.sqlite*"))
-        disk += sum(entry.frame_bytes for entry in entries)
+        files = [*library.folder.glob("*.sqlite*"), *library.folder.glob("uploads/**/*.*")]
+        disk = sum(f.stat().st_size for f in files) + sum(e.frame_bytes for e in entries)
         shown = render("library", entries=entries[::-1], folder=library.folder, disk=disk)
         choices = [(f"{e.video.path.name} ({e.video.sha256[:8]})", e.video.sha256) for e in entries]
         return shown, gr.update(choices=choices[::-1], value=None)
@@ -54,10 +54,13 @@ class LibraryTab:
         if not sha256:
             return render("notice", kind="info", text="Choose a video first."), gr.skip()
         try:
-            name = self.desk.library.find(sha256).video.path.name
+            path = self.desk.library.find(sha256).video.path
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.update(visible=False)
-        text = f"Delete everything that is known about {name}? The file itself stays at its place."
+        text = (
+            f"Delete everything that is known about {path.name}, and the chats that quote it? "
+            f"{'The uploaded file goes' if self._is_upload(path) else 'The file itself stays'}."
+        )
         return render("notice", kind="info", text=text), gr.update(visible=True)
 
     def delete(self, sha256: str) -> tuple[Any, ...]:
@@ -74,7 +77,10 @@ class LibraryTab:
             text, kind = f"Deleted: {video.path.name}", "info"
         return (*self.show(), render("notice", kind=kind, text=text), gr.update(visible=False))
 
+    def _is_upload(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.desk.uploads.resolve())
+
     def _unlink_upload(self, path: Path) -> None:
-        if path.resolve().is_relative_to(self.desk.uploads.resolve()):
+        if self._is_upload(path):
             with suppress(FileNotFoundError):
                 path.unlink()

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
+from agent.captions.captioning import TOOL as CAPTIONS
+from agent.captions.kept import TOOL as REPLIES
 from agent.library import Library
 from agent.lines import clock
 from tools.evidence import Evidence
@@ -20,9 +22,14 @@ CITED_COLOUR = "#dc2626"
 
 
 def found_in(library: Library, video: Video) -> tuple[Evidence, ...]:
-    """Return what the latest run of every tool found in a video, in time order."""
-    latest = {run.tool: run.id for run in library.runs(video.sha256)}
-    return tuple(p.evidence for p in library.passages(latest.values()))
+    """Return what the latest run of every tool found in a video, in time order.
+
+    Captions are one run a clip, so all of them count; replies of a model are no findings.
+    """
+    runs = library.runs(video.sha256)
+    latest = {run.tool: run.id for run in runs if run.tool not in (CAPTIONS, REPLIES)}
+    captions = [run.id for run in runs if run.tool == CAPTIONS]
+    return tuple(p.evidence for p in library.passages([*latest.values(), *captions]))
 
 
 def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()) -> Any:
