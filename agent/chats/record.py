@@ -12,6 +12,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from agent.chats.exchange import ModelCall
 from agent.models.chat_model import image_blocks
 
+ROLES = {"human": "user", "ai": "assistant"}  # LangChain's names and those of chat servers
+
 
 class CallRecord(BaseCallbackHandler):
     """Keeps every call of a chat model in the runs that it is given to as a callback."""
@@ -62,4 +64,8 @@ class CallRecord(BaseCallbackHandler):
 
 def _plain(message: BaseMessage) -> dict[str, Any]:
     pictures = sum(1 for _ in image_blocks([message]))
-    return {"role": message.type, "text": message.text, "pictures": pictures}
+    return {
+        "role": ROLES.get(message.type, message.type),
+        "text": message.text,
+        "pictures": pictures,
+    }

@@ -4,6 +4,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
+import docstring_parser
 import gradio as gr
 
 from agent import doctor
@@ -88,7 +89,12 @@ def tool_card(name: str, settings: Settings) -> ToolCard:
     tool = make_tool(name, settings.tools.get(name, {}))
     values = tool.options.model_dump(mode="json")
     fields = type(tool.options).model_fields
-    options = (ToolOption(key, values[key], fields[key].description or "") for key in fields)
+    documented = docstring_parser.parse(inspect.getdoc(type(tool.options)) or "").params
+    meanings = {attribute.arg_name: attribute.description or "" for attribute in documented}
+    options = (
+        ToolOption(key, values[key], field.description or meanings.get(key, ""))
+        for key, field in fields.items()
+    )
     return ToolCard(
         name=name,
         kind=tool.kind,
