@@ -1,4 +1,4 @@
-"""The command line: `reelgraph ask|index|methods|tools|doctor|library|graph`.
+"""The command line: `reelgraph ask|index|chats|library|methods|tools|doctor|graph`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
@@ -29,7 +29,9 @@ app = typer.Typer(
     add_completion=False,
 )
 library_app = typer.Typer(help="See and delete what is known about videos.", no_args_is_help=True)
+chats_app = typer.Typer(help="See and delete chats: questions in a row.", no_args_is_help=True)
 app.add_typer(library_app, name="library")
+app.add_typer(chats_app, name="chats")
 
 Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
 Pairs = Annotated[
@@ -37,6 +39,7 @@ Pairs = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
+ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]
 Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
 
 
@@ -64,6 +67,9 @@ def ask(
     method: Annotated[str | None, typer.Option("--method", help="How to answer.")] = None,
     profile: Profile = None,
     pairs: Pairs = None,
+    chat: Annotated[
+        str, typer.Option("--chat", help="Name of a chat; questions in it may follow up.")
+    ] = "",
     as_json: AsJson = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan; call no model, run no tool.")
@@ -87,7 +93,7 @@ def ask(
     from agent import report
 
     answer = report.watch(
-        lambda control: session.stream(video, question, options, control, save_visuals)
+        lambda control: session.stream(video, question, options, control, save_visuals, chat)
     )
     if as_json:
         _print_json(answer.to_json())
@@ -185,7 +191,7 @@ def library_delete(
     profile: Profile = None,
     pairs: Pairs = None,
 ) -> None:
-    """Delete everything that is known about a video; the file itself stays."""
+    """Delete everything that is known about a video, with the chats about it; the file stays."""
     library = _session(profile, pairs).library
     entry = library.find(video)
     name = entry.video.path.name
@@ -193,6 +199,37 @@ def library_delete(
         typer.confirm(f"Delete everything that is known about {name}?", abort=True)
     library.delete(entry.video)
     _say(f"deleted: {escape(name)}")
+
+
+@chats_app.command("list")
+def chats_list(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List the chats, that of the latest answer first."""
+    from agent import report
+
+    report.print_chats(_session(profile, pairs).library.chats.entries())
+
+
+@chats_app.command("show")
+def chats_show(
+    chat: ChatName, as_json: AsJson = False, profile: Profile = None, pairs: Pairs = None
+) -> None:
+    """Print a chat as Markdown, or as JSON with all that the model was sent."""
+    from agent.chats.export import as_markdown
+
+    exchanges = _session(profile, pairs).library.chats.find(chat)
+    if as_json:
+        _print_json(exchanges)
+    else:
+        typer.echo(as_markdown(exchanges), nl=False)
+
+
+@chats_app.command("delete")
+def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -> None:
+    """Forget a chat; what is known about its videos stays."""
+    chats = _session(profile, pairs).library.chats
+    chats.find(chat)
+    chats.delete(chat)
+    _say(f"deleted: {escape(chat)}")
 
 
 def _of_method(method: str | None, parity: bool) -> dict[str, Any]:

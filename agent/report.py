@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from agent.answer import Answer
+from agent.chats.follow_ups import Understood
+from agent.chats.store import ChatEntry
 from agent.library import LibraryEntry, Run
 from agent.lines import clock
 from agent.session import Event
@@ -113,6 +115,18 @@ def print_entries(entries: Sequence[LibraryEntry]) -> None:
     console.print(table)
 
 
+def print_chats(entries: Sequence[ChatEntry]) -> None:
+    """Print the chats of a library."""
+    console = Console()
+    if not entries:
+        console.print("There is no chat; `reelgraph ask VIDEO QUESTION --chat NAME` begins one.")
+        return
+    table = Table("chat", "first question", "questions", "last answer", box=None)
+    for entry in entries:
+        table.add_row(escape(entry.name), escape(entry.title), str(entry.count), entry.when)
+    console.print(table)
+
+
 def print_entry(entry: LibraryEntry, evidence: Sequence[Evidence]) -> None:
     """Print one video of a library: a line for each tool, then all evidence in time order."""
     console = Console(highlight=False)
@@ -171,13 +185,21 @@ def _display(console: Console) -> Iterator[Callable[[Event], None]]:
                 if stage not in bars:
                     bars[stage] = progress.add_task(stage, total=total)
                 progress.update(bars[stage], completed=event.data["done_s"])
+            elif event.kind == "understood":
+                progress.console.print(_understood(event.data), highlight=False)
             elif event.kind == "channel":
                 progress.console.print(_channel(event.data), highlight=False)
 
         yield show
 
 
+def _understood(understood: Understood) -> str:
+    return f"understood as: {escape(understood.question)} [dim]({escape(understood.how)})[/]"
+
+
 def _print_line(event: Event) -> None:
+    if event.kind == "understood":
+        sys.stderr.write(f"understood as: {event.data.question} ({event.data.how})\n")
     if event.kind == "channel":
         channel = event.data
         reason = f" ({channel.reason})" if channel.reason else ""

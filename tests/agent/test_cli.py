@@ -216,7 +216,25 @@ sys.stderr.write(' '.join(name for name in names if name in sys.modules))
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["ask", "--help"], ["library", "--help"]])
+def test_a_chat_is_asked_listed_shown_and_deleted(
+    reelgraph: Command, scripted_chat: Any, harbour: Path
+) -> None:
+    assert "--chat NAME" in reelgraph("chats", "list").out
+    reelgraph("ask", harbour, "When does the last ferry leave?", "--chat", "trip")
+    done = reelgraph("ask", harbour, "And the first ferry?", "--chat", "trip")
+    assert "understood as: When does the first ferry leave?" in done.err
+    assert "When does the last ferry leave?" in reelgraph("chats", "list").out
+    assert "## And the first ferry?" in reelgraph("chats", "show", "trip").out
+    shown = json.loads(reelgraph("chats", "show", "trip", "--json").out)
+    assert [exchange["asked"] for exchange in shown][1] == "And the first ferry?"
+    assert reelgraph("chats", "delete", "trip").code == 0
+    missing = reelgraph("chats", "show", "trip")
+    assert (missing.code, "no chat called 'trip'" in missing.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["ask", "--help"], ["library", "--help"], ["chats", "--help"]]
+)
 def test_help_loads_nothing_heavy(reelgraph_process: Start, arguments: list[str]) -> None:
     code, out, err = finish(reelgraph_process(*arguments, code=f"exec({PRINT_HEAVY!r})"))
     assert code == 0
