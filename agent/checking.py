@@ -7,12 +7,11 @@ was given, when it is the kind of thing that was asked for, and when it is no re
 import re
 from collections.abc import Sequence
 
-from agent.lines import SEPARATOR
 from agent.models.embedding import SentenceEmbeddings
 from agent.options import match_option
 from agent.state import Draft, Question
-from agent.text import mentions, stems, words
-from agent.video_rag.reading import expected_pattern, fits
+from agent.text import mentions, words
+from agent.video_rag.reading import clear_row, expected_pattern, fits
 from tools.evidence import Evidence
 
 REFUSALS = re.compile(
@@ -47,10 +46,7 @@ def judge(
 
 def named_option(line: Evidence, question: Question) -> int | None:
     """Return the one option that a line names; of several rows, the row that the question means."""
-    asked = stems(question.text)
-    rows = sorted(line.text.split(SEPARATOR), key=lambda row: -len(asked & stems(row)))
-    clear = len(rows) > 1 and len(asked & stems(rows[0])) > len(asked & stems(rows[1]))
-    text = rows[0] if clear else line.text
+    text = clear_row(question.text, line.text) or line.text
     named = [i for i, option in enumerate(question.options) if mentions(text, option)]
     return named[0] if len(named) == 1 else None
 

@@ -28,6 +28,7 @@ from agent.video_rag.reading import (
     is_beside_the_point,
     is_elsewhere,
     leading,
+    meant_row,
     rerank,
     without_repeats,
 )
@@ -133,6 +134,7 @@ def narrow(
     relevant = gain >= settings.min_gain
     if is_beside_the_point(question, ranked) or is_elsewhere(question, chosen[0], told):
         relevant = False
+    chosen = tuple(without_repeats([meant_row(question, line) for line in chosen]))
     return Narrowed(chosen, relevant, scored=len(ranked) + 1)
 
 

@@ -181,6 +181,24 @@ def without_repeats(lines: Sequence[Evidence]) -> list[Evidence]:
     return kept
 
 
+def clear_row(question: str, text: str) -> str:
+    """Return the row that has more of a question's words than any other; "" if none has."""
+    asked = stems(question)
+    shared = [(len(asked & stems(row)), row) for row in text.split(SEPARATOR)]
+    (most, row), *others = sorted(shared, key=lambda pair: -pair[0])
+    return row if others and most > others[0][0] else ""
+
+
+def meant_row(question: Question, line: Evidence) -> Evidence:
+    """Return a line without the rows beside the one that is asked about, if that holds the answer.
+
+    Of "Adults 14.50 | Students 9.00" a question about a student is given the second alone.
+    """
+    row, pattern = clear_row(question.text, line.text), expected_pattern(question.text)
+    holds = row and pattern and fits(row, pattern) and not stems(row) <= stems(question.text)
+    return replace(line, text=row) if holds else line
+
+
 def _pieces(record: Evidence) -> Iterator[Evidence]:
     """Yield every run of at most `MAX_ROWS` rows of a record."""
     rows = record.text.split(SEPARATOR)
