@@ -19,7 +19,7 @@ REFUSALS = re.compile(
     r"|no (?:information|mention)|do(?:es)? not|don't know|cannot|can't|unknown|unable)\b",
     re.IGNORECASE,
 )
-SUPPORT = 0.6  # share of an answer's words that its evidence and question must hold
+SUPPORT = 0.8  # share of an answer's words that its evidence and question must hold
 
 
 def judge(

@@ -31,6 +31,7 @@ from agent.parsing import Parity, parse_choice
 from agent.pictures import PICTURE
 from agent.state import Ask, Context, Draft, Question, State, Turn
 from agent.text import words
+from agent.video_rag.reading import answering_row
 from agent.voting import majority
 
 LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
@@ -310,7 +311,7 @@ def _quote(state: State, context: Context) -> Draft:
     why = f"{draft.reason}; "
     if not question.options:
         return Draft(
-            text=lines[0].text,
+            text=answering_row(question, lines[0].text),
             confidence=lines[0].score / 2,
             measured_by="relevance",
             reason=why + "the best matching line is quoted instead",

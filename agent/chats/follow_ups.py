@@ -31,7 +31,8 @@ TIMES = r"(?:beginning|day|end|evening|film|morning|night|start|time|video|year)
 # A determiner and the words after it; after "does" and the like a verb comes next, so only one.
 THING = re.compile(
     rf"(?:(?P<verb>\b{FORMS}) )?\b{DETERMINERS}"
-    rf"(?: (?!(?:{DETERMINERS}|{LINKS}|{FORMS})\b)[\w'-]+){{1,3}}",
+    rf"(?: (?!(?:{DETERMINERS}|{LINKS}|{FORMS})\b)[\w'-]+){{1,3}}"
+    r"(?: (?:about|of|on) [\w'-]+)?",  # "the course on knots"
     re.IGNORECASE,
 )
 ALIKE, TOGETHER = "in the words of the question before", "read together with the question before"

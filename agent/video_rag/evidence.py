@@ -134,7 +134,9 @@ def narrow(
     relevant = gain >= settings.min_gain
     if is_beside_the_point(question, ranked) or is_elsewhere(question, chosen[0], told):
         relevant = False
-    chosen = tuple(without_repeats([meant_row(question, line) for line in chosen]))
+    embedder = context.pool.embedder()
+    meant = [meant_row(question, line, lines, embedder) for line in chosen]
+    chosen = tuple(without_repeats(meant))
     return Narrowed(chosen, relevant, scored=len(ranked) + 1)
 
 

@@ -25,9 +25,15 @@ COVERAGE_WEIGHT = 0.3  # of the question's words in a line, beside the cosine
 LENGTH_WEIGHT = 0.02  # against each further row
 CLOSE = 0.15  # of gain and cosine together, behind the best line
 MAX_LAG = 0.3  # log-likelihood per token; right answers lagged by at most 0.11, wrong ones by 0.42
+AHEAD = 0.05  # of cosine and coverage together, before the next row of a record
 RARE = 0.1  # share of the records that hold a word
 NEAR_S = 30.0  # a part of a video goes on for at least so long around a line
-TIME = r"\d[:.]\d\d\b|\bhalf past\b|\bquarter (?:to|past)\b|\bo'clock\b|\bnoon\b|\bmidnight\b"
+# "9.30" is a time only beside a word or dash that says so, for prices look the same.
+TIME = (
+    r"\d:\d\d\b|\b(?:at|from|until|till|by|to|before|after) \d\d?\.\d\d\b|[-\u2013] ?\d\d?\.\d\d\b"
+    r"|\d\.\d\d(?: ?[ap]\.?m\b| ?[-\u2013])"
+    r"|\bhalf past\b|\bquarter (?:to|past)\b|\bo'clock\b|\bnoon\b|\bmidnight\b"
+)
 Kind = Literal["telephone", "time", "date", "year", "price", "number", "name"]
 
 # What an answer of each kind looks like.
@@ -51,7 +57,8 @@ PATTERNS: Mapping[Kind, str] = {
 EXPECTED: Sequence[tuple[str, Kind]] = (
     (r"\b(?:ring|dial|telephone|phone number)\b|\bnumber\b.*\b(?:phone|call)\b", "telephone"),
     (
-        r"\b(?:what|which) time\b|\buntil when\b|\bhow late\b|\b(?:open|close|shut)s?\b.*\bwhen\b",
+        r"\b(?:what|which) time\b|\buntil when\b|\bhow late\b|\b(?:open|close|shut)s?\b.*\bwhen\b"
+        r"|\bwhen do(?:es)?\b.*\b(?:open|close|shut)\b",
         "time",
     ),
     (r"^when\b|\bwhat (?:day|date)\b|\bsince when\b", "date"),
@@ -189,14 +196,35 @@ def clear_row(question: str, text: str) -> str:
     return row if others and most > others[0][0] else ""
 
 
-def meant_row(question: Question, line: Evidence) -> Evidence:
-    """Return a line without the rows beside the one that is asked about, if that holds the answer.
+def answering_row(question: Question, text: str) -> str:
+    """Return the only row of a text that holds the kind of thing asked for, or else the text."""
+    pattern = expected_pattern(question.text)
+    rows = [row for row in text.split(SEPARATOR) if fits(row, pattern)]
+    return rows[0] if pattern and len(rows) == 1 else text
 
-    Of "Adults 14.50 | Students 9.00" a question about a student is given the second alone.
+
+def meant_row(
+    question: Question, line: Evidence, records: Sequence[Evidence], embedder: SentenceEmbeddings
+) -> Evidence:
+    """Return the one row of a line's record that is asked about, or the line if none stands out.
+
+    Of "Adults 14.50 | Students 9.00" a question about a student is given the second alone. Only
+    rows that hold the kind of thing that is asked for are weighed against each other.
     """
-    row, pattern = clear_row(question.text, line.text), expected_pattern(question.text)
-    holds = row and pattern and fits(row, pattern) and not stems(row) <= stems(question.text)
-    return replace(line, text=row) if holds else line
+    pattern, asked = expected_pattern(question.text), stems(question.text)
+    texts = [record.text for record in records if record.id == line.id] or [line.text]
+    rows = list(dict.fromkeys(texts[0].split(SEPARATOR)))
+    likely = [row for row in rows if fits(row, pattern) and not stems(row) <= asked]
+    if pattern is None or len(likely) < 2:
+        return line
+    vectors = embedder.embed([question.text, *likely])
+    scores = [
+        float(cosine) + COVERAGE_WEIGHT * len(asked & stems(row)) / max(1, len(asked))
+        for cosine, row in zip(vectors[1:] @ vectors[0], likely, strict=True)
+    ]
+    best, second = sorted(range(len(likely)), key=lambda i: -scores[i])[:2]
+    ahead = scores[best] - scores[second] >= AHEAD
+    return replace(line, text=likely[best]) if ahead else line
 
 
 def _pieces(record: Evidence) -> Iterator[Evidence]:
