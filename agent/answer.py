@@ -38,6 +38,22 @@ class Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
+# What a confidence of each kind says; only a likelihood is the probability of anything.
+MEASURES = {
+    "support": "{:.0%} of its new words stand in the evidence",
+    "relevance": "the quoted line fits the question by {:.2f} of 1",
+    "likelihood": "the model finds this option {:.0%} likely",
+    "agreement": "{:.0%} of the samples agree",
+    "self-report": "the model says that it is {:.0%} sure",
+    "rule": "follows from the evidence by a rule, surely by {:.2f} of 1",
+}
+
+
+def how_sure(confidence: float, measured_by: str) -> str:
+    """Say in words what a confidence means; "" where nothing was measured."""
+    return MEASURES[measured_by].format(confidence) if measured_by in MEASURES else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that a model did while it explored a video.

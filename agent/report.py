@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent.answer import Answer
+from agent.answer import Answer, how_sure
 from agent.chats.follow_ups import Understood
 from agent.chats.store import ChatEntry
 from agent.library import LibraryEntry, Run
@@ -48,8 +48,8 @@ def print_answer(answer: Answer) -> None:
         console.print(f"[bold yellow]No answer:[/] {escape(answer.reason)}")
     else:
         console.print(f"[bold green]{escape(answer.answer)}[/]", soft_wrap=True)
-        note = f"confidence {answer.confidence:.2f}"
-        console.print(f"[dim]{note}{'; ' + escape(answer.reason) if answer.reason else ''}[/]")
+        notes = filter(None, (how_sure(answer.confidence, answer.measured_by), answer.reason))
+        console.print(f"[dim]{escape('; '.join(notes))}[/]")
     title = "nearest evidence" if answer.abstained else "evidence"
     console.print(_evidence_table(title, answer.evidence))
     console.print("  ".join(_channel(channel) for channel in answer.channels))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agent.answer import how_sure
 from agent.chats.exchange import Exchange
 from agent.lines import clock
 
@@ -25,10 +26,9 @@ def _section(exchange: Exchange) -> str:
     said = "No answer" if answer["abstained"] else _plain(answer["answer"])
     parts.append(f"**{said}**" + (f" ({_plain(answer['reason'])})" if answer["reason"] else ""))
     parts.append("\n".join(_cited(item) for item in answer["evidence"]) or "Nothing was cited.")
-    parts.append(
-        f"*{_plain(exchange['video'])}, {exchange['when']}, {answer['method']}, "
-        f"{answer['profile']}, confidence {answer['confidence']:.2f} by {answer['measured_by']}*"
-    )
+    sure = how_sure(answer["confidence"], answer["measured_by"])
+    about = (exchange["video"], exchange["when"], answer["method"], answer["profile"], sure)
+    parts.append(f"*{_plain(', '.join(filter(None, about)))}*")
     return "\n\n".join(parts)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from agent.answer import how_sure
 from agent.lines import clock
 
 FOLDER = Path(__file__).parent / "templates"
@@ -38,4 +39,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clock"] = clock
+    environment.filters["how_sure"] = lambda a: how_sure(a["confidence"], a["measured_by"])
     return environment

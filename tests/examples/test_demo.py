@@ -13,7 +13,7 @@ import yaml
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILM = EXAMPLES / "tour.mp4"
-SETS = {"": (24, 3), "_heldout": (18, 4)}
+SETS = {"": (24, 3), "_heldout": (28, 4)}
 KINDS = {"text", "speech", "both", "count", "order", "unanswerable"}
 
 
