@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-LEAST_LIKENESS = 0.45  # cosine of what is new and what it replaces; below, both are read together
+LEAST_LIKENESS = 0.45  # of what is new and what it replaces; below, both are read together
+SAME_WORD = 0.2  # is added where both begin with the same word: "as a student", "as a family"
 MAX_REPLACED = 4  # words
 MAX_ANTECEDENT = 6  # words of an answer that a pronoun may stand for
 LEAD = re.compile(r"^(?:(?:and|but|or|so)\b[\s,]*)?(?:(?:what|how) about\s+)?", re.IGNORECASE)
@@ -102,13 +103,15 @@ def _replacements(new: str, before: str, embedder: Embeddings) -> Iterator[tuple
         (i, j)
         for i in range(1, len(old))
         for j in range(i + 1, min(i + MAX_REPLACED, len(old)) + 1)
-        if _begins(old[i:j]) == _begins(new.split()) and not _is(old[j - 1], LINKS)
+        if _begins(old[i:j]) == _begins(new.split())
+        and not _is(old[j - 1], f"{LINKS}|{DETERMINERS}")
     ]
     if not spans:
         return
     vectors = np.array(embedder.embed_documents([new, *(" ".join(old[i:j]) for i, j in spans)]))
     for (i, j), likeness in zip(spans, vectors[1:] @ vectors[0], strict=True):
-        yield float(likeness), _sentence(" ".join([*old[:i], new, *old[j:]]))
+        same = SAME_WORD if old[i].lower() == new.split()[0].lower() else 0.0
+        yield float(likeness) + same, _sentence(" ".join([*old[:i], new, *old[j:]]))
 
 
 def _begins(phrase: Sequence[str]) -> str:

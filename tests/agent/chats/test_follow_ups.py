@@ -13,6 +13,7 @@ KNOTS = "Who leads the course on knots?"
     ("before", "answer", "question", "meant"),
     [
         (PRICE, "9.00", "And as a child?", "How much do I pay as a child to get in?"),
+        (PRICE, "9.00", "And as a family?", "How much do I pay as a family to get in?"),
         (SHUT, "17:45", "And on Sundays?", "At what time does the museum shut on Sundays?"),
         (
             SHUT,
