@@ -128,14 +128,16 @@ class AskTab:
         self.view: list[Any] = [
             *(self.shown, self.path, self.player, self.answer, self.progress, self.evidence),
             *(self.time_box, self.plot, self.details, self.history, self.chat, self.chats),
-            *(self.question, self.options, self.method, self.ask, self.stop),
+            *(self.question, self.options, self.method, self.ask, self.stop, self.fresh),
         ]
         self.upload.upload(self.choose_upload, [self.upload], self.view, **own)
         self.path.submit(self.choose, [self.path], self.view, **own)
         self.known.input(self.choose, [self.known], self.view, **own)
         self.known.focus(lambda: gr.update(choices=_known(self.desk)), None, self.known, **own)
         self.profile.input(self.pick_profile, [self.profile], [self.method, self.picks], **own)
-        self.chats.focus(self._chats_now, None, self.chats, **own)
+        self.chats.focus(
+            lambda: gr.update(choices=chat_choices(self.desk.chats)), None, self.chats, **own
+        )
         self.chats.input(self.open_chat, [self.chats], self.view, **own)
         self.fresh.click(lambda: self.open_chat(""), None, self.view, **own)
         settings = [self.question, self.options, self.profile, self.method]
@@ -196,32 +198,19 @@ class AskTab:
         except ReelgraphError as error:
             board = Board()
             board.fail(error)
-            return {
-                **{self.shown: "", self.path: "", self.player: _player()},
-                **self._board(board),
-                **self._timeline(None),
-            }
+            return {**self._no_video(), **self._board(board)}
 
     def open_chat(self, name: str) -> View:
         """Show a chat where it was left; an empty or unknown name begins a new one."""
-        board, played = Board(), {}
+        board, exchanges, played = Board(), [], {}
         try:
             exchanges = self.desk.chats.exchanges(name) if name else []
-            if exchanges and (video := self.desk.video_of(exchanges[-1])):
-                board.watch(self.desk.files.add(video), video)
-                played = {**self._play(video), **self._timeline(video, exchanges[-1])}
+            if exchanges:
+                played = self._recall(board, exchanges[-1])
         except ReelgraphError as error:
-            exchanges = []
             board.fail(error)
-        if exchanges:
-            board.recall(exchanges[-1])
-        name = name if exchanges else ""
-        return {
-            **played,
-            **self._board(board),
-            **self._chat(name, exchanges[:-1]),
-            self.details: self._details(board),
-        }
+        shown = self._chat(name if exchanges else "", exchanges[:-1])
+        return {**played, **self._board(board), **shown, self.details: self._details(board)}
 
     def answer_question(
         self,
@@ -260,7 +249,7 @@ class AskTab:
         except ReelgraphError as error:
             board.fail(error)
             ended = self._board(board)
-        yield {**ended, **self._buttons(busy=False)}
+        yield {**self._buttons(busy=False), **ended}
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it does so between two pieces of work."""
@@ -275,6 +264,17 @@ class AskTab:
         earlier = self.desk.chats.exchanges(name)[:-1]
         answered = {self.question: "", self.options: "", self.details: self._details(board)}
         return {**known, **answered, **self._chat(name, earlier)}
+
+    def _recall(self, board: Board, exchange: Exchange) -> View:
+        """Put an exchange on the board and return its video, or none if that has gone."""
+        board.recall(exchange)
+        if (video := self.desk.video_of(exchange)) is None:
+            return self._no_video()
+        board.watch(self.desk.files.add(video), video)
+        return {**self._play(video), **self._timeline(video, exchange)}
+
+    def _no_video(self) -> View:
+        return {self.shown: "", self.path: "", self.player: _player(), **self._timeline(None)}
 
     def _play(self, video: Video) -> View:
         path = str(video.path)
@@ -295,13 +295,8 @@ class AskTab:
 
     def _chat(self, name: str, earlier: Sequence[Exchange]) -> View:
         shown = history(name, earlier)
-        return {self.chat: name, self.history: shown, self.chats: self._chats_now(name)}
-
-    def _chats_now(self, name: str | None = None) -> Any:
-        choices = chat_choices(self.desk.chats)
-        return (
-            gr.update(choices=choices) if name is None else gr.update(choices=choices, value=name)
-        )
+        picker = gr.update(choices=chat_choices(self.desk.chats), value=name, interactive=True)
+        return {self.chat: name, self.history: shown, self.chats: picker}
 
     def _timeline(self, video: Video | None, exchange: Exchange | None = None) -> View:
         found = timeline.found_in(self.desk.library, video) if video else ()
@@ -313,6 +308,8 @@ class AskTab:
         return {
             self.ask: gr.update(interactive=not busy),
             self.stop: gr.update(interactive=busy, value="Stop"),
+            self.chats: gr.update(interactive=not busy),
+            self.fresh: gr.update(interactive=not busy),
         }
 
 

@@ -53,7 +53,7 @@ def chat_routes(desk: Desk) -> list[Route]:
         headers = {"Content-Disposition": f'attachment; filename="chat.{form}"'}
         return Response(text, media_type=kind, headers=headers)
 
-    return [Route("/chat/{name}.{form}", download)]
+    return [Route("/chat/{name:path}.{form}", download)]
 
 
 def _exported(exchanges: Sequence[Exchange], form: str) -> tuple[str, str]:

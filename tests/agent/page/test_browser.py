@@ -73,6 +73,7 @@ def test_the_answer_is_read_while_it_is_written(
     expect(page.locator("#answer .rg-caret")).to_be_visible()
     expect(page.locator("#answer .rg-verdict")).to_have_text("7391")
     expect(page.locator("#ask")).to_be_disabled()
+    expect(page.locator("#new-chat")).to_be_disabled()
     go_on.set()
     expect(page.locator("#answer .rg-caret")).to_have_count(0)
     expect(page.locator("#answer .rg-verdict")).to_contain_text("7391")
@@ -110,6 +111,21 @@ def test_a_chat_goes_on_after_a_reload_and_a_restart(
     page.locator("#chats input").click()
     page.get_by_role("option").filter(has_text="last ferry").click()
     expect(page.locator("#answer")).to_contain_text("When does the first ferry leave?")
+
+
+def test_a_chat_about_a_video_that_has_gone_is_read_without_it(
+    serve: Serve, visit: Visit, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    page = visit(serve(scripted(replies=["nine"])))
+    take(page, harbour)
+    ask(page, "When does the last ferry leave?")
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("nine")
+    page.wait_for_function("location.search.includes('chat=')")
+    harbour.unlink()
+    page.reload()
+    expect(page.locator("#answer .rg-verdict")).to_contain_text("nine")
+    expect(page.locator("#player")).to_contain_text("Choose a video to begin")
+    expect(page.locator(".rg-card").first).to_be_disabled()
 
 
 def test_what_the_model_was_given_is_shown(

@@ -6,7 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from agent.page.chats import chat_choices, chat_routes, new_name
+from agent.page.chats import chat_choices, chat_routes, history, new_name
 from agent.page.desk import Desk
 from agent.page.sessions import Sessions
 
@@ -55,3 +55,9 @@ def test_a_video_that_has_gone_is_none(desk: Desk, harbour: Path) -> None:
     assert video.path == harbour
     harbour.unlink()
     assert desk.video_of(exchange) is None
+
+
+def test_a_chat_may_have_any_name(desk: Desk, client: TestClient, harbour: Path) -> None:
+    desk.sessions.first.ask(harbour, "What is the gate code?", chat='a/b "c"?')
+    assert 'href="chat/a/b%20%22c%22%3F.md"' in history('a/b "c"?', [])
+    assert client.get("/chat/a/b%20%22c%22%3F.md").status_code == 200
