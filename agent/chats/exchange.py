@@ -14,6 +14,7 @@ class ModelCall(TypedDict):
     reply: str
     input_tokens: int
     output_tokens: int
+    seconds: float
 
 
 class Seen(TypedDict):

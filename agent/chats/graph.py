@@ -7,7 +7,7 @@ nothing there, for what it found is in the library.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 import prompts
-from agent.answer import Answer
+from agent.answer import Answer, Usage
 from agent.chats.exchange import Exchange, ModelCall, Seen
 from agent.chats.follow_ups import Understood, resolve
 from agent.chats.record import CallRecord
@@ -62,6 +62,8 @@ def build_conversation(ask: Graph, saver: BaseCheckpointSaver[Any]) -> Conversat
         start, record = perf_counter(), CallRecord()
         question = Question(state["understood"], tuple(state["options"]))
         asked: State = {"path": Path(state["path"]), "question": question}
+        if state["calls"]:
+            asked["usage"] = {"understand": _usage(state["calls"])}
         recorded = merge_configs(config, {"callbacks": [record]})
         done = ask.invoke(asked, recorded, context=runtime.context)
         seconds = perf_counter() - start
@@ -104,6 +106,17 @@ def _follow_up(
         if said and len(said) <= MAX_REWRITTEN and "\n" not in said:
             return Understood(said, REWRITTEN)
     return resolve(question, asked, answer, context.pool.embedder())
+
+
+def _usage(calls: Sequence[ModelCall]) -> Usage:
+    seconds = sum(call["seconds"] for call in calls)
+    return Usage(
+        seconds=seconds,
+        model_seconds=seconds,
+        model_calls=len(calls),
+        input_tokens=sum(call["input_tokens"] for call in calls),
+        output_tokens=sum(call["output_tokens"] for call in calls),
+    )
 
 
 def _exchange(

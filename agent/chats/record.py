@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ class CallRecord(BaseCallbackHandler):
 
     def __init__(self) -> None:
         self._calls: dict[UUID, ModelCall] = {}
+        self._begun: dict[UUID, float] = {}
         self._lock = Lock()  # nodes run in parallel
 
     @property
@@ -44,9 +46,11 @@ class CallRecord(BaseCallbackHandler):
             reply="",
             input_tokens=0,
             output_tokens=0,
+            seconds=0.0,
         )
         with self._lock:
             self._calls[run_id] = call
+            self._begun[run_id] = perf_counter()
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Keep what came back."""
@@ -58,6 +62,7 @@ class CallRecord(BaseCallbackHandler):
         with self._lock:
             call = self._calls[run_id]
             call["reply"] = message.text
+            call["seconds"] = round(perf_counter() - self._begun[run_id], 3)
             call["input_tokens"] = used["input_tokens"] if used else 0
             call["output_tokens"] = used["output_tokens"] if used else 0
 

@@ -58,6 +58,8 @@ def test_a_model_that_reads_well_says_it_itself(
     _, second = session.library.chats.exchanges("trip")
     assert second["understood"] == "At what time does the first ferry go?"
     assert [call["node"] for call in second["calls"]] == ["understand", "decouple", "reason"]
+    assert second["answer"]["usage"]["model_calls"] == 3
+    assert "understand" in second["answer"]["usage"]["seconds"]
     told = second["calls"][0]["messages"][0]["text"]
     assert FERRY in told
     assert "nine" in told

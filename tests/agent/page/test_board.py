@@ -30,7 +30,9 @@ def evil() -> Exchange:
     channel = ChannelReport("ocr", "failed", reason=EVIL)
     answer = Answer(answer=EVIL, reason=EVIL, evidence=(cited,), channels=(channel,), guess=EVIL)
     said = {"role": "human", "text": EVIL, "pictures": 1}
-    call = ModelCall(node=EVIL, messages=[said], reply=EVIL, input_tokens=1, output_tokens=1)
+    call = ModelCall(
+        node=EVIL, messages=[said], reply=EVIL, input_tokens=1, output_tokens=1, seconds=0.1
+    )
     seen = Seen(file="a.jpg", kind=EVIL, times_s=[1.0])
     asked = {"asked": EVIL, "understood": EVIL, "how": EVIL, "video": EVIL}
     return exchange(answer, calls=[call], seen=[seen], **asked)
