@@ -76,11 +76,24 @@ class Yolo:
         return [_detections(result) for result in results]
 
 
-def _load(weights: Path) -> Any:
-    from ultralytics import YOLO
+def _import_ultralytics() -> Any:
+    """Import ultralytics, but not its way of opening pictures.
 
+    It replaces Pillow's for the whole program by one that installs a package, over the network,
+    when a file is no picture.
+    """
+    import ultralytics
+    from PIL import Image
+    from ultralytics.utils import patches
+
+    Image.open = patches._image_open
+    return ultralytics
+
+
+def _load(weights: Path) -> Any:
+    ultralytics = _import_ultralytics()
     try:
-        return YOLO(str(weights))
+        return ultralytics.YOLO(str(weights))
     except (ConnectionError, FileNotFoundError) as error:
         raise MissingError(
             f"The detector's weights {weights.name} could not be downloaded to {weights.parent}: "

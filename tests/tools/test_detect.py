@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from tools.base import ToolInput, ToolRuntime
 from tools.detect import (
@@ -266,6 +267,12 @@ class TestYolo:
                 assert 0 <= left <= right <= 1
                 assert 0 <= top <= bottom <= 1
             assert evidence.text == say_counts(data["counts"])
+
+    def test_a_file_that_is_no_picture_still_is_none(self, weights: Path) -> None:
+        """ultralytics would have Pillow install a package instead."""
+        detect(yolo(), weights)
+        with pytest.raises(UnidentifiedImageError):
+            Image.open(io.BytesIO(b"no picture"))
 
     def test_batches_find_what_single_pictures_give(self, weights: Path, tmp_path: Path) -> None:
         frames = frame_set(tmp_path, [noise(seed) for seed in range(5)])
