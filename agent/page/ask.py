@@ -139,7 +139,7 @@ class AskTab:
             lambda: gr.update(choices=chat_choices(self.desk.chats)), None, self.chats, **own
         )
         self.chats.input(self.open_chat, [self.chats], self.view, **own)
-        self.fresh.click(lambda: self.open_chat(""), None, self.view, **own)
+        self.fresh.click(self.begin_chat, [self.shown], self.view, **own)
         settings = [self.question, self.options, self.profile, self.method]
         asked: dict[str, Any] = {
             "fn": self.answer_question,
@@ -199,6 +199,10 @@ class AskTab:
             board = Board()
             board.fail(error)
             return {**self._no_video(), **self._board(board)}
+
+    def begin_chat(self, shown: str) -> View:
+        """Begin a new chat about the video in the player."""
+        return {**self.open_chat(""), **(self.choose(shown) if shown else {})}
 
     def open_chat(self, name: str) -> View:
         """Show a chat where it was left; an empty or unknown name begins a new one."""

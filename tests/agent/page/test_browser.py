@@ -105,8 +105,11 @@ def test_a_chat_goes_on_after_a_reload_and_a_restart(
     with page.expect_download() as download:
         page.get_by_role("link", name="Markdown").click()
     assert "And the first ferry?" in download.value.path().read_text()
+    expect(page.locator("#timeline")).to_contain_text("cited")
     page.locator("#new-chat").click()
     expect(page.locator("#answer")).to_contain_text("The answer appears here")
+    expect(page.locator("#timeline")).not_to_contain_text("cited")
+    expect(page.locator("#player figcaption")).to_contain_text("harbour.mp4")
     page.wait_for_function("!location.search.includes('chat=')")
     page.locator("#chats input").click()
     page.get_by_role("option").filter(has_text="last ferry").click()
