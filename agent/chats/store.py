@@ -115,4 +115,4 @@ def _exchange(point: CheckpointTuple) -> Exchange | None:
 
 def _distinct(exchanges: list[Exchange]) -> list[Exchange]:
     """Leave out repetitions: a run that was stopped keeps the exchange before it once more."""
-    return [e for i, e in enumerate(exchanges) if i == 0 or e != exchanges[i - 1]]
+    return [e for i, e in enumerate(exchanges) if e not in exchanges[:i]]
