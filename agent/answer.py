@@ -45,7 +45,7 @@ MEASURES = {
     "likelihood": "the model finds this option {:.0%} likely",
     "agreement": "{:.0%} of the samples agree",
     "self-report": "the model says that it is {:.0%} sure",
-    "rule": "follows from the evidence by a rule, surely by {:.2f} of 1",
+    "rule": "follows by rule from the evidence, {:.2f} of 1",
 }
 
 

@@ -192,6 +192,11 @@ class Library:
                 (str(video.path), stat.st_size, stat.st_mtime_ns, video.sha256),
             )
 
+    def video(self, sha256: str) -> Video | None:
+        """Return a known video by its whole hash, with the path where it was seen last."""
+        row = self._row("SELECT path, probe FROM videos WHERE sha256 = ?", (sha256,))
+        return _video_from_json(row["probe"], Path(row["path"])) if row else None
+
     def entries(self) -> list[LibraryEntry]:
         """Return every known video, oldest first."""
         rows = self._rows("SELECT sha256, path, probe, added FROM videos ORDER BY added, sha256")

@@ -75,8 +75,8 @@ class ReplyCache(BaseCache):
         self._library.save_run(self._video, key, settings, report, told)
 
     def clear(self, **kwargs: Any) -> None:
-        """Refuse: the library forgets the replies together with their video."""
-        raise NotImplementedError("use Library.delete")
+        """Refuse, though LangChain wants this method: replies are forgotten with their video."""
+        raise NotImplementedError("replies are forgotten with their video: use Library.delete")
 
     def _settings(self, prompt: str, llm_string: str) -> dict[str, Any]:
         asked = digest({"messages": prompt, "call": llm_string})

@@ -12,7 +12,7 @@ from agent.page.files import ChosenFiles
 from agent.page.running import Running
 from agent.page.sessions import Sessions
 from agent.session import Session
-from tools.errors import InputError, ReelgraphError
+from tools.errors import InputError
 from tools.video import Video
 
 
@@ -66,11 +66,8 @@ class Desk:
 
     def video_of(self, exchange: Exchange) -> Video | None:
         """Return the video that was asked about; None if its file is no longer there."""
-        try:
-            video = self.library.find(exchange["sha256"]).video
-        except ReelgraphError:
-            return None
-        return video if video.path.is_file() else None
+        video = self.library.video(exchange["sha256"])
+        return video if video and video.path.is_file() else None
 
     def pictures_of(self, seen: Sequence[Seen]) -> list[str]:
         """Return the addresses of the pictures that a model was shown; "" for one that is gone."""

@@ -1,6 +1,6 @@
 """Who is asking at the moment, so that Stop stops one's own run and nobody else's."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -47,7 +47,7 @@ class Running:
         return len(controls)
 
 
-def follow(events: Iterator[Event], control: RunControl) -> Iterator[Event]:
+def follow(events: Iterator[Event], control: RunControl) -> Generator[Event, None, None]:
     """Yield the events of a run, and leave it soon after Stop.
 
     A run ends between two pieces of work. One piece may take long, as loading a model does; nobody

@@ -2,6 +2,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -581,7 +582,7 @@ def test_a_tool_that_was_stopped_goes_on_where_it_was(
         for number in range(4):
             if given.stopped():
                 raise StoppedError
-            kept, rest = given.keep(f"picture {number}", lambda n=number: work(n))  # type: ignore[misc]
+            kept, rest = given.keep(f"picture {number}", partial(work, number))
             assert rest == 0.1 + 0.2
             if done == [0, 1]:
                 control.request_drain("stop")

@@ -67,5 +67,5 @@ def test_whoever_leaves_stops_the_run() -> None:
     control = RunControl()
     events = follow(iter([Event("token", "one"), Event("token", "two")]), control)
     next(events)
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     assert control.drain_requested
