@@ -242,9 +242,9 @@ def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
 
 def _require_published(method: str | None) -> None:
     """Refuse `--parity` for what has no published code to follow."""
-    from agent.methods import METHODS, find_method
+    from agent.methods import find_method, methods
 
-    known = [name for name, one in METHODS.items() if "parity" in one.options.model_fields]
+    known = [name for name, one in methods().items() if "parity" in one.options.model_fields]
     if method in (None, "auto") or find_method(str(method)).name not in known:
         raise InputError(
             f"--parity follows the published code of a method, got --method {method or 'auto'}; "

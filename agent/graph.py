@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime
 from agent.answer import Usage
 from agent.ingest import build_ingest
 from agent.library import Library
-from agent.methods import find_method, video_rag
+from agent.methods import DEFAULT, find_method
 from agent.plan import make_plan
 from agent.settings import Settings
 from agent.state import Context, State
@@ -27,7 +27,7 @@ from tools.video import Video
 Graph = CompiledStateGraph[State, Context, State, State]
 
 
-def build_ask(settings: Settings, method: str = video_rag.METHOD.name) -> Graph:
+def build_ask(settings: Settings, method: str = DEFAULT) -> Graph:
     """Build the graph that answers a question of a video by one method."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node(probe)

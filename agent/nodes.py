@@ -26,8 +26,9 @@ from tools.base import Keep, Tool, ToolInput
 from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.frames import FrameSet, load_frames, sample_frames
+from tools.readers import open_video
 from tools.registry import make_tool
-from tools.video import Video, open_video
+from tools.video import Video
 
 MAX_ATTEMPTS = 2  # of a node that fails with a transient error
 logger = logging.getLogger(__name__)

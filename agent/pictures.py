@@ -16,7 +16,8 @@ from agent.state import PlannedFrame
 from tools.container import picture_times
 from tools.errors import InputError
 from tools.evidence import Evidence
-from tools.video import RGBImage, Video, open_video
+from tools.readers import open_video
+from tools.video import RGBImage, Video
 
 PICTURE = "picture"  # the kind of evidence that the model looked at
 JPEG_QUALITY = 95

@@ -70,10 +70,10 @@ def costs(answer: Answer) -> str:
 
 def print_methods() -> None:
     """Print every method with what it needs and its options."""
-    from agent.methods import METHODS
+    from agent.methods import methods
 
     table = Table("method", "what it does", "the model must have", "options", box=None)
-    for method in METHODS.values():
+    for method in methods().values():
         options = ", ".join(
             f"{name}={field.get_default()}" for name, field in method.options.model_fields.items()
         )

@@ -19,7 +19,7 @@ from agent.chats.graph import Asked, Conversation, build_conversation
 from agent.chats.store import storage_error, thread
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library import Library
-from agent.methods import choose, find_method, video_rag
+from agent.methods import DEFAULT, choose, find_method
 from agent.methods.base import read_options
 from agent.models.chat_model import Capabilities
 from agent.models.pool import ModelPool
@@ -82,7 +82,9 @@ class Session:
             read_options(name, find_method(name).options, self.settings)
         self.library = Library(self.settings.library)
         self._graphs: dict[str, Graph] = {}
-        self.context = Context(self.settings, self.library, ModelPool(self.settings, self.library))
+        self.context = Context(
+            self.settings, self.library, ModelPool(self.settings, self.library.models)
+        )
 
     def ask(
         self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""
@@ -152,7 +154,7 @@ class Session:
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
         named = self.settings.method
-        method = video_rag.METHOD.name if named == "auto" else named
+        method = DEFAULT if named == "auto" else named
         return self._graph(method).get_graph(xray=True).draw_mermaid()
 
     def _graph(self, method: str) -> Graph:

@@ -16,9 +16,10 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tools.errors import InputError
-from tools.registry import explain, suggest, tool_classes
+from tools.registry import explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
+METHODS = "reelgraph.methods"  # the entry-point group; what they are is for `agent.methods`
 
 
 class Section(BaseModel):
@@ -286,16 +287,14 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _validate(tree: dict[str, Any]) -> Settings:
-    from agent.methods import METHODS  # which read their options from `Settings`
-
     fields = set(Settings.model_fields) - {"tools", "methods"}
-    known = [*sorted(fields), *tool_classes(), *METHODS]
+    known = [*sorted(fields), *tool_classes(), *names(METHODS)]
     for key in tree:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
     values = {key: tree[key] for key in tree if key in fields}
     values["tools"] = {key: tree[key] or {} for key in tree if key in tool_classes()}
-    values["methods"] = {key: tree[key] or {} for key in tree if key in METHODS}
+    values["methods"] = {key: tree[key] or {} for key in tree if key in names(METHODS)}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

@@ -97,7 +97,6 @@ class Ask:
         follow_ups: What the user says after each reply; the last reply holds the answer.
         samples: Replies to vote over; more than one needs a temperature above 0.
         temperature: 0 takes the likeliest token each time.
-        checked: Whether the evidence lines must hold the words of the answer: for small models.
         tokens: What the model sees of the video in place of pictures, for one that takes tokens.
         visuals: All that it sees as pictures, in their order; empty if those of the turns are all.
         note: What the user must know of how the answer was sought.
@@ -111,7 +110,6 @@ class Ask:
     follow_ups: tuple[str, ...] = ()
     samples: int = 1
     temperature: float = 0.0
-    checked: bool = False
     tokens: TokenPrompt | None = None
     visuals: tuple[Visual, ...] = ()
     note: str = ""

@@ -111,14 +111,14 @@ def by_decord(video: Any) -> int:
 
 def by_every(video: Any) -> int:
     """Read one picture a second in one sequential pass."""
-    from tools.video import open_video
+    from tools.readers import open_video
 
     return sum(1 for _ in open_video(video).every(STEP_S))
 
 
 def by_key_frames(video: Any) -> int:
     """Read the key frames alone."""
-    from tools.video import open_video
+    from tools.readers import open_video
 
     return sum(1 for _ in open_video(video).key_frames())
 
@@ -126,7 +126,7 @@ def by_key_frames(video: Any) -> int:
 def by_sample_frames(video: Any) -> int:
     """Sample, measure and store, as an ingest does."""
     from tools.frames import sample_frames
-    from tools.video import open_video
+    from tools.readers import open_video
 
     with tempfile.TemporaryDirectory() as folder:
         reader = open_video(video, max_side=1280)

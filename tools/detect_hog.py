@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.detect import BoxSides, Detection, DetectOptions
+from tools.detections import BoxSides, Detection, DetectOptions
 from tools.video import RGBImage
 
 

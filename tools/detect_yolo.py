@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from tools.base import ToolRuntime
-from tools.detect import Detection, DetectOptions
 from tools.detect_phrases import Encode, load_clip, load_mobile_clip
+from tools.detections import Detection, DetectOptions
 from tools.errors import InputError, MissingError
 from tools.video import RGBImage
 

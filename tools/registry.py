@@ -15,6 +15,12 @@ GROUP = "reelgraph.tools"
 
 
 @cache
+def names(group: str) -> tuple[str, ...]:
+    """Return the names of an entry-point group, sorted; nothing behind them is imported."""
+    return tuple(sorted({entry.name for entry in entry_points(group=group)}))
+
+
+@cache
 def tool_classes() -> Mapping[str, type[Tool]]:
     """Return every installed tool by name. `MissingError` names a plug-in that cannot be used."""
     found: dict[str, type[Tool]] = {}

@@ -152,23 +152,6 @@ def probe(path: Path | str) -> Video:
         )
 
 
-def open_video(video: Video, backend: Backend = "pyav", max_side: int | None = None) -> VideoReader:
-    """Return a reader; pictures are downscaled so that no side exceeds `max_side` pixels.
-
-    Raises:
-        InputError: The video has no picture, or the backend cannot read this file rightly.
-    """
-    if not video.has_picture:
-        raise InputError(f"{video.path} has sound but no picture; ask what is heard in it instead")
-    if backend == "decord":
-        from tools.read_decord import DecordReader
-
-        return DecordReader(video, max_side)
-    from tools.read_pyav import PyavReader
-
-    return PyavReader(video, max_side)
-
-
 def fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
     """Return the width and height of a picture when no side may exceed `max_side` pixels."""
     longest = max(width, height)

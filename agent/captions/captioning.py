@@ -25,12 +25,12 @@ from agent.captions.clips import Clip, plan_clips
 from agent.captions.intervals import Span, format_span
 from agent.captions.kept import identity
 from agent.captions.presets import LloviOptions
+from agent.conversation import messages, usage_of
 from agent.models.chat_model import ChatModel
 from agent.nodes import Meter, digest
 from agent.pictures import frames_at, picture_files
 from agent.settings import ChatSettings
 from agent.state import Context, PlannedFrame, State, Turn, merge
-from agent.tail import messages, usage_of
 from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.video import Video

@@ -16,11 +16,12 @@ from agent.asking import Part
 from agent.captions.clips import in_time
 from agent.captions.intervals import Intervals, Span, format_span, parse_intervals
 from agent.captions.wording import Footage, ground_part, joined, sufficiency_part
+from agent.conversation import messages, usage_of
 from agent.lines import SEPARATOR, spread_order
 from agent.models.chat_model import ChatModel, ContextOverflowError
 from agent.replies import parse_yes_no
 from agent.state import Question, Turn
-from agent.tail import LEAST_ROOM, messages, usage_of
+from agent.tail import LEAST_ROOM
 from tools.evidence import Evidence
 
 TOOL = "llovi"

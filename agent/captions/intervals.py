@@ -13,6 +13,8 @@ from typing import Literal
 from agent.replies import tidy
 from tools.errors import InputError
 
+GAP_S = 1.5  # the same thing again after a longer gap has appeared again
+
 Metric = Literal["first", "first-strict", "union"]
 
 _DASH = "\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}~-"

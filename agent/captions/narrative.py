@@ -23,10 +23,10 @@ from agent.captions.condense import condense as condense_notes
 from agent.captions.intervals import format_span
 from agent.captions.presets import LloviOptions
 from agent.captions.wording import Exemplar, Footage, given_captions, joined, summary_parts
+from agent.conversation import messages, usage_of
 from agent.lines import spread_order
 from agent.models.chat_model import ChatModel
 from agent.state import Context, Question, Turn
-from agent.tail import messages, usage_of
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.video import Video
 

@@ -20,8 +20,8 @@ from agent.exploring.exploration import (
 from agent.lines import as_line, within_budget
 from agent.nodes import Meter
 from agent.pictures import PICTURE, picture_files
+from agent.reader import understand
 from agent.state import Context, Draft, PlannedFrame, State
-from agent.tail import understand
 from tools.evidence import Evidence
 
 SURE = 3  # the highest confidence: what was seen settles the question

@@ -14,12 +14,12 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from pydantic import Field
 
 import prompts
+from agent.conversation import messages as as_messages
 from agent.lines import as_line, clock
 from agent.nodes import Meter
 from agent.pictures import PICTURE, picture_files
 from agent.settings import Section
 from agent.state import Context, PlannedFrame, State, Turn, merge
-from agent.tail import messages as as_messages
 from agent.visual.frame_choice import centre_ids
 from tools.evidence import Evidence
 from tools.video import Video, fit

@@ -1,36 +1,22 @@
-"""Methods: one file each, a subgraph that turns a video and a question into an answer."""
+"""The methods: each a subgraph that turns a video and a question into an answer.
+
+They are plug-ins: a package that brings a method names it in the entry-point group
+`reelgraph.methods`, as this one does.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 
-from agent.methods import (
-    blind,
-    direct,
-    explore,
-    ig_vlm,
-    llovi,
-    subtitles_only,
-    ts_llava,
-    video_rag,
-)
 from agent.methods.base import Method, Need
 from agent.models.chat_model import Capabilities
-from agent.settings import Settings
+from agent.settings import METHODS, Settings
 from tools.errors import InputError
-from tools.registry import suggest
+from tools.registry import names, suggest
 from tools.video import Video
 
-_ALL = (
-    video_rag.METHOD,
-    llovi.METHOD,
-    direct.METHOD,
-    explore.METHOD,
-    ig_vlm.METHOD,
-    ts_llava.METHOD,
-    subtitles_only.METHOD,
-    blind.METHOD,
-)
-METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
+DEFAULT = "video-rag"
 SHORT_S = 60.0  # below this a few pictures show nearly everything
 
 
@@ -44,9 +30,22 @@ class Choice:
 
 def find_method(name: str) -> Method:
     """Return a method. `InputError` when there is none of that name."""
-    if name not in METHODS:
-        raise InputError(f"unknown method {name!r}{suggest(name, {'auto': 0, **METHODS})}")
-    return METHODS[name]
+    if name not in names(METHODS):
+        known = dict.fromkeys(["auto", *names(METHODS)])
+        raise InputError(f"unknown method {name!r}{suggest(name, known)}")
+    return _load(name)
+
+
+def methods() -> Mapping[str, Method]:
+    """Return every installed method by name."""
+    return {name: _load(name) for name in names(METHODS)}
+
+
+@cache
+def _load(name: str) -> Method:
+    (entry, *_) = entry_points(group=METHODS, name=name)
+    method: Method = entry.load()
+    return method
 
 
 def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) -> Choice:
@@ -63,8 +62,12 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
     if settings.method == "auto":
         silent = video.has_picture and not video.has_audio and not video.subtitles
         if silent and video.duration_s <= SHORT_S and can().images:
-            return Choice(direct.METHOD, "the video is short and silent, and the model sees")
-        return Choice(video_rag.METHOD, "what the tools find is searched, however long the video")
+            return Choice(
+                find_method("direct"), "the video is short and silent, and the model sees"
+            )
+        return Choice(
+            find_method(DEFAULT), "what the tools find is searched, however long the video"
+        )
     method = find_method(settings.method)
     missing = [need for need in sorted(method.needs) if not has(can(), need)]
     if missing:

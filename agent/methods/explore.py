@@ -24,6 +24,7 @@ import prompts
 from agent import tail
 from agent.answer import Step, Usage
 from agent.asking import prompt_names
+from agent.conversation import usage_of
 from agent.exploring.end import SURE, add_steps, settle, stop
 from agent.exploring.exploration import (
     Attempt,
@@ -109,7 +110,7 @@ def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
         reply = chat.bind_tools(TOOLS).invoke(sent, max_new_tokens=options_of(context).reply_tokens)
     except ContextOverflowError as error:
         return _shrink(state, runtime, error)
-    used = tail.usage_of(reply, perf_counter() - start)
+    used = usage_of(reply, perf_counter() - start)
     total = used.input_tokens + used.output_tokens
     before = state["usage"].get("explore", Usage())
     message = readable(reply, before.model_calls)

@@ -24,10 +24,12 @@ import prompts
 from agent import tail
 from agent.answer import Usage
 from agent.asking import ask_for, pictures_part, prompt_names
+from agent.conversation import call
 from agent.ingest import build_ingest, phrase_tools
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
 from agent.nodes import MAX_ATTEMPTS, Meter, is_transient, reporting, tool_node
 from agent.pictures import frames_of, picture_files, shown
+from agent.reader import GENERATIVE
 from agent.settings import Section, Settings
 from agent.state import Context, PlannedFrame, Question, State, Turn
 from agent.video_rag import evidence, parity
@@ -36,6 +38,7 @@ from agent.video_rag.evidence import budget, read
 from agent.video_rag.keyframes import BETA, THRESHOLD, KeyFrameRule, Rule
 from agent.video_rag.looking import OBJECTS, look_node, published_frames
 from agent.video_rag.scene import describe
+from agent.video_rag.small_reader import EXTRACTIVE
 from agent.visual.frame_choice import centre_ids
 from tools.evidence import Evidence
 from tools.registry import make_tool
@@ -102,7 +105,8 @@ def build(settings: Settings) -> Subgraph:
         graph.add_edge("budget", "read")
         graph.add_edge("look", "reason")
     _add_looking(graph, settings, options)
-    tail.add_tail(graph, maker="read")
+    small = settings.retrieval.lines > 0 and not options.parity
+    tail.add_tail(graph, maker="read", reader=EXTRACTIVE if small else GENERATIVE)
     return graph.compile(name="video-rag")
 
 
@@ -132,7 +136,7 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     start, question = perf_counter(), state["question"].text
     options = read_options("video-rag", Options, runtime.context.settings)
     prompt = prompts.render("decouple", question=question)
-    text, usage = tail.call([Turn("user", prompt)], runtime.context)
+    text, usage = call([Turn("user", prompt)], runtime.context)
     return {
         "frames": choose_frames(state["video"], runtime.context),
         "request": parse_request(text, question, parity=options.parity),

@@ -21,12 +21,12 @@ from agent.models.chat_model import (
     image_blocks,
     image_size,
 )
+from agent.models.context_window import context_limit
 from agent.models.copying import SpanGrammar
 from agent.models.loading import Loaded, load_model
 from agent.models.scoring import score_replies
 from agent.models.transformers_inputs import PromptEncoder
 from agent.models.transformers_writer import Writer, Written
-from agent.visual.budget import context_limit
 from tools.errors import InputError, ReelgraphError
 
 log = logging.getLogger(__name__)

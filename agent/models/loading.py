@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from agent.visual.budget import stretch_rope
+from agent.models.context_window import stretch_rope
 from tools.errors import MissingError
 
 INSTALL_QUANTIZED = "pip install 'bitsandbytes>=0.46'"

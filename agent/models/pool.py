@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from agent.library import Library
 from agent.models.chat import ChatModel, make_chat
 from agent.models.chat_gguf import WHEEL
 from agent.models.chat_model import MemoryLimitError
@@ -42,10 +42,10 @@ class ModelPool:
     still holds such a model may go on with it, so nodes ask anew for each call.
     """
 
-    def __init__(self, settings: Settings, library: Library) -> None:
+    def __init__(self, settings: Settings, models: Path) -> None:
         self.settings = settings
         self.evicted: list[str] = []  # names of what was let go, in order
-        self._library = library
+        self._models = models
         self._held: dict[str, Held] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -155,7 +155,7 @@ class ModelPool:
             if settings.engine == "endpoint":
                 return 0
             name = settings.model
-            source = str(self._library.models / WHEEL) if name == WHEEL else name
+            source = str(self._models / WHEEL) if name == WHEEL else name
             return weight_bytes(source, settings.quantization, settings.dtype)
 
         return expected
@@ -180,11 +180,11 @@ class ModelPool:
     def _make_chat(self, settings: ChatSettings) -> ChatModel:
         offline = self.settings.offline
         device = "cpu" if settings.engine == "endpoint" else self.device
-        return make_chat(settings, device, self._library.models, offline)
+        return make_chat(settings, device, self._models, offline)
 
     def _load_tool(self, name: str) -> Tool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
-        tool.setup(ToolRuntime(self.device, self.settings.offline, self._library.models))
+        tool.setup(ToolRuntime(self.device, self.settings.offline, self._models))
         return tool
 
 

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from agent import doctor
-from agent.methods import METHODS
+from agent.methods import methods
 from agent.models import chat_gguf
 from agent.session import Session
 from agent.settings import ChatSettings, profiles
@@ -107,7 +107,7 @@ class Sessions:
         """Return every method with what the profile's chat model lacks for it; loads nothing."""
         chat = self.get(profile).settings.chat
         picks = [Pick("auto", "auto: what suits model and video")]
-        for name, method in METHODS.items():
+        for name, method in methods().items():
             lacks = [need for need in sorted(method.needs) if not _may_have(chat, need)]
             missing = f"{chat.model} has no {' and no '.join(lacks)}" if lacks else ""
             label = f"{name} ({missing})" if missing else name

@@ -8,7 +8,7 @@ import docstring_parser
 import gradio as gr
 
 from agent import doctor
-from agent.methods import METHODS, video_rag
+from agent.methods import DEFAULT, methods
 from agent.page.desk import Desk
 from agent.page.markup import render
 from agent.settings import Settings
@@ -57,7 +57,7 @@ class ToolsTab:
         self.list = gr.HTML("", elem_id="tools-list")
         with gr.Accordion("The graph, drawn from the code that runs", open=True):
             self.method = gr.Dropdown(
-                list(METHODS), value=self._method(), label="Method", elem_id="graph-of"
+                list(methods()), value=self._method(), label="Method", elem_id="graph-of"
             )
             self.graph = gr.Markdown("", elem_id="graph")
         self.method.input(
@@ -81,7 +81,7 @@ class ToolsTab:
 
     def _method(self) -> str:
         named = self.desk.sessions.method
-        return video_rag.METHOD.name if named == "auto" else named
+        return DEFAULT if named == "auto" else named
 
 
 def tool_card(name: str, settings: Settings) -> ToolCard:

@@ -17,11 +17,11 @@ import prompts
 from agent import retrieval
 from agent.answer import Usage
 from agent.asking import ask_for, notes_part, pictures_part
+from agent.conversation import option_likelihoods
 from agent.lines import as_line, in_time_order, merge_neighbours, within_budget
 from agent.nodes import Meter
 from agent.pictures import picture_files, shown
 from agent.state import Ask, Context, Draft, Question, Request, State, Turn
-from agent.tail import option_likelihoods
 from agent.video_rag.pointing import resolve_pointing, with_subject
 from agent.video_rag.reading import (
     best_lines,
@@ -177,7 +177,7 @@ def _small_ask(question: Question, lines: Sequence[Evidence]) -> Ask:
     """Ask a small model, without the options: it copies letters, but answers in words."""
     told = [as_line(e) for e in in_time_order(lines)]
     text = prompts.render("answer", evidence=told, question=question.text)
-    return Ask((Turn("user", text),), "read", checked=True)
+    return Ask((Turn("user", text),), "read")
 
 
 def _choose_likeliest(

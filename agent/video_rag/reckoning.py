@@ -14,6 +14,7 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
+from agent.captions.intervals import GAP_S
 from agent.lines import SEPARATOR
 from agent.models.embedding import SentenceEmbeddings
 from agent.options import match_option
@@ -31,7 +32,6 @@ MIN_LABELS = 3  # that stand side by side; two are hardly a row of things
 MOMENTS = 3  # that a question of number may mean
 MIN_PAUSE_S = 4.0  # shorter pauses show nothing on purpose
 SAME_TEXT = 0.6  # similarity of two readings of one moving text
-GAP_S = 1.5  # the same text again after a longer gap has appeared again
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from agent.state import PlannedFrame
 from agent.visual.encoding import Eyes, picture_of, pixels_of, square_of, thumbnail_pixels
 from agent.visual.grids import GridShape, cell_captions, compose_grid
 from agent.visual.layouts import Layout
-from tools.video import RGBImage, Video, fit, open_video
+from tools.readers import open_video
+from tools.video import RGBImage, Video, fit
 
 if TYPE_CHECKING:
     from torch import Tensor

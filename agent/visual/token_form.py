@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.asking import Part, part, question_part
+from agent.conversation import messages
 from agent.library import Library
 from agent.lines import clock
 from agent.models.chat_model import MemoryLimitError
@@ -17,7 +18,6 @@ from agent.models.chat_transformers import TransformersChat
 from agent.models.image_text import ImageTextEncoder
 from agent.pictures import frames_of, picture_count
 from agent.state import PlannedFrame, Question, Turn, Visual
-from agent.tail import messages
 from agent.visual.budget import Budget, Fitted, fit_layout
 from agent.visual.contrast import outlier_tokens
 from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens

@@ -23,7 +23,8 @@ from tools.detect_hog import one_per_place
 from tools.errors import InputError, MissingError, StoppedError
 from tools.evidence import Evidence
 from tools.frames import FrameSet, StoredFrame, sample_frames
-from tools.video import Video, open_video, probe
+from tools.readers import open_video
+from tools.video import Video, probe
 
 VIDEO = Video(Path("a.mp4"), "0" * 64, 9, 640, 480, 0, None, False, ())
 NAMES = ("person", "car", "dog")

@@ -14,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from tools.errors import InputError, StoppedError, StorageError
 from tools.frames import COLOUR_NAMES, load_frames, sample_frames
 from tools.pictures import colour_shares
-from tools.video import Frame, open_video, probe
+from tools.readers import open_video
+from tools.video import Frame, probe
 
 
 def sample(path, folder, step_s=1.0, **options):
@@ -234,7 +235,8 @@ def test_a_kill_leaves_no_half_set_and_the_next_run_cleans_up(make_clip, tmp_pat
         import os, signal, sys
         from pathlib import Path
         from tools.frames import sample_frames
-        from tools.video import open_video, probe
+        from tools.readers import open_video
+        from tools.video import probe
         def die(done_s, total_s):
             if done_s >= 4:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -255,7 +257,8 @@ def peak_mb(path: Path, folder: Path) -> float:
         import sys
         from pathlib import Path
         from tools.frames import sample_frames
-        from tools.video import open_video, probe
+        from tools.readers import open_video
+        from tools.video import probe
         video = probe(sys.argv[1])
         sample_frames(open_video(video), Path(sys.argv[2]), video.duration_s, 0.2)
         print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tools.errors import InputError
-from tools.video import open_video, probe
+from tools.readers import open_video
+from tools.video import probe
 
 NTSC_FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 UNEVEN = [0.0, 0.04, 0.5, 0.55, 2.0, 2.01, 2.6, 3.9]

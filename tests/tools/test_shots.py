@@ -12,8 +12,9 @@ from PIL import Image
 from tools.base import ToolInput
 from tools.evidence import Evidence
 from tools.frames import COLOUR_NAMES, FrameSet, Sample, sample_frames
+from tools.readers import open_video
 from tools.shots import Shots, ShotsOptions, find_cuts, say_colours, say_light, say_motion
-from tools.video import Video, open_video, probe
+from tools.video import Video, probe
 
 Picture = npt.NDArray[np.uint8]
 Draw = Callable[[float, int, int], Picture]

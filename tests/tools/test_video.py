@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tools.errors import InputError
-from tools.video import SubtitleTrack, fit, open_video, probe
+from tools.readers import open_video
+from tools.video import SubtitleTrack, fit, probe
 
 
 def test_probe_tells_what_a_player_shows(make_clip):

@@ -15,7 +15,8 @@ from agent.models.chat_model import ContextOverflowError
 from agent.session import Session
 from agent.visual.grids import compose_grid
 from tools.errors import InputError
-from tools.video import open_video, probe
+from tools.readers import open_video
+from tools.video import probe
 
 Open = Callable[..., Session]
 MakeClip = Callable[..., Path]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.methods import METHODS, choose, has
+from agent.methods import choose, has, methods
 from agent.models.chat_model import Capabilities
 from agent.session import Session
 from agent.settings import resolve
@@ -31,7 +31,7 @@ def silent(make_shared_clip: Callable[..., Path]) -> Path:
     return make_shared_clip(seconds=2, size=(160, 120))
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS) - {"explore"}))
+@pytest.mark.parametrize("name", sorted(set(methods()) - {"explore"}))
 def test_a_random_model_that_sees_takes_every_method_to_its_end(
     name: str, open_session: Open, harbour: Path, tiny_llava: Path
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_method_that_the_model_cannot_take_says_what_it_needs(
         open_session(scripted(), method=name).ask(harbour, QUESTION)
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS) - {"explore"}))
+@pytest.mark.parametrize("name", sorted(set(methods()) - {"explore"}))
 def test_a_plan_calls_no_model_and_is_the_same_twice(
     name: str, open_session: Open, harbour: Path, scripted: Callable[..., Any]
 ) -> None:
@@ -137,7 +137,7 @@ def test_frames_are_chosen_by_number_at_their_true_times(
     times: list[float] | None, make_clip: Callable[..., Path]
 ) -> None:
     from agent.pictures import frames_of
-    from tools.video import open_video
+    from tools.readers import open_video
 
     fields: dict[str, Any] = {"times": times} if times else {"fps": 24}
     video = probe(make_clip(seconds=2, **fields))

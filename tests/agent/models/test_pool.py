@@ -27,7 +27,7 @@ PlugIn = Callable[..., type[Tool]]
 def make_pool(own_library: Path) -> Callable[..., ModelPool]:
     def make(**settings: Any) -> ModelPool:
         resolved = resolve(overrides=settings)
-        return ModelPool(resolved, Library(resolved.library))
+        return ModelPool(resolved, Library(resolved.library).models)
 
     return make
 

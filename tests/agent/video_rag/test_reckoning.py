@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.checking import named_option
+from agent.video_rag.judge import named_option
 from agent.models.embedding import SentenceEmbeddings
 from agent.retrieval import fuse
 from agent.state import Question

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from agent.visual.budget import Budget, context_limit, fit_layout, stretch_rope
+from agent.models.context_window import context_limit, stretch_rope
+from agent.visual.budget import Budget, fit_layout
 from agent.visual.layouts import PRESETS, Layout, fopru, free_video_llm, slowfast, ts_llava
 from agent.visual.spans import Seen, Whole
 from tools.errors import InputError

@@ -16,7 +16,8 @@ from agent.visual.frame_choice import (
 from agent.visual.grids import compose_grid, grid_shape
 from agent.visual.sampling import ids_digest
 from tools.errors import InputError
-from tools.video import open_video, probe
+from tools.readers import open_video
+from tools.video import probe
 
 COUNTS = (1, 4, 8, 16, 50, 100)
 

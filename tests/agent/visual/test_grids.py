@@ -21,7 +21,8 @@ from agent.visual.grids import (
     image_block,
     jpeg,
 )
-from tools.video import RGBImage, open_video, probe
+from tools.readers import open_video
+from tools.video import RGBImage, probe
 
 SHAPES = {  # frames: columns x rows, as published
     1: (1, 1),

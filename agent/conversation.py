@@ -1,0 +1,91 @@
+"""Talking to a chat model: turns as messages, one call and what it cost, likelihoods."""
+
+import base64
+import mimetypes
+from collections.abc import Callable, Mapping, Sequence
+from math import exp
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from agent.answer import Usage
+from agent.models.chat_model import ChatModel
+from agent.state import Context, Turn
+
+
+def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
+    """Send a conversation to the chat model and return its text and what it cost."""
+    return send(turns, context.pool.chat())
+
+
+def send(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
+    """Send a conversation to one chat model; `drawn` says how its reply is drawn."""
+    return _timed(lambda: chat.invoke(messages(turns), **drawn))
+
+
+def copy(prompt: str, passages: Sequence[str], chat: ChatModel) -> tuple[str, Usage]:
+    """Let a chat model reply with a literal span of one of some passages."""
+    return _timed(lambda: chat.copy_span([HumanMessage(prompt)], passages))
+
+
+def option_likelihoods(
+    turns: Sequence[Turn], options: Sequence[str], chat: ChatModel
+) -> tuple[tuple[float, ...], Usage]:
+    """Return the probability of each option as the reply; () if the model cannot tell.
+
+    It is the softmax of the mean log-likelihood a token, so that long options are not worse off.
+    """
+    if not chat.capabilities.option_scoring:
+        return (), Usage()
+    start = perf_counter()
+    scores = chat.score_options(messages(turns), options)
+    seconds = perf_counter() - start
+    total = sum(exp(score) for score in scores)
+    return (
+        tuple(exp(score) / total for score in scores),
+        Usage(seconds=seconds, model_seconds=seconds, scored=len(options)),
+    )
+
+
+def messages(turns: Sequence[Turn]) -> list[BaseMessage]:
+    """Return a conversation as LangChain messages; pictures are read from their files."""
+    return [_message(turn) for turn in turns]
+
+
+def _message(turn: Turn) -> BaseMessage:
+    if turn.role == "system":
+        return SystemMessage(turn.text)
+    if turn.role == "assistant":
+        return AIMessage(turn.text)
+    if not turn.images:
+        return HumanMessage(turn.text)
+    blocks: list[str | dict[str, Any]] = [*map(_picture, turn.images)]
+    return HumanMessage([*blocks, {"type": "text", "text": turn.text}])
+
+
+def _picture(path: Path) -> dict[str, Any]:
+    kind = mimetypes.guess_type(path.name)[0] or "image/jpeg"
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"type": "image", "base64": data, "mime_type": kind}
+
+
+def usage_of(reply: AIMessage, seconds: float) -> Usage:
+    """Return what one call of the chat model cost."""
+    tokens: Mapping[str, Any] = reply.usage_metadata or {}
+    return Usage(
+        seconds=seconds,
+        model_seconds=seconds,
+        model_calls=0 if reply.response_metadata.get("kept") else 1,
+        input_tokens=tokens.get("input_tokens", 0),
+        output_tokens=tokens.get("output_tokens", 0),
+        cost=reply.response_metadata.get("cost", 0.0),
+    )
+
+
+def _timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
+    """Return the text of a reply and what it cost."""
+    start = perf_counter()
+    reply = send()
+    return reply.text.strip(), usage_of(reply, perf_counter() - start)
