@@ -148,3 +148,16 @@ class Answer:
             "model_seconds": round(self.total("model_seconds"), 3),
         }
         return values
+
+
+class Meter:
+    """Counts what a stage costs while it runs."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.decodes = 0
+        self.tool_runs = 0
+
+    def usage(self) -> Usage:
+        """Return the costs so far."""
+        return Usage(seconds=self.seconds, decodes=self.decodes, tool_runs=self.tool_runs)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import prompts
-from agent.lines import as_line, clock, in_time_order
-from agent.state import Ask, PlannedFrame, Question, State, Turn
+from agent.lines import as_line, in_time_order
+from agent.records import Ask, PlannedFrame, Question, Turn
+from agent.state import State
+from agent.text import clock
 from agent.visual.grids import GridShape
 from tools.evidence import Evidence
 from tools.video import Video

@@ -12,7 +12,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from agent.answer import Usage
 from agent.models.chat_model import ChatModel
-from agent.state import Context, Turn
+from agent.records import Turn
+from agent.state import Context
 
 
 def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:

@@ -17,16 +17,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy
 
-from agent.answer import Usage
-from agent.nodes import (
-    MAX_ATTEMPTS,
-    Meter,
-    ensure_frames,
-    is_transient,
-    recall,
-    reporting,
-    tool_node,
-)
+from agent.answer import Meter, Usage
+from agent.ingest_frames import ensure_frames
+from agent.nodes import MAX_ATTEMPTS, is_transient, recall, reporting, tool_node
 from agent.retrieval import embed_missing
 from agent.settings import Settings
 from agent.state import Context, Findings, State

@@ -3,18 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from agent.text import clock
 from tools.evidence import Evidence
 
 SENTENCE_ENDS = (".", "!", "?", '"', "\N{RIGHT DOUBLE QUOTATION MARK}")
 MAX_SENTENCE_S = 20.0  # recognised speech has no full stops: it must not all become one record
 SEPARATOR = " | "  # between the rows of one record
-
-
-def clock(seconds: float) -> str:
-    """Return a time as a player shows it: 1:05 or 1:02:03."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def as_line(evidence: Evidence) -> str:

@@ -6,27 +6,25 @@ flight, progress events, counters, and the channel report, also of a failure.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from math import isfinite
-from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
 from langgraph.errors import GraphBubbleUp, GraphDrained
 from langgraph.runtime import Runtime
 
-from agent.answer import Usage
+from agent.answer import Meter
+from agent.ingest_frames import ensure_frames, progress_of
+from agent.keys import captioner_of, digest, run_settings
 from agent.library import Library, Run
-from agent.settings import ChatSettings, Settings
 from agent.state import Context, Findings, State
 from tools.audio import AudioBlock, read_audio
 from tools.base import Keep, Tool, ToolInput
 from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
-from tools.frames import FrameSet, load_frames, sample_frames
-from tools.readers import open_video
+from tools.frames import FrameSet
 from tools.registry import make_tool
 from tools.video import Video
 
@@ -40,19 +38,6 @@ class Node(Protocol):
     def __call__(self, state: State, runtime: Runtime[Context]) -> Findings:
         """Run the tool and return what it adds to the state."""
         ...
-
-
-class Meter:
-    """Counts what a stage costs while it runs."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.decodes = 0
-        self.tool_runs = 0
-
-    def usage(self) -> Usage:
-        """Return the costs so far."""
-        return Usage(seconds=self.seconds, decodes=self.decodes, tool_runs=self.tool_runs)
 
 
 def tool_node(name: str) -> Node:
@@ -118,76 +103,6 @@ def recall(name: str, state: State, context: Context) -> Run | None:
     tool = make_tool(name, context.settings.tools.get(name, {}))
     values = run_settings(tool, state["video"], context.settings, _phrases(tool, state))
     return context.library.finished_run(state["video"], name, digest(values))
-
-
-def run_settings(
-    tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
-) -> Mapping[str, Any]:
-    """Return what a run depends on: tool, version, options, and sampling or model if it uses it."""
-    values: dict[str, Any] = {
-        "tool": tool.name,
-        "version": tool.version,
-        "options": tool.options.model_dump(mode="json"),
-    }
-    if "file" in tool.needs:
-        values["reads"] = [
-            [file.name.removeprefix(video.path.stem), _content(file)] for file in tool.reads(video)
-        ]
-    if "frames" in tool.needs:
-        values["sampling"] = sampling_values(video, settings)
-    if "vision" in tool.needs:
-        values["model"] = captioner_of(settings).model_dump(mode="json")
-    if "phrases" in tool.needs:
-        values["phrases"] = phrases
-    return values
-
-
-def captioner_of(settings: Settings) -> ChatSettings:
-    """Return the settings of the model that describes pictures: the answering one unless set."""
-    return settings.captioner or settings.chat
-
-
-def _content(file: Path) -> str:
-    """Return the hash of a small file, "" if it cannot be read: the tool will say why."""
-    try:
-        return sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
-def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:
-    """Return how a video is sampled: the step widens where `max_frames` would be exceeded."""
-    sampling = settings.sampling
-    step_s = max(sampling.step_s, video.duration_s / sampling.max_frames)
-    return {"step_s": step_s, "max_side": sampling.max_side, "backend": sampling.backend}
-
-
-def digest(values: Any) -> str:
-    """Return the first 32 hex digits of the sha256 of plain values."""
-    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
-    return sha256(text.encode()).hexdigest()[:32]
-
-
-def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> FrameSet:
-    """Return the sampled frames of a video, decoding it if that was not done before."""
-    context = runtime.context
-    values = sampling_values(video, context.settings)
-    folder = context.library.frames_folder(video, digest(values))
-    if found := load_frames(folder):
-        return found
-    with context.library.claim(video, "frames", digest(values)):
-        if found := load_frames(folder):
-            return found
-        meter.decodes += 1
-        reader = open_video(video, values["backend"], values["max_side"])
-        return sample_frames(
-            reader,
-            folder,
-            video.duration_s,
-            values["step_s"],
-            progress=progress_of("sample_frames", runtime),
-            stopped=lambda: runtime.drain_requested,
-        )
 
 
 def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
@@ -333,12 +248,3 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
         end_s=min(max(end_s, start_s), video.duration_s),
         score=score,
     )
-
-
-def progress_of(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
-    """Return a function that sends how far a stage has come to whoever watches the graph."""
-
-    def send(done_s: float, total_s: float) -> None:
-        runtime.stream_writer({"stage": stage, "done_s": done_s, "total_s": total_s})
-
-    return send

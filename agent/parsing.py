@@ -12,11 +12,11 @@ from itertools import pairwise
 from string import ascii_uppercase
 from typing import Any, Literal
 
+from agent.records import Parity
 from agent.replies import parse_json, tidy
 from agent.text import mentions, plain
 from tools.errors import InputError
 
-Parity = Literal["llovi", "ig-vlm", "ts-llava"]
 ParsePath = Literal[
     "letter",  # nothing but a letter
     "json",  # a field of a JSON object

@@ -4,20 +4,38 @@ Pixels never enter the graph's state; it carries numbers, times and files.
 """
 
 import os
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from threading import get_ident
+from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
+from agent.answer import Meter
+from agent.keys import digest
 from agent.library import Library
-from agent.nodes import Meter
-from agent.state import PlannedFrame
+from agent.records import PlannedFrame
+from tools.readers import open_video
+from tools.video import RGBImage, Video, fit
+
+if TYPE_CHECKING:
+    pass
+
+from typing import TYPE_CHECKING
+
+from agent.visual.grids import GridShape, cell_captions, compose_grid
+
+if TYPE_CHECKING:
+    pass
+
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+
 from tools.container import picture_times
 from tools.errors import InputError
 from tools.evidence import Evidence
-from tools.readers import open_video
-from tools.video import RGBImage, Video
 
 PICTURE = "picture"  # the kind of evidence that the model looked at
 JPEG_QUALITY = 95
@@ -93,8 +111,6 @@ def picture_files(
 
 def save_jpeg(image: RGBImage, file: Path) -> None:
     """Write an RGB picture in true colours, whole or not at all."""
-    from PIL import Image
-
     part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
     Image.fromarray(image).save(part, format="JPEG", quality=JPEG_QUALITY)
     part.replace(file)
@@ -113,3 +129,43 @@ def shown(frames: Sequence[PlannedFrame]) -> tuple[Evidence, ...]:
         )
         for frame in frames
     )
+
+
+def grid_file(
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    shape: GridShape,
+    library: Library,
+    meter: Meter,
+    numbered: bool = False,
+    max_side: int | None = None,
+) -> Path:
+    """Return a JPEG file of a grid of frames in their own resolution, in true colours.
+
+    Args:
+        video: Where they come from.
+        frames: In time order.
+        shape: Rows and columns.
+        library: Keeps the file.
+        meter: Counts the decode, if there is one.
+        numbered: Write its number and time above each cell.
+        max_side: Pixels of the grid's longer side, at most; None keeps the size.
+    """
+    values = [[f.index for f in frames], shape.rows, shape.columns, numbered, max_side]
+    file = library.frames_folder(video, "grids") / f"{digest(values)}.jpg"
+    if not file.exists():
+        meter.decodes += 1
+        file.parent.mkdir(parents=True, exist_ok=True)
+        times_s = [frame.time_s for frame in frames]
+        images = [frame.image for frame in open_video(video).at(times_s)]
+        captions = cell_captions(times_s) if numbered else None
+        save_jpeg(_at_most(compose_grid(images, shape, captions), max_side), file)
+    return file
+
+
+def _at_most(picture: RGBImage, max_side: int | None) -> RGBImage:
+    height, width = picture.shape[:2]
+    size = fit(width, height, max_side)
+    if size == (width, height):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import prompts
+from agent.keys import digest, run_settings, sampling_values
 from agent.methods import choose
-from agent.nodes import digest, run_settings, sampling_values
-from agent.state import Context, PlannedFrame, Question
+from agent.records import PlannedFrame, Question
+from agent.state import Context
 from tools.registry import make_tool
 from tools.video import Video
 

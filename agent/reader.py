@@ -11,8 +11,9 @@ from agent.answer import Usage
 from agent.checking import REFUSALS
 from agent.conversation import send
 from agent.models.chat_model import ChatModel
-from agent.parsing import Parity, parse_choice
-from agent.state import Context, Draft, Question, State, Turn
+from agent.parsing import parse_choice
+from agent.records import Draft, Parity, Question, Turn
+from agent.state import Context, State
 from agent.voting import majority
 
 Reread = tuple[Draft, Usage, tuple[str, ...]]  # with the names of the prompts that were used

@@ -16,9 +16,9 @@ from agent.answer import Answer, how_sure
 from agent.chats.follow_ups import Understood
 from agent.chats.store import ChatEntry
 from agent.library import LibraryEntry, Run
-from agent.lines import clock
 from agent.session import Event
 from agent.settings import Settings
+from agent.text import clock
 from tools.evidence import ChannelReport, Evidence
 from tools.registry import make_tool, tool_classes
 

@@ -24,8 +24,9 @@ from agent.methods.base import read_options
 from agent.models.chat_model import Capabilities
 from agent.models.pool import ModelPool
 from agent.plan import Plan, make_plan
+from agent.records import Question
 from agent.settings import Settings, resolve
-from agent.state import Context, Question, State
+from agent.state import Context, State
 from agent.text import is_text
 from agent.visual.saved import VisualsFolder
 from tools.errors import InputError, StoppedError

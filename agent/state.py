@@ -3,154 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict, TypeVar
+from typing import Annotated, TypedDict, TypeVar
 
 from agent.answer import Answer, Step, Usage
 from agent.library import Library
 from agent.models.pool import ModelPool
-from agent.parsing import Parity
+from agent.records import Ask, Draft, PlannedFrame, Question, Request
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
 from tools.video import Video
 
 T = TypeVar("T")
-Aspect = Literal["location", "number", "relation", "order"]
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question as the user put it; `options` is empty for an open question."""
-
-    text: str
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a question asks the tools for (Video-RAG, section 3.2: query decoupling).
-
-    Attributes:
-        speech: What somebody would say in the video; empty if speech does not matter.
-        entities: Physical things to look for.
-        aspects: What to say about them.
-        source: "model" if the language model wrote it, "rules" if its text did not parse.
-    """
-
-    speech: str = ""
-    entities: tuple[str, ...] = ()
-    aspects: tuple[Aspect, ...] = ()
-    source: Literal["model", "rules"] = "rules"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message of a conversation with the chat model.
-
-    Attributes:
-        role: Who says it.
-        text: What is said.
-        images: Pictures that are shown before the text, as files.
-    """
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-    images: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Visual:
-    """A picture that the model is shown, as a file that can be looked at.
-
-    Attributes:
-        file: The very picture.
-        kind: What it is.
-        times_s: When the frames in it appear, in the order of its cells.
-    """
-
-    file: Path
-    kind: Literal["frame", "grid", "thumbnail"]
-    times_s: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPrompt:
-    """Visual tokens that stand for a video before the text of the first turn.
-
-    Attributes:
-        file: Where they are kept (`agent.visual.token_cache`).
-        parity: Whether the text around them is tokenised as the published code does.
-        outliers: The tokens that a reply is contrasted with (`agent.visual.contrast`).
-    """
-
-    file: Path
-    parity: bool = False
-    outliers: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a method sends to the chat model for an answer.
-
-    Attributes:
-        turns: The conversation so far; the last turn is the user's.
-        maker: The node that made this, and can make a shorter one.
-        follow_ups: What the user says after each reply; the last reply holds the answer.
-        samples: Replies to vote over; more than one needs a temperature above 0.
-        temperature: 0 takes the likeliest token each time.
-        tokens: What the model sees of the video in place of pictures, for one that takes tokens.
-        visuals: All that it sees as pictures, in their order; empty if those of the turns are all.
-        note: What the user must know of how the answer was sought.
-        reasoning_tokens: Length of a reply that a follow-up follows, at most; 0: as of any reply.
-        parity: Read replies as the published code of this method does, and never ask again.
-        kept_for: The video with which replies are kept (`agent.captions.kept`); None keeps none.
-    """
-
-    turns: tuple[Turn, ...]
-    maker: str = ""
-    follow_ups: tuple[str, ...] = ()
-    samples: int = 1
-    temperature: float = 0.0
-    tokens: TokenPrompt | None = None
-    visuals: tuple[Visual, ...] = ()
-    note: str = ""
-    reasoning_tokens: int = 0
-    parity: Parity | None = None
-    kept_for: Video | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFrame:
-    """A picture that the model will look at: its number in the video and when it appears."""
-
-    index: int
-    time_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An answer before it is checked.
-
-    Attributes:
-        text: What the model wrote, or what is quoted.
-        choice: Index of the option that it means.
-        confidence: 0 to 1.
-        measured_by: What the confidence rests on (see `Answer`).
-        reason: Why it is not accepted, or what a fallback did.
-        accepted: Whether it may be given as the answer.
-        needs_all: Whether it can only be checked with every line, not just those with its words.
-        replies: All samples, where several were drawn.
-        likelihoods: Probability of each option as the model's next words, where it can tell.
-    """
-
-    text: str = ""
-    choice: int | None = None
-    confidence: float = 0.0
-    measured_by: str = ""
-    reason: str = ""
-    accepted: bool = False
-    needs_all: bool = False
-    replies: tuple[str, ...] = ()
-    likelihoods: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

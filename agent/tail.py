@@ -23,7 +23,8 @@ from agent.lines import in_time_order
 from agent.models.chat_model import ChatModel, ContextOverflowError
 from agent.pictures import PICTURE
 from agent.reader import GENERATIVE, Reader
-from agent.state import Ask, Context, Draft, Question, State, Turn
+from agent.records import Ask, Draft, Question, Turn
+from agent.state import Context, State
 from agent.text import words
 
 LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is

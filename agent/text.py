@@ -67,3 +67,10 @@ def mentions(text: str, phrase: str) -> bool:
 def is_text(text: str) -> bool:
     """Say whether a text can be written as UTF-8; a name of a file on Linux may be any bytes."""
     return text.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def clock(seconds: float) -> str:
+    """Return a time as a player shows it: 1:05 or 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -20,17 +20,18 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 import prompts
-from agent.answer import Usage
+from agent.answer import Meter, Usage
 from agent.captions.clips import Clip, plan_clips
 from agent.captions.intervals import Span, format_span
 from agent.captions.kept import identity
 from agent.captions.presets import LloviOptions
 from agent.conversation import messages, usage_of
+from agent.keys import digest
 from agent.models.chat_model import ChatModel
-from agent.nodes import Meter, digest
 from agent.pictures import frames_at, picture_files
+from agent.records import PlannedFrame, Turn
 from agent.settings import ChatSettings
-from agent.state import Context, PlannedFrame, State, Turn, merge
+from agent.state import Context, State, merge
 from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.video import Video

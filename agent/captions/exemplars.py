@@ -18,8 +18,8 @@ from pydantic import Field, ValidationError
 
 from agent.captions.caption_file import Timing, captions_of
 from agent.captions.wording import Exemplar, exemplar_text
+from agent.records import Question
 from agent.settings import Section
-from agent.state import Question
 from tools.errors import InputError
 from tools.registry import explain
 

@@ -19,8 +19,8 @@ from agent.captions.wording import Footage, ground_part, joined, sufficiency_par
 from agent.conversation import messages, usage_of
 from agent.lines import SEPARATOR, spread_order
 from agent.models.chat_model import ChatModel, ContextOverflowError
+from agent.records import Question, Turn
 from agent.replies import parse_yes_no
-from agent.state import Question, Turn
 from agent.tail import LEAST_ROOM
 from tools.evidence import Evidence
 

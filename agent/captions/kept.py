@@ -12,11 +12,12 @@ from langchain_core.caches import BaseCache
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from agent.keys import digest
 from agent.library import Library
 from agent.models.chat_model import ChatModel
-from agent.nodes import digest
+from agent.records import Ask
 from agent.settings import ChatSettings
-from agent.state import Ask, Context
+from agent.state import Context
 from tools.evidence import ChannelReport, Evidence
 from tools.video import Video
 

@@ -26,7 +26,8 @@ from agent.captions.wording import Exemplar, Footage, given_captions, joined, su
 from agent.conversation import messages, usage_of
 from agent.lines import spread_order
 from agent.models.chat_model import ChatModel
-from agent.state import Context, Question, Turn
+from agent.records import Question, Turn
+from agent.state import Context
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.video import Video
 

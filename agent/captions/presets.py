@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from agent.captions.wording import Reasoning, Variant
-from agent.parsing import Parity
+from agent.records import Parity
 from agent.settings import Section
 from tools.errors import InputError
 from tools.registry import suggest

@@ -16,7 +16,7 @@ from agent.captions.clips import Coverage, caption_lines
 from agent.captions.condense import Chunk
 from agent.captions.intervals import format_span
 from agent.options import letters
-from agent.state import Question
+from agent.records import Question
 from tools.errors import InputError
 from tools.evidence import Evidence
 

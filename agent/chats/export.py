@@ -6,7 +6,7 @@ from typing import Any
 
 from agent.answer import how_sure
 from agent.chats.exchange import Exchange
-from agent.lines import clock
+from agent.text import clock
 
 MARKUP = re.compile(r"([\\`*_\[\]<>])")
 

@@ -28,7 +28,8 @@ from agent.chats.exchange import Exchange, ModelCall, Seen
 from agent.chats.follow_ups import Understood, resolve
 from agent.chats.record import CallRecord
 from agent.graph import Graph
-from agent.state import Context, Question, State
+from agent.records import Question
+from agent.state import Context, State
 from agent.visual.saved import visuals_of
 
 MAX_REWRITTEN = 400  # characters of a question that a model wrote

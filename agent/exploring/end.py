@@ -7,7 +7,7 @@ from math import ceil
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from agent.answer import Step
+from agent.answer import Meter, Step
 from agent.asking import ask_for, notes_part, pictures_part, question_part
 from agent.exploring.exploration import (
     Attempt,
@@ -18,10 +18,10 @@ from agent.exploring.exploration import (
     pictures_among,
 )
 from agent.lines import as_line, within_budget
-from agent.nodes import Meter
 from agent.pictures import PICTURE, picture_files
 from agent.reader import understand
-from agent.state import Context, Draft, PlannedFrame, State
+from agent.records import Draft, PlannedFrame
+from agent.state import Context, State
 from tools.evidence import Evidence
 
 SURE = 3  # the highest confidence: what was seen settles the question

@@ -14,12 +14,14 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from pydantic import Field
 
 import prompts
+from agent.answer import Meter
 from agent.conversation import messages as as_messages
-from agent.lines import as_line, clock
-from agent.nodes import Meter
+from agent.lines import as_line
 from agent.pictures import PICTURE, picture_files
+from agent.records import PlannedFrame, Turn
 from agent.settings import Section
-from agent.state import Context, PlannedFrame, State, Turn, merge
+from agent.state import Context, State, merge
+from agent.text import clock
 from agent.visual.frame_choice import centre_ids
 from tools.evidence import Evidence
 from tools.video import Video, fit

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from langchain_core.tools import ToolException
 
 from agent.captions.intervals import GAP_S
-from agent.lines import clock
 from agent.pictures import frames_of
-from agent.state import PlannedFrame
-from agent.text import plain, stem, words
+from agent.records import PlannedFrame
+from agent.text import clock, plain, stem, words
 from agent.visual.frame_choice import centre_ids
 from tools.evidence import Evidence
 from tools.video import Video

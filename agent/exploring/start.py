@@ -8,6 +8,7 @@ from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
 import prompts
+from agent.answer import Meter
 from agent.asking import lettered
 from agent.exploring.exploration import (
     TAIL_CALLS,
@@ -21,10 +22,12 @@ from agent.exploring.exploration import (
 )
 from agent.exploring.tools import TOOLS
 from agent.ingest import ingest_tools
-from agent.lines import clock, in_time_order, spread_order, within_budget
-from agent.nodes import Meter, recall
+from agent.lines import in_time_order, spread_order, within_budget
+from agent.nodes import recall
 from agent.pictures import frames_of, picture_files, shown
-from agent.state import Context, Findings, PlannedFrame, State
+from agent.records import PlannedFrame
+from agent.state import Context, Findings, State
+from agent.text import clock
 from tools.evidence import ChannelReport, Evidence
 from tools.registry import make_tool
 from tools.video import Video

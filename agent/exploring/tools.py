@@ -17,6 +17,7 @@ from pydantic import Field, WithJsonSchema
 
 import prompts
 from agent import retrieval
+from agent.answer import Meter
 from agent.exploring.exploration import (
     Exploring,
     artifact,
@@ -30,11 +31,11 @@ from agent.exploring.exploration import (
 from agent.exploring.spans import Span, choose_frames, count_appearances, read_span, says
 from agent.ingest import ingest_tools
 from agent.lines import in_time_order, spread_order, within_budget
-from agent.nodes import Meter
 from agent.pictures import PICTURE, picture_files, shown
+from agent.records import PlannedFrame
 from agent.replies import parse_rating
 from agent.settings import Settings
-from agent.state import Context, PlannedFrame
+from agent.state import Context
 from tools.errors import InputError
 from tools.evidence import Evidence
 from tools.registry import make_tool

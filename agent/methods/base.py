@@ -8,8 +8,9 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import ValidationError
 
+from agent.records import PlannedFrame, Question
 from agent.settings import Section, Settings
-from agent.state import Context, PlannedFrame, Question, State
+from agent.state import Context, State
 from agent.tail import ChatOf, add_tail, pool_chat
 from tools.errors import InputError
 from tools.registry import explain

@@ -22,7 +22,7 @@ from langgraph.types import Command
 
 import prompts
 from agent import tail
-from agent.answer import Step, Usage
+from agent.answer import Meter, Step, Usage
 from agent.asking import prompt_names
 from agent.conversation import usage_of
 from agent.exploring.end import SURE, add_steps, settle, stop
@@ -43,9 +43,10 @@ from agent.exploring.tools import TOOLS, detectors, needed_runs, refuse
 from agent.ingest import build_ingest, build_listen
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
 from agent.models.chat_model import ContextOverflowError
-from agent.nodes import Meter, Node, reporting, tool_node
+from agent.nodes import Node, reporting, tool_node
+from agent.records import Question, Request
 from agent.settings import Settings
-from agent.state import Context, Findings, Question, Request, State
+from agent.state import Context, Findings, State
 from tools.evidence import Evidence
 from tools.video import Video
 

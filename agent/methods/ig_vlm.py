@@ -13,13 +13,13 @@ from time import perf_counter
 from langgraph.runtime import Runtime
 from pydantic import Field
 
+from agent.answer import Meter
 from agent.asking import ask_for, grid_part, prompt_names
 from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.nodes import Meter
-from agent.pictures import frames_of, picture_count, shown
+from agent.pictures import frames_of, grid_file, picture_count, shown
+from agent.records import PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
-from agent.state import Context, PlannedFrame, Question, State, Visual
-from agent.visual.files import grid_file
+from agent.state import Context, State
 from agent.visual.frame_choice import centre_ids, ig_parity_ids
 from agent.visual.grids import GridShape, caption_height, grid_shape
 from agent.visual.plan import VisualPlan, plan_grid, planned_grid

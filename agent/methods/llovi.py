@@ -48,8 +48,9 @@ from agent.ingest import build_ingest
 from agent.lines import merge_neighbours
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
 from agent.nodes import Node, reporting
+from agent.records import Ask, Draft, PlannedFrame, Question, Turn
 from agent.settings import Settings
-from agent.state import Ask, Context, Draft, PlannedFrame, Question, State, Turn
+from agent.state import Context, State
 from agent.text import words
 from tools.evidence import ChannelReport, Evidence
 from tools.video import Video

@@ -16,8 +16,9 @@ from agent.asking import ask_for, notes_part, prompt_names
 from agent.ingest import build_listen
 from agent.lines import in_time_order, merge_neighbours, spread_order, within_budget
 from agent.methods.base import Method, MethodPlan, Subgraph
+from agent.records import Question
 from agent.settings import Section, Settings
-from agent.state import Context, Question, State
+from agent.state import Context, State
 from tools.video import Video
 
 

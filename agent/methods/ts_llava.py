@@ -15,17 +15,18 @@ from time import perf_counter
 from langgraph.runtime import Runtime
 from pydantic import Field
 
+from agent.answer import Meter
 from agent.asking import ask_for, grid_part, prompt_names
 from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.models.chat_model import ChatModel
 from agent.models.chat_transformers import TransformersChat
-from agent.nodes import Meter
-from agent.pictures import picture_files, shown
+from agent.pictures import grid_file, picture_files, shown
+from agent.records import Ask, Question, TokenPrompt, Visual
 from agent.settings import Section, Settings
-from agent.state import Ask, Context, Question, State, TokenPrompt, Visual
+from agent.state import Context, State
 from agent.visual import picture_form, token_form
 from agent.visual.contrast import require_class_token
-from agent.visual.files import grid_file, square_files, thumbnail_files
+from agent.visual.files import square_files, thumbnail_files
 from agent.visual.layouts import SAMPLES, parse_layout
 from agent.visual.picture_form import PictureForm, Sizes
 from agent.visual.token_chat import KeptPrefix, TokenChat, token_model

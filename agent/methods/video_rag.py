@@ -22,16 +22,17 @@ from pydantic import Field
 
 import prompts
 from agent import tail
-from agent.answer import Usage
+from agent.answer import Meter, Usage
 from agent.asking import ask_for, pictures_part, prompt_names
 from agent.conversation import call
 from agent.ingest import build_ingest, phrase_tools
 from agent.methods.base import Method, MethodPlan, Subgraph, read_options
-from agent.nodes import MAX_ATTEMPTS, Meter, is_transient, reporting, tool_node
+from agent.nodes import MAX_ATTEMPTS, is_transient, reporting, tool_node
 from agent.pictures import frames_of, picture_files, shown
 from agent.reader import GENERATIVE
+from agent.records import PlannedFrame, Question, Turn
 from agent.settings import Section, Settings
-from agent.state import Context, PlannedFrame, Question, State, Turn
+from agent.state import Context, State
 from agent.video_rag import evidence, parity
 from agent.video_rag.decouple import filter_note, parse_request
 from agent.video_rag.evidence import budget, read

@@ -7,9 +7,9 @@ from typing import Any
 
 from agent.chats.exchange import Exchange
 from agent.chats.follow_ups import Understood
-from agent.lines import clock
 from agent.page.markup import render
 from agent.session import Event
+from agent.text import clock
 from tools.evidence import ChannelReport
 from tools.video import Video
 

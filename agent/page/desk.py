@@ -7,11 +7,11 @@ from pathlib import Path
 from agent.chats.exchange import Exchange, Seen
 from agent.chats.store import Chats
 from agent.library import Library
-from agent.lines import clock
 from agent.page.files import ChosenFiles
 from agent.page.running import Running
 from agent.page.sessions import Sessions
 from agent.session import Session
+from agent.text import clock
 from tools.errors import InputError
 from tools.video import Video
 

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from agent.answer import how_sure
-from agent.lines import clock
+from agent.text import clock
 
 FOLDER = Path(__file__).parent / "templates"
 

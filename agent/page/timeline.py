@@ -7,7 +7,7 @@ from typing import Any
 from agent.captions.captioning import TOOL as CAPTIONS
 from agent.captions.kept import TOOL as REPLIES
 from agent.library import Library
-from agent.lines import clock
+from agent.text import clock
 from tools.evidence import Evidence
 from tools.video import Video
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
-from agent.state import Aspect, Request
+from agent.records import Aspect, Request
 from agent.text import words
 from agent.video_rag.entities import find_tagger, published_filter, visible
 

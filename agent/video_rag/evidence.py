@@ -15,13 +15,13 @@ from langgraph.types import Command
 
 import prompts
 from agent import retrieval
-from agent.answer import Usage
+from agent.answer import Meter, Usage
 from agent.asking import ask_for, notes_part, pictures_part
 from agent.conversation import option_likelihoods
 from agent.lines import as_line, in_time_order, merge_neighbours, within_budget
-from agent.nodes import Meter
 from agent.pictures import picture_files, shown
-from agent.state import Ask, Context, Draft, Question, Request, State, Turn
+from agent.records import Ask, Draft, Question, Request, Turn
+from agent.state import Context, State
 from agent.video_rag.pointing import resolve_pointing, with_subject
 from agent.video_rag.reading import (
     best_lines,

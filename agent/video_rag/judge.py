@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from agent.checking import REFUSALS, support
 from agent.models.embedding import SentenceEmbeddings
 from agent.options import match_option
-from agent.state import Draft, Question
+from agent.records import Draft, Question
 from agent.text import mentions
 from agent.video_rag.reading import clear_row, expected_pattern, fits
 from tools.evidence import Evidence

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from agent.keys import digest
 from agent.library import Library
 from agent.models.image_text import ImageTextEncoder, Vectors, unit
-from agent.nodes import digest
 from agent.visual.frame_choice import centre_ids
 from tools.errors import StoppedError
 from tools.frames import FrameSet

@@ -14,14 +14,10 @@ from time import perf_counter
 from langgraph.errors import GraphDrained
 from langgraph.runtime import Runtime
 
+from agent.answer import Meter
+from agent.ingest_frames import ensure_frames
 from agent.models.image_text import ImageTextEncoder
-from agent.nodes import (
-    Meter,
-    Node,
-    ensure_frames,
-    reason_to_skip,
-    run_or_recall,
-)
+from agent.nodes import Node, reason_to_skip, run_or_recall
 from agent.pictures import frames_of, picture_files
 from agent.state import Context, Findings, State
 from agent.video_rag.keyframes import (

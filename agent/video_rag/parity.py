@@ -12,11 +12,11 @@ from time import perf_counter
 from langgraph.runtime import Runtime
 
 from agent import retrieval
-from agent.answer import Usage
+from agent.answer import Meter, Usage
 from agent.asking import ask_for, part, pictures_part
-from agent.nodes import Meter
 from agent.pictures import picture_files, shown
-from agent.state import Aspect, Context, State
+from agent.records import Aspect
+from agent.state import Context, State
 from agent.video_rag.looking import OBJECTS
 from agent.video_rag.scene import pixel_box, published_scene
 from tools.evidence import Evidence

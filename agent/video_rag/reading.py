@@ -16,7 +16,7 @@ import prompts
 from agent.lines import SEPARATOR
 from agent.models.chat_model import ChatModel
 from agent.models.embedding import SentenceEmbeddings
-from agent.state import Question
+from agent.records import Question
 from agent.text import mentions, plain, stems
 from tools.evidence import Evidence
 

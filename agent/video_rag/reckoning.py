@@ -18,7 +18,7 @@ from agent.captions.intervals import GAP_S
 from agent.lines import SEPARATOR
 from agent.models.embedding import SentenceEmbeddings
 from agent.options import match_option
-from agent.state import Draft, Question
+from agent.records import Draft, Question
 from agent.text import plain, stem, stems, words
 from agent.video_rag.pointing import SLACK_S
 from agent.video_rag.reading import COVERAGE_WEIGHT

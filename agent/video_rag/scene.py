@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from agent.state import Aspect
+from agent.records import Aspect
 from tools.evidence import Evidence
 
 Side = Literal["overlapping", "left of", "right of", "above", "below"]

@@ -10,7 +10,8 @@ from agent.lines import SEPARATOR, as_line
 from agent.models.chat_model import ChatModel
 from agent.options import Match, match_option
 from agent.reader import Reread, likeliest
-from agent.state import Context, Draft, State, Turn
+from agent.records import Draft, Turn
+from agent.state import Context, State
 from agent.video_rag.judge import judge, named_option
 from agent.video_rag.reading import answering_row
 

@@ -13,50 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from agent.answer import Meter
+from agent.keys import digest
 from agent.library import Library
-from agent.nodes import Meter, digest
-from agent.pictures import save_jpeg
-from agent.state import PlannedFrame
+from agent.records import PlannedFrame
 from agent.visual.encoding import Eyes, picture_of, pixels_of, square_of, thumbnail_pixels
-from agent.visual.grids import GridShape, cell_captions, compose_grid
 from agent.visual.layouts import Layout
 from tools.readers import open_video
-from tools.video import RGBImage, Video, fit
+from tools.video import RGBImage, Video
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def grid_file(
-    video: Video,
-    frames: Sequence[PlannedFrame],
-    shape: GridShape,
-    library: Library,
-    meter: Meter,
-    numbered: bool = False,
-    max_side: int | None = None,
-) -> Path:
-    """Return a JPEG file of a grid of frames in their own resolution, in true colours.
-
-    Args:
-        video: Where they come from.
-        frames: In time order.
-        shape: Rows and columns.
-        library: Keeps the file.
-        meter: Counts the decode, if there is one.
-        numbered: Write its number and time above each cell.
-        max_side: Pixels of the grid's longer side, at most; None keeps the size.
-    """
-    values = [[f.index for f in frames], shape.rows, shape.columns, numbered, max_side]
-    file = library.frames_folder(video, "grids") / f"{digest(values)}.jpg"
-    if not file.exists():
-        meter.decodes += 1
-        file.parent.mkdir(parents=True, exist_ok=True)
-        times_s = [frame.time_s for frame in frames]
-        images = [frame.image for frame in open_video(video).at(times_s)]
-        captions = cell_captions(times_s) if numbered else None
-        save_jpeg(_at_most(compose_grid(images, shape, captions), max_side), file)
-    return file
 
 
 def square_files(
@@ -115,14 +82,6 @@ def thumbnail_files(
         for pixels, file in zip(made, files, strict=True):
             _save_png(picture_of(pixels, eyes), file)
     return tuple(files)
-
-
-def _at_most(picture: RGBImage, max_side: int | None) -> RGBImage:
-    height, width = picture.shape[:2]
-    size = fit(width, height, max_side)
-    if size == (width, height):
-        return picture
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def read_picture(file: Path) -> RGBImage:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from agent.asking import grid_part, question_part
 from agent.models.chat_model import ChatModel
 from agent.pictures import picture_count
-from agent.state import PlannedFrame, Question
+from agent.records import PlannedFrame, Question
 from agent.visual.grids import GridShape, caption_height
 from agent.visual.plan import PlannedPicture, VisualPlan, planned_grid
 from agent.visual.sampling import sampled_ids

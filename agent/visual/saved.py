@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.pictures import PICTURE
-from agent.state import Ask, Visual
+from agent.records import Ask, Visual
 from tools.errors import StorageError
 from tools.evidence import Evidence
 

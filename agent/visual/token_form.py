@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from agent.asking import Part, part, question_part
 from agent.conversation import messages
 from agent.library import Library
-from agent.lines import clock
 from agent.models.chat_model import MemoryLimitError
 from agent.models.chat_transformers import TransformersChat
 from agent.models.image_text import ImageTextEncoder
 from agent.pictures import frames_of, picture_count
-from agent.state import PlannedFrame, Question, Turn, Visual
+from agent.records import PlannedFrame, Question, Turn, Visual
+from agent.text import clock
 from agent.visual.budget import Budget, Fitted, fit_layout
 from agent.visual.contrast import outlier_tokens
 from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens

@@ -119,7 +119,7 @@ class SharedPool(ModelPool):
     """A pool with the worker's one embedding model and, if given, a chat model."""
 
     def __init__(self, session: Session, shared: SentenceEmbeddings, chat: object | None) -> None:
-        super().__init__(session.settings, session.library)
+        super().__init__(session.settings, session.library.models)
         self._shared = shared
         self._chat = chat
 

@@ -7,9 +7,9 @@ import pytest
 from langgraph.runtime import RunControl
 
 from agent.graph import build_ask, build_index
+from agent.records import Question
 from agent.session import Session
 from agent.settings import resolve
-from agent.state import Question
 from tools.base import Tool, ToolInput
 from tools.evidence import Evidence
 

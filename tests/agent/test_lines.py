@@ -2,14 +2,8 @@ import random
 
 import pytest
 
-from agent.lines import (
-    MAX_SENTENCE_S,
-    as_line,
-    clock,
-    merge_neighbours,
-    spread_order,
-    within_budget,
-)
+from agent.lines import MAX_SENTENCE_S, as_line, merge_neighbours, spread_order, within_budget
+from agent.text import clock
 from tools.evidence import Evidence
 
 

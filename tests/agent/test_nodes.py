@@ -11,19 +11,14 @@ import pytest
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl, Runtime
 
+from agent.answer import Meter
 from agent.ingest import build_ingest, sample_frames
-from agent.nodes import (
-    Meter,
-    digest,
-    ensure_frames,
-    recall,
-    reporting,
-    run_settings,
-    sampling_values,
-    tool_node,
-)
+from agent.ingest_frames import ensure_frames
+from agent.keys import digest, run_settings, sampling_values
+from agent.nodes import recall, reporting, tool_node
+from agent.records import Request
 from agent.session import Session
-from agent.state import Findings, Request, State
+from agent.state import Findings, State
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
 from tools.errors import MissingError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
@@ -551,7 +546,7 @@ def test_frames_that_cannot_be_sampled_are_said_by_every_tool_that_wants_them(
     plug_in(lambda given: iter(()), "first", needs=FRAMES)
     plug_in(lambda given: iter(()), "second", needs=FRAMES)
     session = open_session(ingest="[subtitles, first, second]")
-    monkeypatch.setattr("agent.nodes.open_video", broken)
+    monkeypatch.setattr("agent.ingest_frames.open_video", broken)
     channels = index(session, clip)["channels"]
     assert {name: one.status for name, one in channels.items()} == {
         "subtitles": "empty",

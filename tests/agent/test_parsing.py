@@ -3,7 +3,8 @@ from string import ascii_uppercase
 
 import pytest
 
-from agent.parsing import Parity, parse_choice
+from agent.parsing import parse_choice
+from agent.records import Parity
 from tools.errors import InputError
 
 TEXTS = [

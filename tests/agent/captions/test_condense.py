@@ -18,7 +18,7 @@ from agent.captions.condense import (
 from agent.captions.intervals import Span
 from agent.captions.wording import Footage, joined, summary_parts
 from agent.models.chat_model import ContextOverflowError
-from agent.state import Question
+from agent.records import Question
 from tools.errors import InputError
 from tools.evidence import Evidence
 

@@ -6,7 +6,7 @@ import pytest
 
 from agent.captions.exemplars import choose_exemplars, read_exemplars
 from agent.captions.wording import exemplar_text
-from agent.state import Question
+from agent.records import Question
 from tools.errors import InputError
 
 DOG: dict[str, Any] = {

@@ -3,18 +3,8 @@ from typing import Any
 
 import pytest
 
-from agent.captions.intervals import (
-    GroundedAnswer,
-    Intervals,
-    Overlap,
-    Span,
-    first_overlap,
-    format_span,
-    merge_spans,
-    parse_intervals,
-    score_grounding,
-    union_overlap,
-)
+from agent.captions.intervals import Intervals, Span, format_span, merge_spans, parse_intervals
+from agent.temporal import GroundedAnswer, Overlap, first_overlap, score_grounding, union_overlap
 from tools.errors import InputError
 
 

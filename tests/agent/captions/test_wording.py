@@ -23,7 +23,7 @@ from agent.captions.wording import (
     summary_parts,
 )
 from agent.parsing import parse_choice
-from agent.state import Question
+from agent.records import Question
 from tools.errors import InputError
 from tools.evidence import Evidence
 

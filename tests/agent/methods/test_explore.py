@@ -27,8 +27,8 @@ from agent.exploring.spans import Span, choose_frames, says
 from agent.exploring.tools import TOOLS
 from agent.graph import build_ask
 from agent.models.chat_model import Capabilities, ChatModel, ContextOverflowError, image_blocks
+from agent.records import Question
 from agent.session import Session
-from agent.state import Question
 from tools.base import Availability, Tool, ToolInput
 from tools.errors import InputError, StoppedError
 from tools.evidence import Evidence

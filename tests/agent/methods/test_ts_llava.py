@@ -15,8 +15,8 @@ from PIL import Image
 
 import prompts
 from agent.models.chat_model import ContextOverflowError
+from agent.records import PlannedFrame
 from agent.session import Session
-from agent.state import PlannedFrame
 from agent.visual.encoding import eyes_of, picture_of
 from agent.visual.files import square_pixels
 from agent.visual.picture_form import NOTE, ends_of

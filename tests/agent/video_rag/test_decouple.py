@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from agent.state import Request
+from agent.records import Request
 from agent.video_rag import decouple
 from agent.video_rag.decouple import filter_note, parse_request, request_by_rules
 from agent.video_rag.entities import PUBLISHED_SHAPES, Tagger, published_filter, visible

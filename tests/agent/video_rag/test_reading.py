@@ -1,7 +1,7 @@
 import pytest
 
 from agent.models.embedding import SentenceEmbeddings
-from agent.state import Question
+from agent.records import Question
 from agent.video_rag.reading import (
     answering_row,
     clear_row,

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.video_rag.judge import named_option
 from agent.models.embedding import SentenceEmbeddings
+from agent.records import Question
 from agent.retrieval import fuse
-from agent.state import Question
 from agent.text import mentions, plain, stem, words
+from agent.video_rag.judge import named_option
 from agent.video_rag.pointing import resolve_pointing, with_subject
 from agent.video_rag.reading import (
     best_lines,

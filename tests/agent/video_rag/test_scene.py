@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.state import Aspect
+from agent.records import Aspect
 from agent.video_rag import scene
 from agent.video_rag.scene import (
     Box,
