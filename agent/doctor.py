@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from agent.library import Library
+from agent.library.store import Library
 from agent.models import chat_gguf, embedding
 from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings

@@ -13,16 +13,16 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from agent.answer import Usage
-from agent.ingest import build_ingest
-from agent.library import Library
+from agent.ingest.graph import build_ingest
+from agent.library.store import Library
 from agent.methods import DEFAULT, find_method
 from agent.plan import make_plan
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import is_text
-from tools import video as reading
 from tools.errors import InputError
-from tools.video import Video
+from tools.media import video as reading
+from tools.media.video import Video
 
 Graph = CompiledStateGraph[State, Context, State, State]
 

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import prompts
-from agent.keys import digest, run_settings, sampling_values
+from agent.library.keys import digest, run_settings, sampling_values
 from agent.methods import choose
 from agent.records import PlannedFrame, Question
 from agent.state import Context
+from tools.media.video import Video
 from tools.registry import make_tool
-from tools.video import Video
 
 
 @dataclass(frozen=True, slots=True)

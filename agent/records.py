@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tools.video import Video
+from tools.media.video import Video
 
 Parity = Literal["llovi", "ig-vlm", "ts-llava"]
 Aspect = Literal["location", "number", "relation", "order"]
@@ -95,7 +95,8 @@ class Ask:
         note: What the user must know of how the answer was sought.
         reasoning_tokens: Length of a reply that a follow-up follows, at most; 0: as of any reply.
         parity: Read replies as the published code of this method does, and never ask again.
-        kept_for: The video with which replies are kept (`agent.captions.kept`); None keeps none.
+        kept_for: The video with which replies are kept (`agent.library.reply_cache`); None keeps
+            none.
     """
 
     turns: tuple[Turn, ...]

@@ -14,13 +14,14 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from agent.answer import Answer
+from agent.answering.method import read_options
+from agent.chats.conversation import Asked, Conversation, build_conversation
 from agent.chats.follow_ups import Understood
-from agent.chats.graph import Asked, Conversation, build_conversation
-from agent.chats.store import storage_error, thread
+from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
-from agent.library import Library
+from agent.library.chats import storage_error, thread
+from agent.library.store import Library
 from agent.methods import DEFAULT, choose, find_method
-from agent.methods.base import read_options
 from agent.models.chat_model import Capabilities
 from agent.models.pool import ModelPool
 from agent.plan import Plan, make_plan
@@ -28,11 +29,10 @@ from agent.records import Question
 from agent.settings import Settings, resolve
 from agent.state import Context, State
 from agent.text import is_text
-from agent.visual.saved import VisualsFolder
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
+from tools.media.video import Video
 from tools.registry import make_tool
-from tools.video import Video
 
 MAX_QUESTION = 4_000  # characters; more than any real question, far less than a prompt holds
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, TypedDict, TypeVar
 
 from agent.answer import Answer, Step, Usage
-from agent.library import Library
+from agent.library.store import Library
 from agent.models.pool import ModelPool
 from agent.records import Ask, Draft, PlannedFrame, Question, Request
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
-from tools.video import Video
+from tools.media.video import Video
 
 T = TypeVar("T")
 

@@ -17,12 +17,12 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 
-import agent.video_rag.evidence
+import agent.video_rag.nodes
 from agent import Session
-from agent.lines import as_line, in_time_order
-from agent.options import match_option
+from agent.answering.evidence_lines import as_line, in_time_order
+from agent.answering.option_match import match_option
 from agent.settings import parse_pairs
-from agent.video_rag.evidence import Narrowed
+from agent.video_rag.nodes import Narrowed
 from prompts import render
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -34,13 +34,13 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs")
     session = Session("embedded", parse_pairs(parser.parse_args().pairs))
     read: list[Narrowed] = []
-    original = agent.video_rag.evidence.narrow
+    original = agent.video_rag.nodes.narrow
 
     def narrow(*given: Any) -> Narrowed:
         read.append(original(*given))
         return read[-1]
 
-    agent.video_rag.evidence.narrow = narrow
+    agent.video_rag.nodes.narrow = narrow
     right = {"free answer": 0, "likelihood": 0, "whole method": 0}
     total = 0
     for asked, key in questions():

@@ -82,7 +82,7 @@ def in_child(way: str, clip: Path) -> dict[str, float]:
 
 def measure(way: str, clip: Path) -> dict[str, float]:
     """Run one way and return wall and CPU seconds, number of frames and peak memory in MB."""
-    from tools.video import probe
+    from tools.media.video import probe
 
     video = probe(clip)
     start, start_cpu = time.perf_counter(), time.process_time()
@@ -111,22 +111,22 @@ def by_decord(video: Any) -> int:
 
 def by_every(video: Any) -> int:
     """Read one picture a second in one sequential pass."""
-    from tools.readers import open_video
+    from tools.media.readers import open_video
 
     return sum(1 for _ in open_video(video).every(STEP_S))
 
 
 def by_key_frames(video: Any) -> int:
     """Read the key frames alone."""
-    from tools.readers import open_video
+    from tools.media.readers import open_video
 
     return sum(1 for _ in open_video(video).key_frames())
 
 
 def by_sample_frames(video: Any) -> int:
     """Sample, measure and store, as an ingest does."""
-    from tools.frames import sample_frames
-    from tools.readers import open_video
+    from tools.media.frames import sample_frames
+    from tools.media.readers import open_video
 
     with tempfile.TemporaryDirectory() as folder:
         reader = open_video(video, max_side=1280)

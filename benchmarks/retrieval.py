@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from agent import Session
-from agent.retrieval import embed_missing, retrieve
+from agent.library.retrieval import embed_missing, retrieve
 from tools.evidence import ChannelReport, Evidence
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -10,7 +10,8 @@ from time import perf_counter
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # the loading bars of libraries
 
-from agent import Session, report
+from agent import Session
+from agent.cli import report
 from agent.settings import parse_pairs
 
 VIDEO = Path(__file__).parent / "tour.mp4"

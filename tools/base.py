@@ -13,9 +13,9 @@ from tools.evidence import Evidence
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from tools.audio import AudioBlock
-    from tools.frames import FrameSet
-    from tools.video import Video
+    from tools.media.audio import AudioBlock
+    from tools.media.frames import FrameSet
+    from tools.media.video import Video
 
 Need = Literal["file", "frames", "audio", "phrases", "vision"]
 """What a tool wants to be given: the file itself, sampled frames, audio, phrases to look for

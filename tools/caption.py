@@ -20,8 +20,8 @@ import prompts
 from tools.base import Need, Tool, ToolInput, ToolOptions
 from tools.errors import StoppedError
 from tools.evidence import Evidence
-from tools.frames import FrameSet, StoredFrame
-from tools.video import RGBImage
+from tools.media.frames import FrameSet, StoredFrame
+from tools.media.video import RGBImage
 
 JPEG_QUALITY = 95
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tools.base import Need, Tool, ToolInput, ToolOptions
 from tools.evidence import Evidence
-from tools.frames import COLOUR_NAMES, Sample
+from tools.media.frames import COLOUR_NAMES, Sample
 
 SURE_RATIO = 2.0
 NEIGHBOURS = 3  # samples on each side that tell what change is usual here

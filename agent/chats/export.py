@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.answer import how_sure
-from agent.chats.exchange import Exchange
+from agent.library.exchange import Exchange
 from agent.text import clock
 
 MARKUP = re.compile(r"([\\`*_\[\]<>])")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
-from agent.methods.base import Method, Need
+from agent.answering.method import Method, Need
 from agent.models.chat_model import Capabilities
 from agent.settings import METHODS, Settings
 from tools.errors import InputError
+from tools.media.video import Video
 from tools.registry import names, suggest
-from tools.video import Video
 
 DEFAULT = "video-rag"
 SHORT_S = 60.0  # below this a few pictures show nearly everything

@@ -5,12 +5,12 @@
 A method is worth no more than what it adds to this.
 """
 
-from agent.asking import ask_for, part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph, build_asking
+from agent.answering.method import Method, MethodPlan, Subgraph, build_asking
+from agent.answering.prompt import ask_for, part, prompt_names
 from agent.records import Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
-from tools.video import Video
+from tools.media.video import Video
 
 
 class Options(Section):

@@ -9,14 +9,14 @@ from langgraph.runtime import Runtime
 from pydantic import Field
 
 from agent.answer import Meter
-from agent.asking import ask_for, pictures_part, prompt_names
-from agent.methods.base import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.pictures import frames_of, picture_files, shown
+from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
+from agent.answering.prompt import ask_for, pictures_part, prompt_names
+from agent.frames.files import frames_of, picture_files, shown
+from agent.frames.sampling import centre_ids
 from agent.records import PlannedFrame, Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
-from agent.visual.frame_choice import centre_ids
-from tools.video import Video, fit
+from tools.media.video import Video, fit
 
 
 class Options(Section):

@@ -10,16 +10,21 @@ from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from agent import tail
 from agent.answer import Usage
-from agent.asking import ask_for, notes_part, prompt_names
-from agent.ingest import build_listen
-from agent.lines import in_time_order, merge_neighbours, spread_order, within_budget
-from agent.methods.base import Method, MethodPlan, Subgraph
+from agent.answering import nodes as tail
+from agent.answering.evidence_lines import (
+    in_time_order,
+    merge_neighbours,
+    spread_order,
+    within_budget,
+)
+from agent.answering.method import Method, MethodPlan, Subgraph
+from agent.answering.prompt import ask_for, notes_part, prompt_names
+from agent.ingest.graph import build_listen
 from agent.records import Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
-from tools.video import Video
+from tools.media.video import Video
 
 
 class Options(Section):

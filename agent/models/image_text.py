@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.errors import InputError, MissingError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 Vectors = npt.NDArray[np.float32]  # [n, dimensions]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from agent.chats.exchange import Exchange
+from agent.library.exchange import Exchange
 from agent.page import timeline
 from agent.page.board import Board
 from agent.page.chats import chat_choices, history, new_name
@@ -19,7 +19,7 @@ from agent.page.running import follow
 from agent.page.sessions import Pick
 from tools.errors import ReelgraphError, StoppedError
 from tools.evidence import Evidence
-from tools.video import Video
+from tools.media.video import Video
 
 View = dict[Any, Any]  # new values, by widget
 

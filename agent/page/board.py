@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from agent.chats.exchange import Exchange
 from agent.chats.follow_ups import Understood
+from agent.library.exchange import Exchange
 from agent.page.markup import render
 from agent.session import Event
 from agent.text import clock
 from tools.evidence import ChannelReport
-from tools.video import Video
+from tools.media.video import Video
 
 QUIET_S = 0.2  # between two pictures of the progress; more would only keep the browser busy
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from agent.chats.exchange import Exchange
 from agent.chats.export import as_markdown
-from agent.chats.store import Chats
+from agent.library.chats import Chats
+from agent.library.exchange import Exchange
 from agent.page.desk import Desk
 from agent.page.markup import render
 from tools.errors import ReelgraphError

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.chats.exchange import Exchange, Seen
-from agent.chats.store import Chats
-from agent.library import Library
+from agent.library.chats import Chats
+from agent.library.exchange import Exchange, Seen
+from agent.library.store import Library
 from agent.page.files import ChosenFiles
 from agent.page.running import Running
 from agent.page.sessions import Sessions
 from agent.session import Session
 from agent.text import clock
 from tools.errors import InputError
-from tools.video import Video
+from tools.media.video import Video
 
 
 @dataclass

@@ -16,8 +16,8 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from tools.errors import ReelgraphError
-from tools.readers import open_video
-from tools.video import Video
+from tools.media.readers import open_video
+from tools.media.video import Video
 
 THUMBNAIL_SIDE = 320  # pixels
 KEEP = {"Cache-Control": "private, max-age=3600"}

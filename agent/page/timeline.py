@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from agent.captions.captioning import TOOL as CAPTIONS
-from agent.captions.kept import TOOL as REPLIES
-from agent.library import Library
+from agent.library.reply_cache import TOOL as REPLIES
+from agent.library.store import Library
+from agent.llovi.captioning import TOOL as CAPTIONS
 from agent.text import clock
 from tools.evidence import Evidence
-from tools.video import Video
+from tools.media.video import Video
 
 MAX_MARKS = 3000  # in one lane; more cannot be told apart and make the browser slow
 LANE_PX, MARGIN_PX = 34, 90

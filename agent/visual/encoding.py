@@ -18,7 +18,7 @@ from agent.visual.pruning import AttentionProbe
 from agent.visual.spans import Features, Seen
 from agent.visual.thumbnails import compose_thumbnail, thumbnail_shape
 from tools.errors import InputError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 
 from agent.answer import Meter
-from agent.keys import digest
-from agent.library import Library
+from agent.library.keys import digest
+from agent.library.store import Library
 from agent.records import PlannedFrame
 from agent.visual.encoding import Eyes, picture_of, pixels_of, square_of, thumbnail_pixels
 from agent.visual.layouts import Layout
-from tools.readers import open_video
-from tools.video import RGBImage, Video
+from tools.media.readers import open_video
+from tools.media.video import RGBImage, Video
 
 if TYPE_CHECKING:
     from torch import Tensor

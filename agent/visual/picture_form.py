@@ -8,16 +8,16 @@ outward, down to the grid alone.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent.asking import grid_part, question_part
+from agent.answering.prompt import grid_part, question_part
+from agent.frames.files import picture_count
+from agent.frames.grids import GridShape, caption_height
 from agent.models.chat_model import ChatModel
-from agent.pictures import picture_count
 from agent.records import PlannedFrame, Question
-from agent.visual.grids import GridShape, caption_height
 from agent.visual.plan import PlannedPicture, VisualPlan, planned_grid
 from agent.visual.sampling import sampled_ids
 from agent.visual.thumbnails import thumbnail_shape
 from agent.visual.token_form import Wanted, choose_frames
-from tools.video import Video, fit
+from tools.media.video import Video, fit
 
 NOTE = "pictures stand in for visual tokens, which this model does not take"
 CELLS = 6  # of the grid for a layout without thumbnails

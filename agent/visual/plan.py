@@ -8,14 +8,14 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+from agent.frames.grids import GridShape, grid_shape
 from agent.visual.budget import Budget, Fitted
 from agent.visual.encoding import Eyes
-from agent.visual.grids import GridShape, grid_shape
 from agent.visual.layouts import Layout
 from agent.visual.sampling import ids_digest
 from agent.visual.spans import Sampled, Seen
 from agent.visual.thumbnails import fits_patches, thumbnail_shape
-from tools.video import fit
+from tools.media.video import fit
 
 
 class ShownFrame(Protocol):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import numpy as np
 from typing_extensions import override
 
-from agent.visual.frame_choice import centre_ids
+from agent.frames.sampling import centre_ids
 from agent.visual.guiding import Guide
 from agent.visual.sampling import Ids, sampled_ids
 

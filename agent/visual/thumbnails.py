@@ -8,7 +8,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from agent.visual.grids import GridShape
+from agent.frames.grids import GridShape
 
 if TYPE_CHECKING:
     from torch import Tensor

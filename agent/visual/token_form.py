@@ -9,20 +9,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.asking import Part, part, question_part
-from agent.conversation import messages
-from agent.library import Library
+from agent.answering.conversation import messages
+from agent.answering.prompt import Part, part, question_part
+from agent.frames.files import frames_of, picture_count
+from agent.frames.sampling import centre_ids, ts_parity_ids
+from agent.library.store import Library
 from agent.models.chat_model import MemoryLimitError
 from agent.models.chat_transformers import TransformersChat
 from agent.models.image_text import ImageTextEncoder
-from agent.pictures import frames_of, picture_count
 from agent.records import PlannedFrame, Question, Turn, Visual
 from agent.text import clock
 from agent.visual.budget import Budget, Fitted, fit_layout
 from agent.visual.contrast import outlier_tokens
 from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens
 from agent.visual.files import read_picture, square_pixels
-from agent.visual.frame_choice import centre_ids, ts_parity_ids
 from agent.visual.guiding import Guide
 from agent.visual.layouts import Layout
 from agent.visual.merged_spans import Region
@@ -32,7 +32,7 @@ from agent.visual.thumbnails import thumbnail_shape
 from agent.visual.token_cache import TokenCache, token_key
 from agent.visual.token_chat import out_of_memory, prompt_ids
 from tools.errors import InputError
-from tools.video import Video
+from tools.media.video import Video
 
 if TYPE_CHECKING:
     from torch import Tensor

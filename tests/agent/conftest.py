@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
 import prompts
-from agent.cli import main
+from agent.cli.main import main
 from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool
@@ -262,7 +262,7 @@ def reelgraph_process(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start the command line as a process; Python packages in `tmp_path/site` are installed."""
 
     def start(*arguments: object, code: str = "", **environ: str) -> subprocess.Popen[str]:
-        program = f"from agent.cli import main; {code or 'main()'}"
+        program = f"from agent.cli.main import main; {code or 'main()'}"
         return subprocess.Popen(
             [sys.executable, "-c", program, *map(str, arguments)],
             stdout=subprocess.PIPE,

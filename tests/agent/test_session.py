@@ -211,7 +211,7 @@ def test_a_link_is_not_hashed_again(
     link = harbour.with_name("link.mp4")
     link.symlink_to(harbour)
     found = session.probe(link)
-    monkeypatch.setattr("tools.video.probe", lambda path: pytest.fail("hashed again"))
+    monkeypatch.setattr("tools.media.video.probe", lambda path: pytest.fail("hashed again"))
     assert session.probe(link) == found
     assert session.library.find(str(link)).video == found
 

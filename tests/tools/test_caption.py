@@ -19,8 +19,8 @@ from tools.base import ToolInput
 from tools.caption import Caption, CaptionOptions, choose_frames
 from tools.errors import StoppedError
 from tools.evidence import Evidence
-from tools.frames import FrameSet, StoredFrame
-from tools.video import Video
+from tools.media.frames import FrameSet, StoredFrame
+from tools.media.video import Video
 
 VIDEO = Video(Path("a.mp4"), "0" * 64, 30, 1280, 720, 0, None, False, ())
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220)}

@@ -11,10 +11,10 @@ from PIL import Image
 
 from tools.base import ToolInput
 from tools.evidence import Evidence
-from tools.frames import COLOUR_NAMES, FrameSet, Sample, sample_frames
-from tools.readers import open_video
+from tools.media.frames import COLOUR_NAMES, FrameSet, Sample, sample_frames
+from tools.media.readers import open_video
+from tools.media.video import Video, probe
 from tools.shots import Shots, ShotsOptions, find_cuts, say_colours, say_light, say_motion
-from tools.video import Video, probe
 
 Picture = npt.NDArray[np.uint8]
 Draw = Callable[[float, int, int], Picture]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from langgraph.runtime import RunControl
 
-from agent.chats.exchange import Exchange
 from agent.chats.export import as_markdown
+from agent.library.exchange import Exchange
 from agent.session import Session
 from tools.base import ToolInput
 from tools.errors import InputError, StoppedError, StorageError

@@ -12,7 +12,7 @@ from agent.models.chat_model import Capabilities
 from agent.session import Session
 from agent.settings import resolve
 from tools.errors import InputError
-from tools.video import Video, probe
+from tools.media.video import Video, probe
 
 Open = Callable[..., Session]
 QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
@@ -136,8 +136,8 @@ def test_orders_in_a_video_change_nothing_but_the_evidence(
 def test_frames_are_chosen_by_number_at_their_true_times(
     times: list[float] | None, make_clip: Callable[..., Path]
 ) -> None:
-    from agent.pictures import frames_of
-    from tools.readers import open_video
+    from agent.frames.files import frames_of
+    from tools.media.readers import open_video
 
     fields: dict[str, Any] = {"times": times} if times else {"fps": 24}
     video = probe(make_clip(seconds=2, **fields))

@@ -17,8 +17,8 @@ from agent.models.chat_model import MemoryLimitError
 from tools.base import ToolInput
 from tools.caption import Caption, CaptionOptions
 from tools.errors import InputError, MissingError
-from tools.frames import FrameSet, StoredFrame
-from tools.video import Video
+from tools.media.frames import FrameSet, StoredFrame
+from tools.media.video import Video
 
 SEEING = ["llava", "llava_next", "onevision", "qwen_vl", "smolvlm"]
 Talk = list[BaseMessage]

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from agent.library import Library
+from agent.library.store import Library
 from agent.models.chat import TransformersChat
 from agent.models.chat_endpoint import EndpointChat
 from agent.models.chat_model import MemoryLimitError

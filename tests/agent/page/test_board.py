@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from agent.answer import Answer
-from agent.chats.exchange import Exchange, ModelCall, Seen
 from agent.chats.follow_ups import Understood
+from agent.library.exchange import Exchange, ModelCall, Seen
 from agent.page.board import Board
 from agent.page.chats import history
 from agent.session import Event

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from agent.page.files import ChosenFiles
-from tools.video import Video, probe
+from tools.media.video import Video, probe
 
 
 @pytest.fixture

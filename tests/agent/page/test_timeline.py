@@ -2,10 +2,10 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from agent.library import Library
+from agent.library.store import Library
 from agent.page import timeline
 from tools.evidence import ChannelReport, Evidence
-from tools.video import Video
+from tools.media.video import Video
 
 VIDEO = Video(Path("a.mp4"), "00", 100.0, 320, 240, 0, Fraction(25), True, ())
 SAID = Evidence("subtitles", "speech", 10.0, 12.0, "Hello <b>there</b>")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agent.visual.encoding import Eyes, eyes_of
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 
 @dataclass(frozen=True)

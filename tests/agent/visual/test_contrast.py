@@ -12,7 +12,7 @@ from agent.visual.contrast import OutlierContrast, outlier_ids
 from agent.visual.encoding import encode, pixels_of
 from agent.visual.injection import PromptIds, generate, inputs_as_embeddings, inputs_as_ids
 from tools.errors import InputError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 PROMPT = PromptIds((5, 6, 7), (40, 41, 42))
 

@@ -23,7 +23,7 @@ from agent.visual.encoding import (
 from agent.visual.layouts import FRAMES, PRESETS, fopru, parse_layout, ts_llava
 from agent.visual.sampling import ids_digest
 from tools.errors import InputError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 Pictures = Callable[[int], list[RGBImage]]
 

@@ -22,7 +22,7 @@ from agent.visual.injection import (
 from agent.visual.layouts import ts_llava
 from agent.visual.prefix import VisualPrefix
 from tools.errors import InputError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 TEXT = (
     "USER: <image>\nThe gate code is seven. Which ferry leaves at nine?\nASSISTANT: Best option:("

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agent.visual.grids import GridShape
+from agent.frames.grids import GridShape
 from agent.visual.sampling import sampled_ids
 from agent.visual.thumbnails import (
     closest_shape,

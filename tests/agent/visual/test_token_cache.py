@@ -15,7 +15,7 @@ from agent.visual.layouts import free_video_llm, ts_llava
 from agent.visual.prefix import VisualPrefix
 from agent.visual.token_cache import TokenCache, TokenKey, model_digest, token_key
 from tools.errors import StorageError
-from tools.video import RGBImage
+from tools.media.video import RGBImage
 
 KEY = TokenKey("a" * 64, (0.5, 1.5), "model", "V2", "336/14", parity=False)
 

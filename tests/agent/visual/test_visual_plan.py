@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from agent.frames.sampling import centre_ids, ts_parity_ids
 from agent.visual.budget import Budget, fit_layout
 from agent.visual.encoding import Eyes
-from agent.visual.frame_choice import centre_ids, ts_parity_ids
 from agent.visual.layouts import PRESETS, parse_layout, ts_llava
 from agent.visual.plan import VisualPlan, plan_grid, plan_tokens
 
@@ -85,7 +85,7 @@ PROGRAM = """
 import sys
 from agent.visual.budget import Budget, fit_layout
 from agent.visual.encoding import Eyes
-from agent.visual.frame_choice import centre_ids
+from agent.frames.sampling import centre_ids
 from agent.visual.layouts import ts_llava
 from agent.visual.plan import plan_tokens
 class At:

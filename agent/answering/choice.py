@@ -1,0 +1,292 @@
+"""Multiple choice: which option a reply chooses, the one way for all methods.
+
+A choice is only taken where the reply points to exactly one option; everything else is left to the
+caller, who asks again or abstains. `parity` reads a reply as the published code of a method does,
+its mistakes included, so that published figures can be reproduced.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from string import ascii_uppercase
+from typing import Any, Literal
+
+from agent.answering.replies import parse_json, tidy
+from agent.records import Parity
+from agent.text import mentions, plain
+from tools.errors import InputError
+
+ParsePath = Literal[
+    "letter",  # nothing but a letter
+    "json",  # a field of a JSON object
+    "text",  # nothing but the text of an option
+    "statement",  # "the answer is C", "C is correct", a last line that is a letter
+    "label",  # "C. pour water", "(C)", "option C"
+    "mention",  # one option's text among other words
+    "parity",  # by the rules of a published parser
+    "empty",  # no choice: nothing was said
+    "unclear",  # no choice: no option is pointed to
+    "ambiguous",  # no choice: several options are pointed to
+    "outside",  # no choice: a letter that no option has
+]
+
+_MARKUP = re.compile(r"\\(?:boxed|text|mathrm|textbf)|[*_`${}#]")
+MAX_CLAUSE = 200  # characters that are looked back for a denial
+MAX_ALONE = 40  # characters of a letter with its wrapping: "Final answer: **(C)**."
+_ANSWER_KEYS = ("answer", "final_answer", "choice", "option", "prediction", "letter")
+
+_BREAK = r"(?=\s*(?:$|[\n.,;:)\]\"'!?-]|\b(?:because|since|as|and|or|not|for|but|based)\b))"
+_LETTER = r"(?<![\w'])[\"'(\[]?\s?(?P<letter>[A-Za-z])(?![\w'])"
+_OTHER = rf"(?:\W{{0,3}}(?:\bor\b|\band\b|[/,&])\W*(?:option )?\(?(?P<other>[A-Z])(?!\w){_BREAK})?"
+_VERDICT = r"(?:the |a )?(?:most )?(?:correct|right|best|likely|accurate|final|answer)"
+_STATEMENTS = (
+    re.compile(
+        r"\b(?:answer|option|choice)[\"']?(?: would be| should be| must be| is|:|=| -|\n)+\W{0,4}"
+        rf"(?:(?:option|choice|letter) )?{_LETTER}{_BREAK}\)?{_OTHER}",
+        re.I,
+    ),
+    re.compile(
+        r"\b(?:choose|pick|select|go with|opt for)\W{1,3}(?:(?:option|choice|letter) )?"
+        rf"{_LETTER}{_BREAK}\)?{_OTHER}",
+        re.I,
+    ),
+    re.compile(rf"(?<![\w'])\(?(?P<letter>[A-Z])\)? (?:is|seems|must be) {_VERDICT}\b(?P<other>)?"),
+)
+_LABEL_LINE = re.compile(r"^[^\w\n]*([A-Za-z])\s*(?:[):.](?!\w)|\s-\s|,\s)", re.M)
+_ALONE = re.compile(r"^\W*(?:option |choice |answer )?\W*([A-Za-z])\W*$", re.I)
+_NEGATED = re.compile(
+    r"\b(?i:not|nor|neither|isn't|rather than|instead of|unlike|except)\W{1,3}(?i:option )?"
+    r"\(?([A-Z])(?!\w)|(?<!\w)\(?([A-Z])[).:]? (?:is|was) (?:not|wrong|incorrect|false|out)\b"
+)
+_NAMED = re.compile(
+    r"(?:\b(?i:option|choice)s? \(?([A-Z])\b\)?|\(([A-Z])\))"
+    r"(?:\W{0,2}(?:\band\b|\bor\b|[,/&])\W{0,2}([A-Z])(?!\w))?"
+)
+_DOUBT = re.compile(
+    r"n't\b|\b(?:not|never|neither|nor|wrong|incorrect|false|unlikely|doubt|whether|if"
+    r"|rul\w+|eliminat\w+|exclud\w+|reject\w*|contradict\w*|lacks?|fails?|than)\b",
+    re.I,
+)
+_CLAUSE_END = re.compile(r"[.,;:!?\n]|\b(?:so|but|hence|therefore|thus)\b", re.I)
+_SMALL_WORDS = """
+the answer option choice letter is it it's its isn't not nor neither or and but so either definitely
+probably maybe likely therefore thus hence be would must i choose pick say guess i'd i'm my
+"""
+_VERDICT_WORDS = frozenset(_SMALL_WORDS.split())
+_NEGATIONS = frozenset({"not", "isn't", "wasn't", "never", "neither", "nor", "unlike"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The option that a reply chooses.
+
+    Attributes:
+        choice: Its index; None when the reply points to none or to several.
+        path: By what it was found, or why not.
+    """
+
+    choice: int | None
+    path: ParsePath
+
+
+def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | None = None) -> Parsed:
+    """Return the option that a reply chooses; never a guess.
+
+    Args:
+        reply: What the model wrote; a reasoning block in it is passed over.
+        options: Their texts, 2 to 26.
+        parity: Read it as the published code of this method does, for comparison with its figures.
+            A letter beyond the options is refused all the same.
+
+    Raises:
+        InputError: Fewer than 2 or more than 26 options.
+    """
+    if not 2 <= len(options) <= len(ascii_uppercase):
+        raise InputError(f"{len(options)} options were given; 2 to 26 can be told apart by letters")
+    if parity:
+        return _checked(_PARITIES[parity](reply), options, "parity") if reply else _EMPTY
+    text = tidy(reply)
+    return _read(text, options) if text else _EMPTY
+
+
+def _read(text: str, options: Sequence[str]) -> Parsed:
+    """Try the ways in which a choice can be put, the plainest first."""
+    if alone := _alone(text):
+        return _checked(_index(alone[1]), options, "letter")
+    if (fields := parse_json(text)) is not None:
+        return _from_json(fields, options)
+    same = _same_text(text, options)
+    if len(same) == 1:
+        return Parsed(same[0], "text")
+    bare = _MARKUP.sub("", text)
+    for way in (_statement, _leading_label, _bare_verdict, _named_option, _mentioned):
+        if found := way(bare, options):
+            return found
+    return _UNCLEAR
+
+
+def _alone(text: str) -> re.Match[str] | None:
+    return _ALONE.match(text) if len(text) <= MAX_ALONE else None
+
+
+def _index(letter: str) -> int:
+    return ord(letter.upper()) - ord("A")
+
+
+def _checked(index: int | None, options: Sequence[str], path: ParsePath) -> Parsed:
+    if index is None:
+        return _UNCLEAR
+    return Parsed(index, path) if index < len(options) else _OUTSIDE
+
+
+def _only(indices: Sequence[int], options: Sequence[str], path: ParsePath) -> Parsed | None:
+    """Return the one option that is pointed to, if there is one."""
+    distinct = set(indices)
+    if not distinct:
+        return None
+    return _checked(distinct.pop(), options, path) if len(distinct) == 1 else _AMBIGUOUS
+
+
+def _same_text(text: str, options: Sequence[str]) -> list[int]:
+    said = plain(text)
+    return [i for i, option in enumerate(options) if said and plain(option) == said]
+
+
+def _from_json(fields: Mapping[str, Any], options: Sequence[str]) -> Parsed:
+    values = {str(key).lower().replace(" ", "_"): value for key, value in fields.items()}
+    value = next((values[key] for key in _ANSWER_KEYS if key in values), None)
+    text = "" if value is None or isinstance(value, bool | dict | list) else str(value).strip()
+    found = _read(text, options) if text and "{" not in text else _UNCLEAR
+    return found if found.choice is None else Parsed(found.choice, "json")
+
+
+def _statement(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read "the answer is C", or a first or last line that is a letter; the last one stands."""
+    found = [
+        m
+        for pattern in _STATEMENTS
+        for m in pattern.finditer(text)
+        if not _is_word(m, text) and not _is_doubted(m, text)
+    ]
+    if found:
+        last = max(found, key=lambda m: m.start("letter"))
+        if last["other"] and _index(last["other"]) != _index(last["letter"]):
+            return _AMBIGUOUS
+        rest = text[last.end("letter") :].split("\n")[0]
+        return _labelled(_index(last["letter"]), rest, options, "statement")
+    alone = [_alone(line) for line in text.strip().splitlines()]
+    at_the_edge = alone and (alone[0] or alone[-1])
+    return _only([_index(m[1]) for m in alone if m], options, "statement") if at_the_edge else None
+
+
+def _is_word(found: re.Match[str], text: str) -> bool:
+    """Say whether a letter is the article of "a person" or the "I" of "I think"."""
+    return bool(
+        re.match(r"\s+(?:as (?:he|she|they|it)\b|for the)", text[found.end("letter") :])
+    ) and (found["letter"] in "aAI")
+
+
+def _is_doubted(found: re.Match[str], text: str) -> bool:
+    """Say whether the clause that leads to a statement denies it: "I do not think that ..."."""
+    clause = _CLAUSE_END.split(text[max(0, found.start() - MAX_CLAUSE) : found.start()])[-1]
+    return bool(_DOUBT.search(clause))
+
+
+def _leading_label(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read "C. pour water" or "B) it is not A)"; a list of all options chooses none."""
+    first = _LABEL_LINE.match(text)
+    if not first or _index(first[1]) in _denied(text[: first.end() + MAX_ALONE]):
+        return None
+    labels = [_index(letter) for letter in _LABEL_LINE.findall(text)]
+    listed = len(labels) > 1 and all(a < b for a, b in pairwise(labels))
+    rest = text[first.end() :]
+    answered = first[0].rstrip()[-2:] == "A:" and _bare_verdict(rest, options)
+    if answered:  # "A:" as in "Q: ... A: ..."
+        return answered
+    again = re.match(r"\s*(?:or|and|/)?\s*\(?([A-Z])\b\W*(?:$|\n)", rest)
+    if listed or (again and _index(again[1]) != labels[0]):
+        return _AMBIGUOUS
+    return _labelled(labels[0], rest.split("\n")[0], options, "label")
+
+
+def _labelled(index: int, rest: str, options: Sequence[str], path: ParsePath) -> Parsed:
+    """Take a letter unless the text behind it is that of another option."""
+    same = _same_text(rest, options)
+    return _AMBIGUOUS if same and index not in same else _checked(index, options, path)
+
+
+def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read a reply made of letters and small words alone: "not A; C", "A or B"."""
+    said = re.findall(r"[\w']+", text)
+    letters = [
+        word for word in said if len(word) == 1 and word.isupper() and word in ascii_uppercase
+    ]
+    if not letters or any(w not in letters and w.lower() not in _VERDICT_WORDS for w in said):
+        return None
+    denied = _denied(text)
+    return _only([i for i in map(_index, letters) if i not in denied], options, "label")
+
+
+def _named_option(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read the one "option C" or "(C)" of a longer reply, from the sentences that deny nothing."""
+    sure = [part for part in re.split(r"[.;!?\n]+", text) if not _DOUBT.search(part)]
+    named = [letter for part in sure for found in _NAMED.findall(part) for letter in found]
+    return _only([_index(letter) for letter in named if letter], options, "label")
+
+
+def _denied(text: str) -> set[int]:
+    return {_index(a or b) for a, b in _NEGATED.findall(text)}
+
+
+def _mentioned(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read the one option whose text stands in the reply, not denied nor inside a longer one."""
+    found = [i for i, option in enumerate(options) if mentions(text, option)]
+    whole = [
+        i for i in found if not any(j != i and mentions(options[j], options[i]) for j in found)
+    ]
+    return _only([i for i in whole if not _is_denied(text, options[i])], options, "mention")
+
+
+def _is_denied(text: str, option: str) -> bool:
+    before = f" {plain(text)} ".split(f" {plain(option)} ")[0].split()
+    return before[-1:] in (["no"], ["without"]) or any(w in _NEGATIONS for w in before[-3:])
+
+
+_EMPTY = Parsed(None, "empty")
+_UNCLEAR = Parsed(None, "unclear")
+_AMBIGUOUS = Parsed(None, "ambiguous")
+_OUTSIDE = Parsed(None, "outside")
+
+
+# What the published parsers do. They were compared with the originals on random replies.
+
+
+def _llovi(reply: str) -> int | None:
+    """LLoVi, `prompts.py`: the very first character."""
+    return "ABCDE".find(reply[0]) if reply[0] in "ABCDE" else None
+
+
+def _ig_vlm(reply: str) -> int | None:
+    """IG-VLM, `direct_answer_eval.py`: the first of "A:", "A)", "B:", ... found anywhere."""
+    return _marked(reply, "ABCDE", "ABCDE")
+
+
+def _ts_llava(reply: str) -> int | None:
+    """TS-LLaVA, `eval_multiple_choice_qa.py`: the same with six letters, a first one also small."""
+    return _marked(reply, "ABCDEF", "ABCDEFabcdef")
+
+
+def _marked(reply: str, letters: str, first: str) -> int | None:
+    rest = reply[reply.index("answer is") :] if "answer is " in reply else reply
+    for index, letter in enumerate(letters):
+        if f"{letter}:" in rest or f"{letter})" in rest:
+            return index
+    return _index(reply[0]) if reply[0] in first else None
+
+
+_PARITIES: Mapping[Parity, Callable[[str], int | None]] = {
+    "llovi": _llovi,
+    "ig-vlm": _ig_vlm,
+    "ts-llava": _ts_llava,
+}

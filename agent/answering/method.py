@@ -1,0 +1,87 @@
+"""What a method is: a subgraph, its options, and what it will do before it does it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from pydantic import ValidationError
+
+from agent.answering.nodes import ChatOf, add_tail, pool_chat
+from agent.records import PlannedFrame, Question
+from agent.settings import Section, Settings
+from agent.state import Context, State
+from tools.errors import InputError
+from tools.media.video import Video
+from tools.registry import explain
+
+Subgraph = CompiledStateGraph[State, Context, State, State]
+Need = Literal["images", "visual tokens", "tool calls"]
+Options = TypeVar("Options", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPlan:
+    """What a method will do with one video and question.
+
+    Attributes:
+        prompts: Names of the prompts that may be used.
+        calls: Calls of the chat model, at least and at most.
+        tokens: Tokens of one prompt beside the question itself, at most.
+        frames: Pictures that go to the model, in time order.
+        visuals: How they are laid out: grids, thumbnails, sampled tokens; plain JSON.
+    """
+
+    prompts: tuple[str, ...]
+    calls: tuple[int, int]
+    tokens: int
+    frames: tuple[PlannedFrame, ...] = ()
+    visuals: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to answer a question of a video.
+
+    Attributes:
+        name: How it is called on the command line.
+        summary: What it does, in one line.
+        options: Its settings, as in `--set llovi.words=300`.
+        build: Returns its subgraph: probed video and question in, answer out.
+        plan: Says what it will do, without calling a model.
+        needs: What the chat model must be able to do.
+        ingests: Whether the tools of the profile look at the video first.
+    """
+
+    name: str
+    summary: str
+    options: type[Section]
+    build: Callable[[Settings], Subgraph]
+    plan: Callable[[Video, Question, Context], MethodPlan]
+    needs: frozenset[Need] = frozenset()
+    ingests: bool = True
+
+
+def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_chat) -> Subgraph:
+    """Build the subgraph of a method that makes its prompt in one node.
+
+    Args:
+        name: Of the method.
+        node: Leaves what it wants to ask in the state.
+        chat_of: Returns the chat model that is asked.
+    """
+    graph, maker = StateGraph(State, context_schema=Context), node.__name__
+    graph.add_node(maker, node)
+    graph.add_edge(START, maker)
+    graph.add_edge(maker, "reason")
+    add_tail(graph, maker, chat_of)
+    return graph.compile(name=name)
+
+
+def read_options(name: str, model: type[Options], settings: Settings) -> Options:
+    """Return the options of a method. `InputError` names an unknown key or a wrong value."""
+    try:
+        return model.model_validate(dict(settings.methods.get(name, {})))
+    except ValidationError as error:
+        raise InputError(explain(error, name, model.model_fields)) from error

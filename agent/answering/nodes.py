@@ -1,0 +1,199 @@
+"""The end of every method.
+
+    reason -> parse -> (ask again once -> backup -> abstain) -> cite
+
+A method leaves what it wants to ask in the state; what comes back is parsed, checked, and given
+with its evidence. Nothing is ever answered at random.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from string import ascii_uppercase
+from time import perf_counter
+from typing import Any
+
+from langgraph.graph import END
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+import prompts
+from agent.answer import Answer, Usage
+from agent.answering.conversation import option_likelihoods, send
+from agent.answering.evidence_lines import in_time_order
+from agent.answering.reader import GENERATIVE, Reader
+from agent.frames.files import PICTURE
+from agent.models.chat_model import ChatModel, ContextOverflowError
+from agent.records import Ask, Draft, Question, Turn
+from agent.state import Context, State
+from agent.text import words
+
+LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
+MAX_CITED = 3  # lines under an answer, unless all are needed
+ChatOf = Callable[[Ask, Context], ChatModel]
+
+
+def pool_chat(asked: Ask, context: Context) -> ChatModel:
+    """Return the chat model of the settings, which is asked unless a method says otherwise."""
+    return context.pool.chat()
+
+
+def reason_with(
+    chat_of: ChatOf, reader: Reader
+) -> Callable[[State, Runtime[Context]], Command[str]]:
+    """Return the node that asks a chat model, chosen at every call.
+
+    The second time it asks more strictly, after a reply that could not be used. A prompt that is
+    too long for the model goes back to where it was made, to be made with half the evidence; the
+    question itself is never touched.
+    """
+
+    def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
+        return _reason(state, runtime, chat_of(state["ask"], runtime.context), reader)
+
+    return reason
+
+
+def _reason(
+    state: State, runtime: Runtime[Context], chat: ChatModel, reader: Reader
+) -> Command[str]:
+    start, attempt = perf_counter(), state.get("attempt", 0) + 1
+    asked = state["ask"]
+    names: tuple[str, ...] = ()
+    try:
+        if attempt == 1:
+            draft, usage = draft_answer(asked, state["question"], chat, lettered=reader.lettered)
+        else:
+            draft, usage, names = reader.ask_again(state, chat)
+    except ContextOverflowError as error:
+        room = state.get("room", 1.0) / 2
+        if not asked.maker or room < LEAST_ROOM:
+            raise
+        runtime.stream_writer({"stage": "reason", "shrunk_to": room, "why": str(error)})
+        return Command(update={"room": room}, goto=asked.maker)
+    update: State = {
+        "attempt": attempt,
+        "draft": draft,
+        "prompts": {name: prompts.version(name) for name in names},
+        "usage": {f"reason {attempt}": replace(usage, seconds=perf_counter() - start)},
+    }
+    return Command(update=update, goto="parse")
+
+
+def draft_answer(
+    asked: Ask, question: Question, chat: ChatModel, *, lettered: bool = True
+) -> tuple[Draft, Usage]:
+    """Hold a conversation, once or several times, and return what the last replies say."""
+    replies, total = [], Usage()
+    for sample in range(asked.samples):
+        turns = asked.turns
+        how: dict[str, Any] = {}
+        if asked.temperature:
+            how = {"temperature": asked.temperature, "seed": sample}
+        if asked.follow_ups and asked.reasoning_tokens:
+            how["max_new_tokens"] = asked.reasoning_tokens
+        text, usage = send(turns, chat, **how)
+        total += usage
+        for follow_up in asked.follow_ups:
+            turns = (*turns, Turn("assistant", text), Turn("user", follow_up))
+            text, usage = send(turns, chat)
+            total += usage
+        replies.append(text)
+    likelihoods: tuple[float, ...] = ()
+    plain = lettered and not (asked.follow_ups or asked.parity) and asked.samples == 1
+    if question.options and plain:
+        letters = ascii_uppercase[: len(question.options)]
+        likelihoods, usage = option_likelihoods(asked.turns, letters, chat)
+        total += usage
+    drawn = tuple(replies) if asked.samples > 1 else ()
+    return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
+
+
+def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
+    """Return the node that takes the draft as the answer if it is one; else asks again."""
+
+    def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
+        judged = reader.judge(state, runtime.context)
+        if judged.accepted:
+            return Command(update={"draft": judged}, goto="cite")
+        again = state["attempt"] < 2 and not state["ask"].parity
+        return Command(update={"draft": judged}, goto="reason" if again else "backup")
+
+    return parse
+
+
+def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
+    """Return the node that answers without the model's words, or abstains."""
+
+    def backup(state: State, runtime: Runtime[Context]) -> Command[str]:
+        found, usage = reader.fall_back(state, runtime.context)
+        update: State = {"draft": found, "usage": {"backup": usage}}
+        return Command(update=update, goto="cite" if found.accepted else "abstain")
+
+    return backup
+
+
+def cite(state: State, runtime: Runtime[Context]) -> State:
+    """Give the answer with the lines that hold its words, and the pictures that were shown."""
+    draft, question, lines = state["draft"], state["question"], state.get("lines", ())
+    text = draft.text if draft.choice is None else question.options[draft.choice]
+    shown = [line for line in lines if line.kind == PICTURE]
+    told = [line for line in lines if line.kind != PICTURE]
+    wanted = set(words(f"{draft.text} {text}")) - set(words(question.text))
+    overlap = [len(wanted & set(words(e.text))) for e in told]
+    ranked = sorted(range(len(told)), key=lambda i: (-overlap[i], i))
+    cited = [told[i] for i in ranked if overlap[i]][:MAX_CITED] or told[:1]
+    if draft.needs_all:
+        cited = told
+    answer = Answer(
+        answer=text,
+        choice=draft.choice,
+        reason="; ".join(filter(None, (draft.reason, _note(state)))),
+        confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
+        measured_by=draft.measured_by or "none",
+        evidence=in_time_order([*cited, *shown]),
+    )
+    return {"answer": answer}
+
+
+def abstain(state: State, runtime: Runtime[Context]) -> State:
+    """Say that the video does not seem to answer the question, what was searched, and why."""
+    draft = state.get("draft")
+    searched = [c.tool for c in state.get("channels", {}).values() if c.status == "ok"]
+    if draft:
+        reason = draft.reason
+    elif searched:
+        reason = f"nothing relevant was found by {', '.join(searched)}"
+    else:
+        reason = "no tool found anything in the video"
+    nearest = (state.get("lines") or state.get("evidence", ()))[:1]
+    told = "; ".join(filter(None, (reason, _note(state))))
+    return {"answer": Answer(answer="", abstained=True, reason=told, evidence=nearest)}
+
+
+def _note(state: State) -> str:
+    return state["ask"].note if "ask" in state else ""
+
+
+def add_tail(
+    graph: Any,
+    maker: str,
+    chat_of: ChatOf = pool_chat,
+    then: str = END,
+    reader: Reader = GENERATIVE,
+) -> None:
+    """Add the nodes that every method ends with.
+
+    Args:
+        graph: The method's graph.
+        maker: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
+        chat_of: Returns the chat model that is asked.
+        then: Where the answer goes.
+        reader: How replies are read.
+    """
+    graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", maker))
+    graph.add_node("parse", parse_with(reader), destinations=("cite", "reason", "backup"))
+    graph.add_node("backup", backup_with(reader), destinations=("cite", "abstain"))
+    for node in (cite, abstain):
+        graph.add_node(node)
+    graph.add_edge("cite", then)
+    graph.add_edge("abstain", then)

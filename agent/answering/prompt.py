@@ -1,0 +1,112 @@
+"""What is asked of the chat model: what it is given, then the question and its options.
+
+Every method words the question in the same way, so that methods differ in what they give alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import prompts
+from agent.answering.evidence_lines import as_line, in_time_order
+from agent.frames.grids import GridShape
+from agent.records import Ask, PlannedFrame, Question, Turn
+from agent.state import State
+from agent.text import clock
+from tools.evidence import Evidence
+from tools.media.video import Video
+
+AGAIN = {True: "ask_letter_again", False: "ask_again"}  # by whether there are options
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rendered part of a prompt and the prompt file that it comes from."""
+
+    name: str
+    text: str
+
+
+def part(name: str, **variables: object) -> Part:
+    """Render a prompt file."""
+    return Part(name, prompts.render(name, **variables))
+
+
+def question_part(question: Question) -> Part:
+    """Return the question, with lettered options if there are any."""
+    if not question.options:
+        return part("question_open", question=question.text)
+    return part("question_choice", question=question.text, options=lettered(question.options))
+
+
+def lettered(options: Sequence[str]) -> list[dict[str, str]]:
+    """Return options with their letters, each on one line."""
+    texts = (" ".join(option.split()) for option in options)
+    return [{"letter": chr(ord("A") + i), "text": text} for i, text in enumerate(texts)]
+
+
+def pictures_part(video: Video, frames: Sequence[PlannedFrame]) -> Part:
+    """Say which pictures the model looks at."""
+    times = [clock(frame.time_s) for frame in frames]
+    return part("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
+
+
+def grid_part(
+    video: Video,
+    cells: Sequence[PlannedFrame],
+    shape: GridShape,
+    singles: Sequence[PlannedFrame] = (),
+    *,
+    numbered: bool,
+    timed: bool,
+) -> Part:
+    """Say how a grid of frames is to be read, and which single pictures follow it.
+
+    Args:
+        video: Where they come from.
+        cells: What the grid shows, in time order.
+        shape: Its rows and columns.
+        singles: Pictures that follow it.
+        numbered: Whether number and time stand above each cell.
+        timed: Whether the times are told.
+    """
+    return part(
+        "given_grid",
+        length=clock(video.duration_s),
+        rows=shape.rows,
+        columns=shape.columns,
+        blanks=shape.cells - len(cells),
+        numbered=numbered,
+        timed=timed,
+        times=[clock(frame.time_s) for frame in cells],
+        pictures=[clock(frame.time_s) for frame in singles],
+    )
+
+
+def notes_part(source: str, evidence: Sequence[Evidence]) -> Part:
+    """Return evidence as notes, in time order."""
+    lines = [as_line(e) for e in in_time_order(evidence)]
+    return part("given_notes", source=source, lines=lines)
+
+
+def ask_for(maker: str, question: Question, *given: Part, images: Sequence[Path] = ()) -> State:
+    """Return the state update that asks a question about what is given.
+
+    Args:
+        maker: The node that asks; it is run again with less `room` if the prompt is too long.
+        question: The question.
+        given: What the model is told beforehand.
+        images: Files of the pictures that it is shown.
+    """
+    parts = [*given, question_part(question)]
+    text = "\n\n".join(p.text for p in parts)
+    return {
+        "ask": Ask((Turn("user", text, tuple(images)),), maker),
+        "prompts": {p.name: prompts.version(p.name) for p in parts},
+    }
+
+
+def prompt_names(question: Question, *given: str) -> tuple[str, ...]:
+    """Return the prompts that `ask_for` and asking again may use."""
+    asked = "question_choice" if question.options else "question_open"
+    return (*given, asked, AGAIN[bool(question.options)])

@@ -1,0 +1,270 @@
+"""The command line: `reelgraph ask|index|chats|library|methods|tools|doctor|graph`.
+
+Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
+"""
+
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tools.errors import InputError, ReelgraphError, StoppedError
+
+if TYPE_CHECKING:
+    from agent.session import Session
+
+ABSTAINED, STOPPED = 3, 130
+
+app = typer.Typer(
+    name="reelgraph",
+    help="Ask questions of long videos: offline, with evidence you can check.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+library_app = typer.Typer(help="See and delete what is known about videos.", no_args_is_help=True)
+chats_app = typer.Typer(help="See and delete chats: questions in a row.", no_args_is_help=True)
+app.add_typer(library_app, name="library")
+app.add_typer(chats_app, name="chats")
+
+Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
+Pairs = Annotated[
+    list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
+ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]
+Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
+
+
+def main() -> None:
+    """Run the command line; errors become one line and an exit code, never a traceback."""
+    # We have bars of our own; libraries that load models would draw theirs between them.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    try:
+        app()
+    except StoppedError:
+        _say("stopped; what was finished is kept, run the same command again to go on")
+        sys.exit(STOPPED)
+    except ReelgraphError as error:
+        _say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+        sys.exit(error.exit_code)
+
+
+@app.command()
+def ask(
+    video: VideoPath,
+    question: Annotated[str, typer.Argument(help="What you want to know.", show_default=False)],
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="One option of a multiple choice.")
+    ] = None,
+    method: Annotated[str | None, typer.Option("--method", help="How to answer.")] = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+    chat: Annotated[
+        str, typer.Option("--chat", help="Name of a chat; questions in it may follow up.")
+    ] = "",
+    as_json: AsJson = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan; call no model, run no tool.")
+    ] = False,
+    parity: Annotated[
+        bool, typer.Option("--parity", help="As the method's published code, right or wrong.")
+    ] = False,
+    save_visuals: Annotated[
+        Path | None,
+        typer.Option("--save-visuals", help="Folder for the pictures that the model is shown."),
+    ] = None,
+) -> None:
+    """Answer a question about a video, with the evidence and its times."""
+    session = _session(profile, pairs, _of_method(method, parity))
+    options = option or []
+    if dry_run:
+        if save_visuals:
+            raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")
+        _print_json(session.plan(video, question, options).to_json())
+        return
+    from agent.cli import report
+
+    answer = report.watch(
+        lambda control: session.stream(video, question, options, control, save_visuals, chat)
+    )
+    if as_json:
+        _print_json(answer.to_json())
+    else:
+        report.print_answer(answer)
+    raise typer.Exit(ABSTAINED if answer.abstained else 0)
+
+
+@app.command()
+def index(
+    videos: Annotated[list[Path], typer.Argument(help="Video or sound files.", show_default=False)],
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Look at videos ahead of the questions; what was looked at before is not done again."""
+    session = _session(profile, pairs)
+    from agent.cli import report
+
+    failed = 0
+    for video in videos:
+        _say(f"[bold]{escape(video.name)}[/]")
+        try:
+            report.watch(partial(session.stream_index, video))
+        except ReelgraphError as error:
+            if isinstance(error, StoppedError):
+                raise
+            failed = max(failed, error.exit_code)
+            _say(f"[bold red]error:[/] {escape(str(error))}")
+    raise typer.Exit(failed)
+
+
+@app.command()
+def tools(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List every tool, built-in or plug-in, with its options and whether it can run."""
+    from agent.cli import report
+
+    report.print_tools(_session(profile, pairs).settings)
+
+
+@app.command()
+def methods() -> None:
+    """List every way to answer, what it needs of the chat model, and its options."""
+    from agent.cli import report
+
+    report.print_methods()
+
+
+@app.command()
+def doctor(profile: Profile = None, pairs: Pairs = None) -> None:
+    """Show what works here, what is missing, and the command that gets it."""
+    from agent.doctor import print_report
+
+    healthy = print_report(_session(profile, pairs).settings)
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command()
+def graph(method: str | None = None, profile: Profile = None, pairs: Pairs = None) -> None:
+    """Print the graph of a method as Mermaid text, drawn from the code that runs."""
+    session = _session(profile, pairs, {"method": method} if method else {})
+    typer.echo(session.mermaid())
+
+
+@library_app.command("list")
+def library_list(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List the videos that are known."""
+    from agent.cli import report
+
+    report.print_entries(_session(profile, pairs).library.entries())
+
+
+@library_app.command("show")
+def library_show(
+    video: Known,
+    as_json: AsJson = False,
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Show what the tools found in a video."""
+    from agent.cli import report
+
+    library = _session(profile, pairs).library
+    entry = library.find(video)
+    evidence = [p.evidence for p in library.passages([run.id for run in entry.runs])]
+    if as_json:
+        _print_json([item.to_json() for item in evidence])
+    else:
+        report.print_entry(entry, evidence)
+
+
+@library_app.command("delete")
+def library_delete(
+    video: Known,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Delete everything that is known about a video, with the chats about it; the file stays."""
+    library = _session(profile, pairs).library
+    entry = library.find(video)
+    name = entry.video.path.name
+    if not yes:
+        typer.confirm(f"Delete everything that is known about {name}?", abort=True)
+    library.delete(entry.video)
+    _say(f"deleted: {escape(name)}")
+
+
+@chats_app.command("list")
+def chats_list(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List the chats, that of the latest answer first."""
+    from agent.cli import report
+
+    report.print_chats(_session(profile, pairs).library.chats.entries())
+
+
+@chats_app.command("show")
+def chats_show(
+    chat: ChatName, as_json: AsJson = False, profile: Profile = None, pairs: Pairs = None
+) -> None:
+    """Print a chat as Markdown, or as JSON with all that the model was sent."""
+    from agent.chats.export import as_markdown
+
+    exchanges = _session(profile, pairs).library.chats.find(chat)
+    if as_json:
+        _print_json(exchanges)
+    else:
+        typer.echo(as_markdown(exchanges), nl=False)
+
+
+@chats_app.command("delete")
+def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -> None:
+    """Forget a chat; what is known about its videos stays."""
+    chats = _session(profile, pairs).library.chats
+    chats.find(chat)
+    chats.delete(chat)
+    _say(f"deleted: {escape(chat)}")
+
+
+def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
+    """Return the settings that `--method` and `--parity` stand for."""
+    if parity:
+        _require_published(method)
+    chosen: dict[str, Any] = {"method": method} if method else {}
+    return chosen | ({f"{method}.parity": True} if parity else {})
+
+
+def _require_published(method: str | None) -> None:
+    """Refuse `--parity` for what has no published code to follow."""
+    from agent.methods import find_method, methods
+
+    known = [name for name, one in methods().items() if "parity" in one.options.model_fields]
+    if method in (None, "auto") or find_method(str(method)).name not in known:
+        raise InputError(
+            f"--parity follows the published code of a method, got --method {method or 'auto'}; "
+            f"take one of {', '.join(known)}"
+        )
+
+
+def _session(
+    profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
+) -> "Session":
+    """Open a session; imported here, for `--help` must not wait for the graph library."""
+    from agent.session import Session
+    from agent.settings import parse_pairs
+
+    return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)

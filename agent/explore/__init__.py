@@ -1,0 +1,1 @@
+"""Explore: a model that calls tools looks around by itself."""

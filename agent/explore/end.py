@@ -1,0 +1,133 @@
+"""The end of exploring: why it ends, and what answer is taken from it into the tail."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agent.answer import Meter, Step
+from agent.answering.evidence_lines import as_line, within_budget
+from agent.answering.prompt import ask_for, notes_part, pictures_part, question_part
+from agent.answering.reader import understand
+from agent.explore.state import (
+    Attempt,
+    Exploring,
+    options_of,
+    picture_id,
+    picture_tokens,
+    pictures_among,
+)
+from agent.frames.files import PICTURE, picture_files
+from agent.records import Draft, PlannedFrame
+from agent.state import Context, State
+from tools.evidence import Evidence
+
+SURE = 3  # the highest confidence: what was seen settles the question
+WORDING_TOKENS = 200  # of the last prompt beside notes and question, and of asking again
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the last question is asked about: pictures in time order, notes best first."""
+
+    frames: tuple[PlannedFrame, ...]
+    notes: tuple[Evidence, ...]
+
+
+def add_steps(
+    state: Exploring, steps: Sequence[Step], runtime: Runtime[Context]
+) -> tuple[Step, ...]:
+    """Return all steps so far, and tell whoever watches of the new ones."""
+    for step in steps:
+        runtime.stream_writer({"stage": "explore", "step": asdict(step)})
+    return (*state.get("steps", ()), *steps)
+
+
+def stop(state: Exploring, why: str, runtime: Runtime[Context]) -> Exploring:
+    """Return the update that ends the exploring."""
+    return {"stopped": why, "steps": add_steps(state, [Step("stop", result=why)], runtime)}
+
+
+def settle(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+    """Let the model's answer stand, or ask for one from all that it was given.
+
+    An answer stands if it was sure, or if nothing new was seen after it. Half of the tokens that
+    are left are for asking, half for asking again; too few for both mean no call at all.
+    """
+    context, attempt = runtime.context, state.get("attempt_so_far")
+    left = (options_of(context).max_tokens - state.get("spent", 0)) // 2
+    fixed = _fixed_tokens(state, context)
+    chosen = choose_given(state, context, left - fixed)
+    update = _ask(state, context, chosen)
+    if attempt is None and fixed > left:
+        why = f"stopped at {state['stopped']}, with no tokens left for an answer"
+        return Command(update={**update, "draft": Draft(reason=why)}, goto="abstain")
+    if attempt is None or (attempt.stale and attempt.confidence < SURE and fixed <= left):
+        return Command(update=update, goto="reason")
+    draft = _draft(attempt, state["stopped"])
+    if attempt.cited:
+        update["lines"] = tuple(state["given"][i] for i in attempt.cited)
+    if fixed <= left:
+        return Command(update={**update, "draft": draft, "attempt": 1}, goto="parse")
+    judged = understand(draft, state["question"])  # should it not be readable, nobody is asked
+    return Command(
+        update={**update, "draft": judged}, goto="cite" if judged.accepted else "abstain"
+    )
+
+
+def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
+    """Return the pictures and notes for the last question: what was cited, then the newest.
+
+    Args:
+        state: Its `room` is the share of them that fits the model's context.
+        context: Counts tokens.
+        most: Tokens of pictures and notes, at most.
+    """
+    chat, room, attempt = context.pool.chat(), state.get("room", 1.0), state.get("attempt_so_far")
+    cited = [state["given"][i] for i in attempt.cited] if attempt else []
+    order = [*cited, *(e for e in reversed(list(state["given"].values())) if e not in cited)]
+    notes = [e for e in order if e.kind != PICTURE]
+    seen = [e for e in order if e.kind == PICTURE]
+    share = most // 2 if seen else most
+    budget = int(min(context.settings.retrieval.token_budget, max(0, share)) * room)
+    kept = within_budget(notes, budget, chat.count_tokens)
+    rest = most - sum(chat.count_tokens(as_line(e)) + 1 for e in kept)
+    fitting = max(0, rest) // max(1, picture_tokens(state["video"], context))
+    taken = min(fitting, chat.capabilities.max_images or fitting, ceil(len(seen) * room))
+    return Chosen(pictures_among(seen[:taken]), kept)
+
+
+def _fixed_tokens(state: Exploring, context: Context) -> int:
+    """Return what asking again costs without any evidence: the question and two replies."""
+    chat = context.pool.chat()
+    question = chat.count_tokens(question_part(state["question"]).text)
+    return question + 2 * chat.max_new_tokens + WORDING_TOKENS
+
+
+def _ask(state: Exploring, context: Context, chosen: Chosen) -> State:
+    """Put the question about what was chosen, in the words of all methods."""
+    video, side = state["video"], options_of(context).max_side
+    files = picture_files(video, chosen.frames, context.library, Meter(), side)
+    given = [notes_part("a video", chosen.notes)] if chosen.notes else []
+    if chosen.frames:
+        given.insert(0, pictures_part(video, chosen.frames))
+    seen = tuple(state["given"][picture_id(frame)] for frame in chosen.frames)
+    asked = ask_for("settle", state["question"], *given, images=files)
+    return {**asked, "lines": (*chosen.notes, *seen)}
+
+
+def _draft(attempt: Attempt, stopped: str) -> Draft:
+    reasons = []
+    if attempt.confidence < SURE:
+        reasons.append(f"the model was not sure when it stopped at {stopped}")
+    if attempt.dropped:
+        reasons.append(f"it cites what it was never given: {', '.join(attempt.dropped)}")
+    return Draft(
+        attempt.text,
+        confidence=attempt.confidence / SURE,
+        measured_by="self-report" if attempt.confidence else "",
+        reason="; ".join(reasons),
+        needs_all=bool(attempt.cited),
+    )

@@ -1,0 +1,298 @@
+"""Explore: a model that calls tools looks around by itself, from few frames on.
+
+    START -> [ingest] -> open -> think -> [ingest | hear | detectors] -> tools -> observe -> think
+                                   +-------------------------------------------> settle -> ...
+
+After VideoAgent (Wang et al., ECCV 2024): five frames to begin with, the model's own judgement of
+what it has seen on a scale of three, new frames inside the span that it names, an end at the
+highest level, after three answers, or at a limit. What differs: it is a loop and not unrolled, the
+model chooses what to do, and a judgement that cannot be read is asked for anew, then the lowest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, HumanMessage, ToolCall, ToolMessage
+from langgraph.graph import START, StateGraph
+from langgraph.prebuilt import ToolNode
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+import prompts
+from agent.answer import Meter, Step, Usage
+from agent.answering import nodes as tail
+from agent.answering.conversation import usage_of
+from agent.answering.method import Method, MethodPlan, Subgraph, read_options
+from agent.answering.prompt import prompt_names
+from agent.explore.end import SURE, add_steps, settle, stop
+from agent.explore.start import first_frames, open_video, prompt_files
+from agent.explore.state import (
+    Attempt,
+    Exploring,
+    Options,
+    evidence_in,
+    expected_tokens,
+    last_round,
+    limit,
+    options_of,
+    sees,
+    transcript,
+)
+from agent.explore.tools import TOOLS, detectors, needed_runs, refuse
+from agent.ingest.graph import build_ingest, build_listen
+from agent.ingest.tool_node import Node, reporting, tool_node
+from agent.models.chat_model import ContextOverflowError
+from agent.records import Question, Request
+from agent.settings import Settings
+from agent.state import Context, Findings, State
+from tools.evidence import Evidence
+from tools.media.video import Video
+
+MAX_CALLS_AT_ONCE = 8  # tool calls of one reply; more are a model gone astray
+SPEECH_AND_ALL = ("ingest", "hear")
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    read_options("explore", Options, settings)
+    graph = StateGraph(Exploring, context_schema=Context, input_schema=State, output_schema=State)
+    looking = detectors(settings)
+    graph.add_node("ingest", build_ingest(settings))
+    graph.add_node("hear", build_listen(settings))
+    graph.add_node("open", open_video)
+    graph.add_node(think, destinations=("ingest", "hear", *looking, "tools", "settle"))
+    graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=refuse))
+    graph.add_node(observe, destinations=("think", "settle"))
+    graph.add_node(settle, destinations=("parse", "reason", "abstain"))
+    graph.add_conditional_edges(START, where_to_begin, ["ingest", "open"])
+    graph.add_conditional_edges("ingest", where_to_go_on, ["open", "tools"])
+    graph.add_edge("hear", "tools")
+    for name in looking:
+        graph.add_node(name, reporting(looking_again(name), [name]))
+        graph.add_edge(name, "tools")
+    graph.add_edge("open", "think")
+    graph.add_edge("tools", "observe")
+    tail.add_tail(graph, maker="settle")
+    return cast("Subgraph", graph.compile(name="explore"))
+
+
+def where_to_begin(state: State, runtime: Runtime[Context]) -> str:
+    """A model without eyes begins with what the tools found, the other with pictures alone."""
+    return "open" if sees(state["video"], runtime.context) else "ingest"
+
+
+def where_to_go_on(state: Exploring) -> str:
+    """Return where ingest leads: to the beginning, or to the tool that asked for it."""
+    return "tools" if state.get("messages") else "open"
+
+
+def looking_again(name: str) -> Node:
+    """Return a node that runs a tool for each new phrase, whatever became of the last one."""
+    node = tool_node(name)
+
+    def again(state: State, runtime: Runtime[Context]) -> Findings:
+        others = {n: c for n, c in state.get("channels", {}).items() if n != name}
+        return node({**state, "channels": others}, runtime)
+
+    return again
+
+
+def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+    """Let the model choose what to do next, unless a limit is reached."""
+    context, start = runtime.context, perf_counter()
+    if why := limit(state, context, TOOLS):
+        return Command(update=stop(state, why, runtime), goto="settle")
+    chat, meter = context.pool.chat(), Meter()
+    expected = expected_tokens(state, context, TOOLS)
+    try:
+        sent = transcript(state, context, meter)
+        reply = chat.bind_tools(TOOLS).invoke(sent, max_new_tokens=options_of(context).reply_tokens)
+    except ContextOverflowError as error:
+        return _shrink(state, runtime, error)
+    used = usage_of(reply, perf_counter() - start)
+    total = used.input_tokens + used.output_tokens
+    before = state["usage"].get("explore", Usage())
+    message = readable(reply, before.model_calls)
+    update: Exploring = {
+        "messages": [message],
+        "usage": {"explore": before + replace(used, decodes=meter.decodes)},
+        "spent": state.get("spent", 0) + (total or expected),
+        "last_input": used.input_tokens,
+        "last_output": used.output_tokens,
+    }
+    if not message.tool_calls:
+        return _without_call(state, update, message.text, runtime)
+    called = [call["name"] for call in message.tool_calls]
+    phrases = [c["args"].get("phrase") for c in message.tool_calls if c["name"] == "detect"]
+    wanted = [" ".join(p.split()) for p in phrases if isinstance(p, str) and p.strip()]
+    update["request"] = Request(entities=tuple(dict.fromkeys(wanted)), source="model")
+    needed = [n for n in needed_runs(called, state, context) if wanted or n in SPEECH_AND_ALL]
+    return Command(update=update, goto=needed or ["tools"])
+
+
+def readable(reply: AIMessage, number: int) -> AIMessage:
+    """Return a reply whose tool calls all have an id and readable arguments.
+
+    What was no JSON stays under a name that no tool takes, so that the tool says what it wants.
+    """
+    broken = [(c["name"] or "", {"unreadable": c["args"]}) for c in reply.invalid_tool_calls]
+    whole = [(call["name"], call["args"]) for call in reply.tool_calls]
+    calls = [
+        ToolCall(name=name, args=args, id=f"call_{number}_{i}")
+        for i, (name, args) in enumerate([*whole, *broken][:MAX_CALLS_AT_ONCE])
+    ]
+    return AIMessage(reply.text, tool_calls=calls)
+
+
+def _shrink(
+    state: Exploring, runtime: Runtime[Context], error: ContextOverflowError
+) -> Command[str]:
+    """Show half as much of what was seen; the question and the newest result come last to go."""
+    room = state.get("room", 1.0) / 2
+    runtime.stream_writer({"stage": "explore", "shrunk_to": room, "why": str(error)})
+    if room >= tail.LEAST_ROOM:
+        return Command(update={"room": room}, goto="think")
+    stopped = stop(state, "the end of the model's context", runtime)
+    return Command(update={**stopped, "room": 1.0}, goto="settle")
+
+
+def _without_call(
+    state: Exploring, update: Exploring, text: str, runtime: Runtime[Context]
+) -> Command[str]:
+    """Remind a model that called no tool; the second time its words are the answer."""
+    nudge = HumanMessage(prompts.render("explore_nudge"))
+    step = Step(
+        "reply",
+        result=text,
+        input_tokens=update["last_input"],
+        output_tokens=update["last_output"],
+    )
+    update["steps"] = add_steps(state, [step], runtime)
+    if not any(m.content == nudge.content for m in state["messages"]):
+        update["messages"] = [*update["messages"], nudge]
+        return Command(update=update, goto="think")
+    if text.strip():
+        update["attempt_so_far"] = Attempt(text.strip())
+    stopped = stop({**state, **update}, "a second reply without a tool call", runtime)
+    return Command(update={**update, **stopped}, goto="settle")
+
+
+def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+    """Take down what the tools brought, and say whether to go on."""
+    reply, results = last_round(state["messages"])
+    known = dict(state["given"])
+    steps: list[Step] = []
+    for call, result in zip(reply.tool_calls, results, strict=True):
+        found = {e.id: e for e in evidence_in(result)}
+        steps.append(_step(call, result, found, sum(i not in known for i in found)))
+        known |= found
+    steps[0] = replace(
+        steps[0], input_tokens=state["last_input"], output_tokens=state["last_output"]
+    )
+    numbers = {_carried(m).get("counted") for m in results} - {None}
+    counted = numbers - {_carried(m).get("counted") for m in _earlier(state)}
+    fresh = bool(counted) or any(step.new for step in steps)
+    update: Exploring = {
+        "given": known,
+        "steps": add_steps(state, steps, runtime),
+        "usage": {"tools": state["usage"].get("tools", Usage()) + _cost(results)},
+        **_attempt(state, results, fresh),
+    }
+    answered = any(_carried(m).get("answer") for m in results)
+    update["idle"] = 0 if fresh or answered else state.get("idle", 0) + 1
+    if why := _enough(update, results, runtime.context):
+        stopped = stop({**state, **update}, why, runtime)
+        return Command(update={**update, **stopped}, goto="settle")
+    return Command(update=update, goto="think")
+
+
+def _earlier(state: Exploring) -> list[ToolMessage]:
+    """Return what tools brought before the model's last reply."""
+    place = max(i for i, m in enumerate(state["messages"]) if isinstance(m, AIMessage))
+    return [m for m in state["messages"][:place] if isinstance(m, ToolMessage)]
+
+
+def _step(call: ToolCall, result: ToolMessage, found: Mapping[str, Evidence], new: int) -> Step:
+    return Step(
+        tool=call["name"],
+        arguments=call["args"],
+        result=result.text,
+        evidence=tuple(found),
+        new=new,
+        failed=result.status == "error",
+    )
+
+
+def _carried(message: ToolMessage) -> Mapping[str, Any]:
+    """Return what a tool's message carries beside its words; nothing after a bad call."""
+    return message.artifact or {}
+
+
+def _cost(results: Sequence[ToolMessage]) -> Usage:
+    carried = [_carried(message) for message in results]
+    return Usage(
+        seconds=sum(c.get("seconds", 0.0) for c in carried),
+        decodes=sum(c.get("decodes", 0) for c in carried),
+    )
+
+
+def _attempt(state: Exploring, results: Sequence[ToolMessage], seen: bool) -> Exploring:
+    """Return the last answer: of this reply, or the one before, by now overtaken or not."""
+    given = [_carried(m) for m in results if _carried(m).get("answer")]
+    if given:
+        last = given[-1]
+        attempt = Attempt(
+            last["answer"],
+            last["confidence"],
+            tuple(last["cited"]),
+            tuple(last["dropped"]),
+            stale=seen,
+        )
+        return {"attempt_so_far": attempt, "rounds": state.get("rounds", 0) + 1}
+    before = state.get("attempt_so_far")
+    rounds = state.get("rounds", 0)
+    if before is None:
+        return {"rounds": rounds}
+    return {"attempt_so_far": replace(before, stale=before.stale or seen), "rounds": rounds}
+
+
+def _enough(update: Exploring, results: Sequence[ToolMessage], context: Context) -> str:
+    """Return why the exploring ends after these results, or "" if it goes on."""
+    options, attempt = options_of(context), update.get("attempt_so_far")
+    answered = any(_carried(m).get("answer") for m in results)
+    if attempt and answered and attempt.confidence == SURE:
+        return f"confidence {SURE} of {SURE}"
+    if update["rounds"] >= options.max_rounds:
+        return f"the limit of {options.max_rounds} answers"
+    if any(_carried(m).get("full") for m in results):
+        return f"the limit of {options.max_frames} pictures"
+    if update["idle"] >= options.patience:
+        return f"nothing new in {options.patience} replies"
+    return ""
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say with what the model begins, and where its limits are; the way itself is its own."""
+    options, frames = options_of(context), first_frames(video, context)
+    limits = {name: getattr(options, name) for name in ("max_calls", "max_tokens", "max_frames")}
+    asked = prompt_names(question, "given_notes", *(["given_pictures"] if frames else []))
+    return MethodPlan(
+        prompts=(*prompt_files(), *asked),
+        calls=(1, options.max_calls),
+        tokens=options.max_tokens,
+        frames=frames,
+        visuals={"first_images": len(frames), **limits},
+    )
+
+
+METHOD = Method(
+    "explore",
+    "a model that calls tools looks and listens where it wants",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"tool calls"}),
+    ingests=False,
+)

@@ -1,1 +1,0 @@
-"""What a model needs to explore a video by itself: tools, memory, limits and an end."""

@@ -1,0 +1,1 @@
+"""The pictures that a model is shown: which, and as which files."""

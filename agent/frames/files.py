@@ -1,0 +1,171 @@
+"""Pictures for the chat model: chosen by number, read once, kept as files beside the library.
+
+Pixels never enter the graph's state; it carries numbers, times and files.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from agent.answer import Meter
+from agent.library.keys import digest
+from agent.library.store import Library
+from agent.records import PlannedFrame
+from tools.media.readers import open_video
+from tools.media.video import RGBImage, Video, fit
+
+if TYPE_CHECKING:
+    pass
+
+from typing import TYPE_CHECKING
+
+from agent.frames.grids import GridShape, cell_captions, compose_grid
+
+if TYPE_CHECKING:
+    pass
+
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache
+
+from tools.errors import InputError
+from tools.evidence import Evidence
+from tools.media.container import picture_times
+
+PICTURE = "picture"  # the kind of evidence that the model looked at
+JPEG_QUALITY = 95
+
+
+def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[PlannedFrame, ...]:
+    """Return the frames that a rule chooses, with the times at which they appear.
+
+    Args:
+        video: A video with a picture track; no picture is decoded.
+        choose: Returns ascending frame numbers, given how many frames there are.
+
+    Raises:
+        InputError: The file has no picture.
+    """
+    if not video.has_picture:
+        raise InputError("the file has no picture to look at; take --method video-rag")
+    times = _times(video.sha256, video.path)
+    return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
+
+
+def picture_count(video: Video) -> int:
+    """Return how many pictures a video has; none is decoded."""
+    return len(_times(video.sha256, video.path))
+
+
+def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
+    """Return the frames that a player shows at some times, in their order.
+
+    Args:
+        video: A video with a picture track; no picture is decoded.
+        times_s: In seconds; before the first picture that one is meant.
+    """
+    times = _times(video.sha256, video.path)
+    places = [max(0, bisect_right(times, time_s) - 1) for time_s in times_s]
+    return tuple(PlannedFrame(i, times[i]) for i in places)
+
+
+@lru_cache(maxsize=16)
+def _times(sha256: str, path: Path) -> list[float]:
+    """Return when each picture appears; reading that of an hour takes seconds, so it is kept."""
+    return picture_times(path)
+
+
+def picture_files(
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    library: Library,
+    meter: Meter,
+    max_side: int | None = None,
+) -> tuple[Path, ...]:
+    """Return a JPEG file of each frame, decoding only those that were never looked at before.
+
+    Args:
+        video: Where they come from.
+        frames: In time order.
+        library: Keeps the files, and deletes them with the video.
+        meter: Counts the decode, if there is one.
+        max_side: Pixels of the longer side, at most; None keeps the size.
+    """
+    folder = library.frames_folder(video, "pictures")
+    files = [folder / f"{frame.index:07d}-{max_side or 'full'}.jpg" for frame in frames]
+    missing = [i for i, file in enumerate(files) if not file.exists()]
+    if missing:
+        meter.decodes += 1
+        folder.mkdir(parents=True, exist_ok=True)
+        reader = open_video(video, max_side=max_side)
+        wanted = [frames[i].time_s for i in missing]
+        for i, frame in zip(missing, reader.at(wanted), strict=True):
+            save_jpeg(frame.image, files[i])
+    return tuple(files)
+
+
+def save_jpeg(image: RGBImage, file: Path) -> None:
+    """Write an RGB picture in true colours, whole or not at all."""
+    part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
+    Image.fromarray(image).save(part, format="JPEG", quality=JPEG_QUALITY)
+    part.replace(file)
+
+
+def shown(frames: Sequence[PlannedFrame]) -> tuple[Evidence, ...]:
+    """Return frames as evidence: what the model looked at can be looked at again."""
+    return tuple(
+        Evidence(
+            tool="look",
+            kind=PICTURE,
+            start_s=frame.time_s,
+            end_s=frame.time_s,
+            text="picture shown to the model",
+            data={"frame": frame.index},
+        )
+        for frame in frames
+    )
+
+
+def grid_file(
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    shape: GridShape,
+    library: Library,
+    meter: Meter,
+    numbered: bool = False,
+    max_side: int | None = None,
+) -> Path:
+    """Return a JPEG file of a grid of frames in their own resolution, in true colours.
+
+    Args:
+        video: Where they come from.
+        frames: In time order.
+        shape: Rows and columns.
+        library: Keeps the file.
+        meter: Counts the decode, if there is one.
+        numbered: Write its number and time above each cell.
+        max_side: Pixels of the grid's longer side, at most; None keeps the size.
+    """
+    values = [[f.index for f in frames], shape.rows, shape.columns, numbered, max_side]
+    file = library.frames_folder(video, "grids") / f"{digest(values)}.jpg"
+    if not file.exists():
+        meter.decodes += 1
+        file.parent.mkdir(parents=True, exist_ok=True)
+        times_s = [frame.time_s for frame in frames]
+        images = [frame.image for frame in open_video(video).at(times_s)]
+        captions = cell_captions(times_s) if numbered else None
+        save_jpeg(_at_most(compose_grid(images, shape, captions), max_side), file)
+    return file
+
+
+def _at_most(picture: RGBImage, max_side: int | None) -> RGBImage:
+    height, width = picture.shape[:2]
+    size = fit(width, height, max_side)
+    if size == (width, height):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

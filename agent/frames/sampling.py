@@ -1,0 +1,53 @@
+"""Which frames of a video are looked at: from a number of frames to their ids.
+
+Each method has a parity rule, which gives the very ids of its published code, and all share one
+default, which leaves no tail of the video unseen. An id is a place among the pictures in the order
+in which they appear; whoever asks knows their times (`tools.media.container.picture_times`).
+"""
+
+from tools.errors import InputError
+
+
+def centre_ids(total: int, count: int) -> tuple[int, ...]:
+    """Return the middle frame of each of `count` equal segments: the default of all methods.
+
+    Strictly increasing; all frames when there are at most `count`. Neighbours are at most
+    ceil(total / count) apart, and either tail is at most half a segment.
+    """
+    _require_frames(total, count)
+    kept = min(total, count)
+    return tuple((2 * number + 1) * total // (2 * kept) for number in range(kept))
+
+
+def ts_parity_ids(total: int, count: int) -> tuple[int, ...]:
+    """Return the ids of TS-LLaVA and SlowFast-LLaVA (`get_seq_frames` of their code).
+
+    The middle between two rounded segment ends. With `total` <= `count` one frame comes twice and
+    the last one never.
+    """
+    _require_frames(total, count)
+    kept = min(total, count)
+    step = (total - 1) / kept
+    ends = [round(step * number) for number in range(kept + 1)]
+    return tuple((ends[number] + ends[number + 1]) // 2 for number in range(kept))
+
+
+def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
+    """Return the ids of IG-VLM: multiples of floor(total / count), the tail unseen.
+
+    Raises:
+        InputError: There are fewer than `count` frames; the published code fails on them too.
+    """
+    _require_frames(total, count)
+    interval = total // count
+    if not interval:
+        raise InputError(
+            f"the frame rule of IG-VLM needs at least {count} frames, the video has {total}; "
+            "run without --parity, or ask for fewer frames"
+        )
+    return tuple(number * interval for number in range(count))
+
+
+def _require_frames(total: int, count: int) -> None:
+    if total < 1 or count < 1:
+        raise ValueError(f"frames must be at least 1 of 1, got {count} of {total}")

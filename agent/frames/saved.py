@@ -1,0 +1,73 @@
+"""Copies of the very pictures that go to the model, in a folder of the user's.
+
+Names tell order and time: 001-grid-0.417s-9.583s.jpg, 002-frame-1.250s.jpg.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.frames.files import PICTURE
+from agent.records import Ask, Visual
+from tools.errors import StorageError
+from tools.evidence import Evidence
+
+
+class VisualsFolder:
+    """Holds what the model was shown last; of an earlier, longer prompt nothing stays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._written: list[Path] = []
+
+    def take(self, update: Mapping[str, Any]) -> None:
+        """Save the pictures that a node's update sends to the model, if it sends any.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        if "ask" not in update:
+            return
+        visuals = visuals_of(update["ask"], update.get("lines", ()))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for file in self._written:
+                file.unlink(missing_ok=True)
+            self._written = list(_copied(visuals, self.folder))
+        except OSError as error:
+            raise StorageError(
+                f"the pictures cannot be saved in {self.folder}: {error}; give another folder with "
+                f"--save-visuals DIR"
+            ) from error
+
+
+def visuals_of(asked: Ask, lines: Sequence[Evidence]) -> tuple[Visual, ...]:
+    """Return what a method shows: what it says itself, or the pictures of its turns."""
+    if asked.visuals:
+        return asked.visuals
+    files = [file for turn in asked.turns for file in turn.images]
+    times_s = [line.start_s for line in lines if line.kind == PICTURE]
+    known = len(times_s) == len(files)
+    return tuple(
+        Visual(file, "frame", (times_s[number],) if known else ())
+        for number, file in enumerate(files)
+    )
+
+
+def file_name(number: int, visual: Visual) -> str:
+    """Return the name under which a picture is saved."""
+    ends = (
+        visual.times_s[:1]
+        if len(visual.times_s) < 2
+        else (min(visual.times_s), max(visual.times_s))
+    )
+    times = "".join(f"-{time_s:.3f}s" for time_s in ends)
+    return f"{number:03d}-{visual.kind}{times}{visual.file.suffix}"
+
+
+def _copied(visuals: Sequence[Visual], folder: Path) -> Iterator[Path]:
+    for number, visual in enumerate(visuals, start=1):
+        target = folder / file_name(number, visual)
+        shutil.copyfile(visual.file, target)
+        yield target

@@ -1,0 +1,250 @@
+"""The generic adapter that turns any tool into a graph node, and the sampling before it.
+
+What a tool needs beyond looking lives here once for all tools: the library's look-up, single
+flight, progress events, counters, and the channel report, also of a failure.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import isfinite
+from time import perf_counter
+from typing import Any, Protocol
+
+from langgraph.errors import GraphBubbleUp, GraphDrained
+from langgraph.runtime import Runtime
+
+from agent.answer import Meter
+from agent.ingest.frames import ensure_frames, progress_of
+from agent.library.keys import captioner_of, digest, run_settings
+from agent.library.store import Library, Run
+from agent.state import Context, Findings, State
+from tools.base import Keep, Tool, ToolInput
+from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
+from tools.evidence import ChannelReport, Evidence
+from tools.media.audio import AudioBlock, read_audio
+from tools.media.frames import FrameSet
+from tools.media.video import Video
+from tools.registry import make_tool
+
+MAX_ATTEMPTS = 2  # of a node that fails with a transient error
+logger = logging.getLogger(__name__)
+
+
+class Node(Protocol):
+    """A node of ingest; LangGraph wants its first parameter to be called `state`."""
+
+    def __call__(self, state: State, runtime: Runtime[Context]) -> Findings:
+        """Run the tool and return what it adds to the state."""
+        ...
+
+
+def tool_node(name: str) -> Node:
+    """Return a node that runs a tool, or takes its earlier run from the library."""
+
+    def node(state: State, runtime: Runtime[Context]) -> Findings:
+        start = perf_counter()
+        tool = make_tool(name, runtime.context.settings.tools.get(name, {}))
+        skip = reason_to_skip(tool, state, runtime.context)
+        if skip is not None:
+            return {"channels": {name: skip}}
+        meter = Meter()
+        try:
+            run = run_or_recall(tool, state, runtime, meter)
+        except StoppedError as stop:
+            raise GraphDrained(str(stop)) from stop
+        meter.seconds = perf_counter() - start
+        report = replace(run.report, cached=not meter.tool_runs)
+        return {"channels": {name: report}, "runs": {name: run.id}, "usage": {name: meter.usage()}}
+
+    return node
+
+
+def reporting(node: Node, names: Sequence[str]) -> Node:
+    """Return a node whose failure becomes a channel report of the tools `names`.
+
+    This is the one place where any exception is caught: a tool, above all somebody else's, must not
+    stop the answer. A transient error is raised as long as LangGraph will try the node again.
+    """
+
+    def guarded(state: State, runtime: Runtime[Context]) -> Findings:
+        try:
+            return node(state, runtime)
+        except (GraphBubbleUp, StorageError):
+            raise  # Stop was pressed, or nothing can be stored: not the tool's failure
+        except Exception as error:
+            attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
+            if is_transient(error) and attempt < MAX_ATTEMPTS:
+                raise
+            logger.debug("%s failed", ", ".join(names), exc_info=error)
+            return {"channels": {name: failure_report(name, error) for name in names}}
+
+    return guarded
+
+
+def failure_report(name: str, error: BaseException) -> ChannelReport:
+    """Say why a tool found nothing: something is missing, or it failed."""
+    known = isinstance(error, ReelgraphError)
+    return ChannelReport(
+        tool=name,
+        status="unavailable" if isinstance(error, MissingError) else "failed",
+        reason=str(error) if known else f"{type(error).__name__}: {error}",
+    )
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether trying again may help: a network hiccup, never a wrong input or a bug."""
+    return isinstance(error, ConnectionError | TimeoutError)
+
+
+def recall(name: str, state: State, context: Context) -> Run | None:
+    """Return the finished run of a tool with the present settings, if the library has it."""
+    tool = make_tool(name, context.settings.tools.get(name, {}))
+    values = run_settings(tool, state["video"], context.settings, _phrases(tool, state))
+    return context.library.finished_run(state["video"], name, digest(values))
+
+
+def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
+    """Return the report of a tool that has nothing to do or cannot do it."""
+    video, channels = state["video"], state.get("channels", {})
+    if tool.name in channels:  # the sampling before it failed
+        return channels[tool.name]
+    spoken = [c.tool for c in channels.values() if c.tool == "subtitles" and c.status == "ok"]
+    if "audio" in tool.needs and not video.has_audio:
+        return ChannelReport(tool.name, "skipped", reason="the file has no sound")
+    if "frames" in tool.needs and not video.has_picture:
+        return ChannelReport(tool.name, "skipped", reason="the file has no picture")
+    if "audio" in tool.needs and tool.kind == "speech" and spoken:
+        return ChannelReport(tool.name, "skipped", reason=f"{spoken[0]} already tell what is said")
+    if "vision" in tool.needs and not context.pool.chat("captioner").sees_images:
+        name = captioner_of(context.settings).model
+        reason = f"{name} reads text only; captions need a model that sees"
+        return ChannelReport(tool.name, "unavailable", reason=reason)
+    return None
+
+
+def run_or_recall(
+    tool: Tool,
+    state: State,
+    runtime: Runtime[Context],
+    meter: Meter,
+    pictures: FrameSet | None = None,
+) -> Run:
+    """Return the finished run from the library, or run the tool and store what it finds.
+
+    Args:
+        tool: The tool; its weights are loaded only if it runs.
+        state: Holds the video and, for a tool that needs phrases, the request.
+        runtime: Of the node.
+        meter: Counts what it costs.
+        pictures: The only ones that it is to look at; None gives it all that are sampled.
+
+    Raises:
+        MissingError: The tool cannot run here.
+        StoppedError: Stop was pressed; nothing is stored.
+    """
+    context, video = runtime.context, state["video"]
+    settings = dict(run_settings(tool, video, context.settings, _phrases(tool, state)))
+    if pictures:
+        settings["pictures"] = [[frame.path.name, frame.start_s] for frame in pictures.frames]
+    key = digest(settings)
+    if done := context.library.finished_run(video, tool.name, key):
+        return done
+    available = tool.available()
+    if not available.ok:
+        raise MissingError(f"{available.reason}; {available.remedy}")
+    with context.library.claim(video, tool.name, key):
+        if done := context.library.finished_run(video, tool.name, key):
+            return done
+        meter.tool_runs += 1
+        start = perf_counter()
+        keep = _keeper(video, tool.name, key, context.library)
+        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, pictures, keep)
+        report = ChannelReport(
+            tool.name,
+            "ok" if evidence else "empty",
+            count=len(evidence),
+            seconds=round(perf_counter() - start, 3),
+        )
+        return context.library.save_run(video, key, settings, report, evidence)
+
+
+def _phrases(tool: Tool, state: State) -> tuple[str, ...]:
+    """Return what a tool looks for; "a and b" is looked for as "b and a" is."""
+    return tuple(sorted(state["request"].entities)) if "phrases" in tool.needs else ()
+
+
+def _run(
+    tool: Tool,
+    state: State,
+    runtime: Runtime[Context],
+    meter: Meter,
+    pictures: FrameSet | None,
+    keep: Keep,
+) -> list[Evidence]:
+    """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
+    video = state["video"]
+
+    def audio() -> Iterator[AudioBlock]:
+        meter.decodes += 1
+        return read_audio(video)
+
+    if pictures is None and "frames" in tool.needs:
+        pictures = ensure_frames(video, runtime, meter)
+    given = ToolInput(
+        video=video,
+        frames=pictures,
+        audio=audio,
+        phrases=_phrases(tool, state),
+        chat=runtime.context.pool.chat("captioner") if "vision" in tool.needs else None,
+        progress=progress_of(tool.name, runtime),
+        stopped=lambda: runtime.drain_requested,
+        keep=keep,
+    )
+    found = [checked(evidence, tool, video) for evidence in tool.run(given)]
+    if runtime.drain_requested:
+        raise StoppedError("stopped by the user")
+    return found
+
+
+def _keeper(video: Video, tool: str, key: str, library: Library) -> Keep:
+    """Return what does the pieces of a run, or recalls those that were done before a stop."""
+    known = library.pieces(video, tool, key)
+
+    def keep(name: str, work: Callable[[], Any]) -> Any:
+        if name in known:
+            return known.pop(name)
+        value = json.loads(json.dumps(work(), allow_nan=False))  # as it will be when recalled
+        library.save_piece(video, tool, key, name, value)
+        return value
+
+    return keep
+
+
+def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
+    """Refuse evidence outside the video; its tool and kind are what the tool declares.
+
+    A plug-in may yield numbers of numpy, which the library would keep as bytes.
+    """
+    start_s, end_s, score = (float(x) for x in (evidence.start_s, evidence.end_s, evidence.score))
+    if not isinstance(evidence.text, str) or not isfinite(score):
+        raise ReelgraphError(
+            f"{tool.name} reports the text {evidence.text!r} with the score {score}, expected a "
+            f"string and a number; this is a mistake in the tool"
+        )
+    slack_s = 0.5  # a container's duration may end before its last picture or cue does
+    if not -slack_s <= start_s <= end_s <= video.duration_s + slack_s:
+        raise ReelgraphError(
+            f"{tool.name} reports {start_s:.2f}-{end_s:.2f} s in a video of "
+            f"{video.duration_s:.2f} s; this is a mistake in the tool"
+        )
+    start_s = min(max(start_s, 0.0), video.duration_s)
+    return replace(
+        evidence,
+        tool=tool.name,
+        kind=tool.kind,
+        start_s=start_s,
+        end_s=min(max(end_s, start_s), video.duration_s),
+        score=score,
+    )

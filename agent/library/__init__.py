@@ -1,0 +1,1 @@
+"""What is known about videos, on disk."""

@@ -1,0 +1,59 @@
+"""The keys of the library: what the run of a tool depends on, as plain values and their hash."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from agent.settings import ChatSettings, Settings
+from tools.base import Tool
+from tools.media.video import Video
+
+
+def run_settings(
+    tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
+    """Return what a run depends on: tool, version, options, and sampling or model if it uses it."""
+    values: dict[str, Any] = {
+        "tool": tool.name,
+        "version": tool.version,
+        "options": tool.options.model_dump(mode="json"),
+    }
+    if "file" in tool.needs:
+        values["reads"] = [
+            [file.name.removeprefix(video.path.stem), _content(file)] for file in tool.reads(video)
+        ]
+    if "frames" in tool.needs:
+        values["sampling"] = sampling_values(video, settings)
+    if "vision" in tool.needs:
+        values["model"] = captioner_of(settings).model_dump(mode="json")
+    if "phrases" in tool.needs:
+        values["phrases"] = phrases
+    return values
+
+
+def captioner_of(settings: Settings) -> ChatSettings:
+    """Return the settings of the model that describes pictures: the answering one unless set."""
+    return settings.captioner or settings.chat
+
+
+def _content(file: Path) -> str:
+    """Return the hash of a small file, "" if it cannot be read: the tool will say why."""
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:
+    """Return how a video is sampled: the step widens where `max_frames` would be exceeded."""
+    sampling = settings.sampling
+    step_s = max(sampling.step_s, video.duration_s / sampling.max_frames)
+    return {"step_s": step_s, "max_side": sampling.max_side, "backend": sampling.backend}
+
+
+def digest(values: Any) -> str:
+    """Return the first 32 hex digits of the sha256 of plain values."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()[:32]

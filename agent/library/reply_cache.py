@@ -1,0 +1,84 @@
+"""Replies of a chat model that the library keeps with a video.
+
+A run that was killed goes on where it was: it repeats the call in flight and no other. What was
+asked, of which model and how it was drawn are the key, so anything else is asked anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
+
+from agent.library.keys import digest
+from agent.library.store import Library
+from agent.models.chat_model import ChatModel
+from agent.records import Ask
+from agent.settings import ChatSettings
+from agent.state import Context
+from tools.evidence import ChannelReport, Evidence
+from tools.media.video import Video
+
+TOOL = "reply"
+_IDENTITY = ("engine", "model", "base_url", "dtype", "quantization", "temperature", "seed")
+
+
+def identity(chat: ChatSettings) -> dict[str, Any]:
+    """Return what a reply depends on beside the conversation: the model and how it draws."""
+    return {name: getattr(chat, name) for name in (*_IDENTITY, "max_new_tokens")}
+
+
+def kept_chat(video: Video, context: Context) -> ChatModel:
+    """Return the chat model of the settings, which asks nothing twice about a video.
+
+    That holds for `invoke`; `stream` and `score_options` are not kept.
+    """
+    cache = ReplyCache(video, context.library, identity(context.settings.chat))
+    return context.pool.chat().model_copy(update={"cache": cache})
+
+
+def chat_for(asked: Ask, context: Context) -> ChatModel:
+    """Return the chat model that the tail of a method asks which keeps its replies."""
+    return kept_chat(asked.kept_for, context) if asked.kept_for else context.pool.chat()
+
+
+class ReplyCache(BaseCache):
+    """LangChain's cache of replies, in the library.
+
+    A kept reply costs nothing; it says so by `response_metadata["kept"]`.
+    """
+
+    def __init__(self, video: Video, library: Library, chat: Mapping[str, Any]) -> None:
+        """Keep replies with a video, by the identity of the chat model that gives them."""
+        self._video, self._library, self._chat = video, library, chat
+        self._asked_at: dict[str, float] = {}
+
+    def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return the kept reply; None when the model has to be asked."""
+        key = digest(self._settings(prompt, llm_string))
+        known = self._library.finished_run(self._video, TOOL, key)
+        if known is None:
+            self._asked_at[key] = perf_counter()
+            return None
+        text = "".join(p.evidence.text for p in self._library.passages([known.id]))
+        message = AIMessage(text, response_metadata={"kept": True})
+        return [ChatGeneration(message=message)]
+
+    def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Keep a reply, also an empty one."""
+        settings = self._settings(prompt, llm_string)
+        key, text = digest(settings), return_val[0].text
+        told = [Evidence(TOOL, TOOL, 0.0, self._video.duration_s, text)] if text else []
+        seconds = perf_counter() - self._asked_at[key]
+        report = ChannelReport(TOOL, "ok" if told else "empty", len(told), seconds)
+        self._library.save_run(self._video, key, settings, report, told)
+
+    def clear(self, **kwargs: Any) -> None:
+        """Refuse, though LangChain wants this method: replies are forgotten with their video."""
+        raise NotImplementedError("replies are forgotten with their video: use Library.delete")
+
+    def _settings(self, prompt: str, llm_string: str) -> dict[str, Any]:
+        asked = digest({"messages": prompt, "call": llm_string})
+        return {"asked": asked, "chat": dict(self._chat)}

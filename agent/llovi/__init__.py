@@ -1,0 +1,1 @@
+"""LLoVi (Zhang et al., arXiv 2312.17235)."""

@@ -1,0 +1,309 @@
+"""Captioning: what a model that sees says of each clip, kept in the library clip by clip (LLoVi).
+
+    cut_clips -> caption, caption, ... (one for each stretch of clips) -> collect_captions
+
+A caption depends on its clip, the captioner, the prompt and how it is written, and on nothing else:
+a second question, another process and another choice of clips find it there. A clip that fails
+leaves a gap, which is reported and tried again with the next question.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Annotated, Any, TypeVar, cast
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langgraph.errors import GraphDrained
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+
+import prompts
+from agent.answer import Meter, Usage
+from agent.answering.conversation import messages, usage_of
+from agent.answering.time_spans import Span, format_span
+from agent.frames.files import frames_at, picture_files
+from agent.library.keys import digest
+from agent.library.reply_cache import identity
+from agent.llovi.clips import Clip, plan_clips
+from agent.llovi.options import LloviOptions
+from agent.models.chat_model import ChatModel
+from agent.records import PlannedFrame, Turn
+from agent.settings import ChatSettings
+from agent.state import Context, State, merge
+from tools.errors import MissingError
+from tools.evidence import ChannelReport, Evidence, Status
+from tools.media.video import Video
+
+TOOL = "captions"
+STRETCH = 16  # clips that one node captions, and that one process claims at a time
+ROWS = 10_000  # of the library that one query names
+MAX_NAMED = 3  # gaps that a report spells out
+T = TypeVar("T")
+
+
+class Captioning(State, total=False):
+    """The state of a method that captions clips."""
+
+    stretches: tuple[tuple[Clip, ...], ...]
+    """With a clip that the library does not know, set by `cut_clips`."""
+    stretch: tuple[Clip, ...]
+    """What one `caption` node is given."""
+    spent: Annotated[Mapping[int, Usage], merge]
+    """By the number of a stretch's first clip."""
+    gaps: Annotated[Mapping[int, str], merge]
+    """Why a clip has no caption, by its number."""
+    notes: tuple[Evidence, ...]
+    """What is to be read, in time order: captions, or what stands in for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A clip and the pictures of it that the captioner looks at."""
+
+    clip: Clip
+    frames: tuple[PlannedFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Captioner:
+    """Who captions, and how: all that a caption depends on beside its clip.
+
+    Attributes:
+        model: What is known of the chat model.
+        frames: Pictures of a clip.
+        max_side: Pixels of their longer side, at most.
+        tokens: Length of a caption, at most.
+    """
+
+    model: Mapping[str, Any]
+    frames: int
+    max_side: int
+    tokens: int
+
+    @property
+    def prompt(self) -> str:
+        """Name of the prompt."""
+        return "caption_clip" if self.frames > 1 else "caption"
+
+    def settings(self, view: View) -> dict[str, Any]:
+        """Return the key of a caption in words."""
+        return {
+            "clip": [view.clip.start_s, view.clip.end_s],
+            "frames": [frame.index for frame in view.frames],
+            "captioner": dict(self.model),
+            "prompt": [self.prompt, prompts.version(self.prompt)],
+            "params": {"max_side": self.max_side, "max_new_tokens": self.tokens},
+        }
+
+    def ask(self, clip: Clip) -> str:
+        """Return the prompt of a clip."""
+        if self.frames == 1:
+            return prompts.render("caption")
+        length = f"{clip.end_s - clip.start_s:.4g}"
+        return prompts.render("caption_clip", count=self.frames, length=length)
+
+
+def captioner_of(options: LloviOptions, context: Context) -> Captioner:
+    """Return who captions by these options; a clip gets no more pictures than the model takes."""
+    most = context.pool.chat("captioner").capabilities.max_images or options.clip_frames
+    frames = 1 if not options.clip_s else min(options.clip_frames, most)
+    known = identity(_chat_settings(context))
+    known.pop("max_new_tokens")
+    return Captioner(known, frames, options.max_side, options.caption_tokens)
+
+
+def clips_of(video: Video, options: LloviOptions) -> tuple[Clip, ...]:
+    """Return the clips that are captioned; with a length of 0 they are moments."""
+    stride_s = options.stride_s or options.clip_s or 1.0
+    if options.clip_s:
+        return plan_clips(video.duration_s, options.clip_s, stride_s)
+    clips = plan_clips(video.duration_s, stride_s)
+    return tuple(Clip(clip.number, clip.start_s, clip.start_s) for clip in clips)
+
+
+def views_of(video: Video, clips: Sequence[Clip], frames: int) -> tuple[View, ...]:
+    """Return what is looked at of each clip: the middles of as many equal parts."""
+    times = [
+        clip.start_s + (clip.end_s - clip.start_s) * (2 * n + 1) / (2 * frames)
+        for clip in clips
+        for n in range(frames)
+    ]
+    shown = _batches(frames_at(video, times), frames)
+    return tuple(View(clip, some) for clip, some in zip(clips, shown, strict=True))
+
+
+def cut_clips(state: Captioning, runtime: Runtime[Context], options: LloviOptions) -> Captioning:
+    """Cut the video into clips and read the pictures of those without caption in one pass."""
+    start, meter, context, video = perf_counter(), Meter(), runtime.context, state["video"]
+    captioner, clips = captioner_of(options, context), clips_of(video, options)
+    views = views_of(video, clips, captioner.frames)
+    known = set(_known_runs(video, context))
+    new = [v for v in views if digest(captioner.settings(v)) not in known]
+    frames = {frame.index: frame for view in new for frame in view.frames}
+    ordered = [frames[index] for index in sorted(frames)]
+    picture_files(video, ordered, context.library, meter, options.max_side)
+    missing = {view.clip.number for view in new}
+    stretches = [s for s in _batches(clips, STRETCH) if any(c.number in missing for c in s)]
+    meter.seconds = perf_counter() - start
+    return {"stretches": tuple(stretches), "usage": {"cut_clips": meter.usage()}}
+
+
+def fan_out(state: Captioning) -> list[Send] | str:
+    """Caption every stretch that needs it, in parallel."""
+    stretches = state.get("stretches", ())
+    given = {"video": state["video"]}
+    return [Send("caption", {**given, "stretch": s}) for s in stretches] or "collect_captions"
+
+
+def caption(state: Captioning, runtime: Runtime[Context], options: LloviOptions) -> Captioning:
+    """Caption the clips of a stretch that the library does not know, and keep each at once.
+
+    Raises:
+        GraphDrained: Stop was pressed; what was captioned is kept.
+        MissingError: The captioner is not there.
+    """
+    video, clips, context = state["video"], state["stretch"], runtime.context
+    captioner = captioner_of(options, context)
+    views = views_of(video, clips, captioner.frames)
+    work = _Work(video, captioner, context)
+    key = digest([captioner.settings(view) for view in views])
+    with context.library.claim(video, TOOL, key):  # who waited finds the captions there
+        left = [view for view in views if not work.is_known(view)]
+        for attempt in range(options.retries + 1):
+            for some in _batches(left, work.batch if attempt == 0 else 1):
+                if runtime.drain_requested:
+                    raise GraphDrained("stop")
+                work.caption(some)
+                done_s = some[-1].clip.end_s
+                told = {"stage": "caption", "done_s": done_s, "total_s": video.duration_s}
+                runtime.stream_writer(told)
+            left = [view for view in left if view.clip.number in work.failed]
+    return {"spent": {clips[0].number: work.spent}, "gaps": work.failed}
+
+
+class _Work:
+    """The captioning of one stretch: what it cost and what failed, so far."""
+
+    def __init__(self, video: Video, captioner: Captioner, context: Context) -> None:
+        self.video, self.captioner, self.context = video, captioner, context
+        settings = _chat_settings(context)
+        self.batch = settings.batch if settings.engine == "transformers" else 1
+        self.spent = Usage()
+        self.failed: dict[int, str] = {}
+
+    def is_known(self, view: View) -> bool:
+        key = digest(self.captioner.settings(view))
+        return self.context.library.finished_run(self.video, TOOL, key) is not None
+
+    def caption(self, views: Sequence[View]) -> None:
+        """Caption clips together and keep what comes back of each."""
+        start, captioner = perf_counter(), self.captioner
+        meter, library = Meter(), self.context.library
+        talks = []
+        for view in views:
+            files = picture_files(self.video, view.frames, library, meter, captioner.max_side)
+            talks.append(messages([Turn("user", captioner.ask(view.clip), files)]))
+        replies = _send(self.context.pool.chat("captioner"), talks, captioner.tokens)
+        seconds = (perf_counter() - start) / len(views)
+        self.spent += Usage(decodes=meter.decodes)
+        for view, reply in zip(views, replies, strict=True):
+            if isinstance(reply, AIMessage):
+                self._keep(view, reply, seconds)
+            else:
+                self.failed[view.clip.number] = f"{type(reply).__name__}: {reply}"
+
+    def _keep(self, view: View, reply: AIMessage, seconds: float) -> None:
+        clip, text = view.clip, " ".join(reply.text.split())
+        found = [Evidence(TOOL, "caption", clip.start_s, clip.end_s, text)] if text else []
+        report = ChannelReport(TOOL, "ok" if found else "empty", len(found), seconds)
+        settings = self.captioner.settings(view)
+        self.context.library.save_run(self.video, digest(settings), settings, report, found)
+        self.spent += usage_of(reply, seconds)
+        self.failed.pop(clip.number, None)
+
+
+def _send(
+    chat: ChatModel, talks: Sequence[list[BaseMessage]], tokens: int
+) -> Sequence[AIMessage | BaseException]:
+    """Return a reply to each conversation, or what went wrong in its place.
+
+    Whatever a captioner raises is a gap, so LangChain is told to hand exceptions back.
+
+    Raises:
+        MissingError: The captioner is not there: no clip would fare better.
+    """
+
+    def send(given: list[LanguageModelInput]) -> list[Any]:
+        limit = RunnableConfig(max_concurrency=len(given))
+        return chat.batch(given, limit, return_exceptions=True, max_new_tokens=tokens)
+
+    whole: Any = RunnableLambda(send).batch([list(talks)], return_exceptions=True)[0]
+    replies = [whole] * len(talks) if isinstance(whole, BaseException) else whole
+    for reply in replies:
+        if isinstance(reply, MissingError):
+            raise reply
+    return cast("Sequence[AIMessage | BaseException]", replies)
+
+
+def collect_captions(
+    state: Captioning, runtime: Runtime[Context], options: LloviOptions
+) -> Captioning:
+    """Take all captions from the library, in time order, and say which are missing."""
+    start, context, video = perf_counter(), runtime.context, state["video"]
+    if TOOL in state.get("channels", {}):  # the pictures could not be read
+        return {"notes": ()}
+    captioner = captioner_of(options, context)
+    views = views_of(video, clips_of(video, options), captioner.frames)
+    known = _known_runs(video, context)
+    keys = [digest(captioner.settings(view)) for view in views]
+    notes = tuple(_evidence([known[key] for key in keys if key in known], context))
+    spent = sum(state.get("spent", {}).values(), Usage())
+    report = _report(notes, views, state.get("gaps", {}), spent)
+    looked = Usage(seconds=perf_counter() - start) + spent
+    return {
+        "notes": notes,
+        "channels": {TOOL: report},
+        "prompts": {captioner.prompt: prompts.version(captioner.prompt)},
+        "usage": {"caption": looked},
+    }
+
+
+def _report(
+    notes: Sequence[Evidence], views: Sequence[View], gaps: Mapping[int, str], spent: Usage
+) -> ChannelReport:
+    """Say how many clips have captions, and why others have none."""
+    spans = {v.clip.number: format_span(Span(v.clip.start_s, v.clip.end_s)) for v in views}
+    named = [f"{spans[number]}: {gaps[number]}" for number in sorted(gaps)]
+    more = ["..."] if len(named) > MAX_NAMED else []
+    told = "; ".join([*named[:MAX_NAMED], *more])
+    reason = f"{len(gaps)} of {len(views)} clips could not be captioned ({told})" if gaps else ""
+    status: Status = "ok" if notes else "failed" if gaps else "empty"
+    cached = not spent.model_calls and not gaps
+    return ChannelReport(TOOL, status, len(notes), round(spent.seconds, 3), reason, cached)
+
+
+def _known_runs(video: Video, context: Context) -> dict[str, int]:
+    """Return the rows of all captions of a video, by key, in one query."""
+    runs = context.library.runs(video.sha256)
+    return {digest(dict(run.settings)): run.id for run in runs if run.tool == TOOL}
+
+
+def _evidence(runs: Sequence[int], context: Context) -> Iterator[Evidence]:
+    """Yield what some runs found, in time order."""
+    found = [
+        passage.evidence
+        for some in _batches(runs, ROWS)
+        for passage in context.library.passages(some)
+    ]
+    yield from sorted(found, key=lambda e: (e.start_s, e.end_s))
+
+
+def _batches(items: Sequence[T], size: int) -> list[tuple[T, ...]]:
+    """Cut a sequence into pieces of a size; the last may be shorter."""
+    return [tuple(items[first : first + size]) for first in range(0, len(items), size)]
+
+
+def _chat_settings(context: Context) -> ChatSettings:
+    return context.settings.captioner or context.settings.chat

@@ -1,0 +1,301 @@
+"""LLoVi (Zhang et al., arXiv 2312.17235): caption short clips, sum up, answer from the summary.
+
+    START -> begin -> cut_clips -> caption (each stretch of clips) -> collect_captions -+
+                   -> ingest -> take_evidence ------------------------------------------+
+                   -> read_file --------------------------------------------------------+
+                                                                                        v
+                                        ... <- reason <- answer <- condense <-----------+
+
+What differs from the paper: captions are made here, once per clip and captioner, and kept; a video
+of any length is summed up by map-reduce; a model without eyes reads what the tools found instead
+of captions; replies are kept, so that a run that was killed repeats the call in flight alone.
+`llovi.preset` takes the published settings, `llovi.parity` reads replies as the published code.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from time import perf_counter
+from typing import Any, Literal, cast
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+import prompts
+from agent.answer import Usage
+from agent.answering import nodes as tail
+from agent.answering.evidence_lines import merge_neighbours
+from agent.answering.method import Method, MethodPlan, Subgraph, read_options
+from agent.answering.prompt import AGAIN
+from agent.ingest.graph import build_ingest
+from agent.ingest.tool_node import Node, reporting
+from agent.library.reply_cache import chat_for, kept_chat
+from agent.llovi import grounding, narrative
+from agent.llovi.caption_file import Timing, read_captions
+from agent.llovi.captioning import (
+    TOOL,
+    Captioning,
+    caption,
+    captioner_of,
+    clips_of,
+    collect_captions,
+    cut_clips,
+    fan_out,
+    views_of,
+)
+from agent.llovi.exemplars import choose_exemplars, read_exemplars
+from agent.llovi.narrative import LINE_TOKENS, Narrative
+from agent.llovi.options import LloviOptions
+from agent.llovi.prompts import Exemplar, final_turn, first_turn, joined
+from agent.records import Ask, Draft, PlannedFrame, Question, Turn
+from agent.settings import Settings
+from agent.state import Context, State
+from agent.text import words
+from tools.evidence import ChannelReport, Evidence
+from tools.media.video import Video
+
+Source = Literal["file", "clips", "evidence"]
+TOKENS_A_SECOND = 12  # of what tools find: speech of 3 words a second, and as much again
+
+
+class Llovi(Captioning, total=False):
+    """The state of the method."""
+
+    summary: tuple[Evidence, ...]
+    """What the answer is read from in place of the notes, set by `condense`."""
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    options = read_options("llovi", LloviOptions, settings)
+    if options.exemplars:
+        read_exemplars(options.exemplars)  # what is wrong with it is said before any call
+    graph = StateGraph(Llovi, context_schema=Context, input_schema=State, output_schema=State)
+    graph.add_node(begin)
+    graph.add_edge(START, "begin")
+    add_sources(graph, settings, options)
+    graph.add_node(condense)
+    graph.add_node(answer)
+    graph.add_edge("answer", "reason")
+    if options.grounding:
+        graph.add_node(ground)
+        graph.add_edge("ground", END)
+    then = "ground" if options.grounding else END
+    tail.add_tail(graph, maker="answer", chat_of=chat_for, then=then)
+    return cast("Subgraph", graph.compile(name="llovi"))
+
+
+def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
+    """Add the three ways to notes: captions made here, captions of a file, what tools found."""
+    cut = cast("Node", partial(cut_clips, options=options))
+    graph.add_node("cut_clips", reporting(cut, [TOOL]))
+    graph.add_node("caption", partial(caption, options=options))
+    graph.add_node("collect_captions", partial(collect_captions, options=options))
+    graph.add_conditional_edges("cut_clips", fan_out, ["caption", "collect_captions"])
+    graph.add_edge("caption", "collect_captions")
+    graph.add_node("ingest", build_ingest(settings))
+    graph.add_node(take_evidence)
+    graph.add_edge("ingest", "take_evidence")
+    graph.add_node(read_file)
+    for node in ("collect_captions", "take_evidence", "read_file"):
+        graph.add_edge(node, "condense")
+
+
+def begin(
+    state: State, runtime: Runtime[Context]
+) -> Command[Literal["cut_clips", "ingest", "read_file"]]:
+    """Check the worked examples before any call, and find out where notes come from."""
+    video, context = state["video"], runtime.context
+    exemplars_for(video, options_of(context))
+    ways: Mapping[Source, Literal["cut_clips", "ingest", "read_file"]]
+    ways = {"clips": "cut_clips", "evidence": "ingest", "file": "read_file"}
+    return Command(goto=ways[source_of(video, context)])
+
+
+def source_of(video: Video, context: Context) -> Source:
+    """Return where notes come from: a file, a captioner that sees, else what tools find."""
+    if options_of(context).captions:
+        return "file"
+    sees = video.has_picture and context.pool.chat("captioner").sees_images
+    return "clips" if sees else "evidence"
+
+
+def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
+    """Take captions that were made elsewhere. `InputError` when they cannot be used."""
+    notes = captions_in_file(state["video"], options_of(runtime.context))
+    report = ChannelReport(TOOL, "ok", len(notes), reason="read from a file", cached=True)
+    return {"notes": notes, "channels": {TOOL: report}}
+
+
+def captions_in_file(video: Video, options: LloviOptions) -> tuple[Evidence, ...]:
+    """Return what the file of captions holds about a video, by the name of its file."""
+    assert options.captions is not None  # promised by `source_of`
+    timing = Timing(video.duration_s, options.caption_fps, options.caption_every)
+    return read_captions(options.captions, video.path.stem, timing)
+
+
+def take_evidence(state: Llovi, runtime: Runtime[Context]) -> Llovi:
+    """Let what the tools found stand in for captions, and say so."""
+    context, runs = runtime.context, sorted(state.get("runs", {}).values())
+    found = [passage.evidence for passage in context.library.passages(runs)]
+    gap_s = context.settings.retrieval.merge_gap_s
+    notes = tuple(sorted(merge_neighbours(found, gap_s), key=lambda e: (e.start_s, e.end_s)))
+    blind = f"{context.pool.chat('captioner').name} reads text only"
+    why = blind if state["video"].has_picture else "the file has no picture"
+    reason = f"llovi over evidence: {why}, so what the tools found stands in for captions"
+    return {"notes": notes, "channels": {TOOL: ChannelReport(TOOL, "skipped", reason=reason)}}
+
+
+def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer", "abstain"]]:
+    """Sum up the notes for the question, in as many rounds as their length takes."""
+    start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
+    notes, video = state["notes"], state["video"]
+    if not notes:
+        channel = state.get("channels", {}).get(TOOL)
+        why = channel.reason if channel else ""
+        draft = Draft(reason=f"there is nothing to read: {why or 'nothing was found'}")
+        return Command(update={"draft": draft}, goto="abstain")
+    if options.summary == "none" or all(note.kind == "summary" for note in notes):
+        return Command(goto="answer")
+    told = Narrative(video, notes, options, kept_chat(video, context))
+    done = narrative.summarise(told, state["question"], runtime)
+    seconds = perf_counter() - start
+    update: Llovi = {
+        "summary": done.summary,
+        "channels": {narrative.TOOL: done.report},
+        "prompts": done.prompts,
+        "usage": {"condense": Usage(seconds=seconds) + done.usage},
+    }
+    return Command(update=update, goto="answer")
+
+
+def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
+    """Put the question with the summary, or with as many notes as fit, spread over the video."""
+    start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
+    video, question, room = state["video"], state["question"], state.get("room", 1.0)
+    notes = Narrative(video, state["notes"], options, kept_chat(video, context))
+    exemplars = exemplars_for(video, options)
+    first = first_turn(question, options.reasoning)
+    follow_ups = () if options.reasoning == "direct" else (final_turn(question),)
+    summary = state.get("summary", ())
+    if summary:
+        given, lines = notes.worded(summary, exemplars), notes.within_limits(question)
+    else:
+        lines = notes.fitting(notes.room([first, *follow_ups], exemplars), room)
+        given = notes.worded(lines, exemplars)
+    turn = Turn("user", joined([given, first]))
+    asked = Ask(
+        (turn,),
+        "" if summary else "answer",
+        follow_ups=tuple(part.text for part in follow_ups),
+        samples=options.samples,
+        temperature=options.answer_temperature,
+        reasoning_tokens=options.reasoning_tokens,
+        parity=options.parity,
+        kept_for=video,
+        note=notes.left_out(lines),
+    )
+    names = [part.name for part in (given, first, *follow_ups)] + ["exemplar"] * bool(exemplars)
+    return {
+        "ask": asked,
+        "lines": by_words(lines, question),
+        "prompts": {name: prompts.version(name) for name in names},
+        "usage": {"answer": Usage(seconds=perf_counter() - start)},
+    }
+
+
+def by_words(lines: tuple[Evidence, ...], question: Question) -> tuple[Evidence, ...]:
+    """Return lines by how many words they share with the question and its options."""
+    wanted = set(words(" ".join([question.text, *question.options])))
+    return tuple(sorted(lines, key=lambda e: -len(wanted & set(words(e.text)))))
+
+
+def ground(state: Llovi, runtime: Runtime[Context]) -> Llovi:
+    """Say when the answer can be seen; keep it as a guess where the notes do not tell."""
+    context, options = runtime.context, options_of(runtime.context)
+    video, question, lines = state["video"], state["question"], state.get("lines", ())
+    if not lines:
+        return {}
+    notes = Narrative(video, state["notes"], options, kept_chat(video, context))
+    grounder = grounding.Grounder(notes.chat, lines, notes.worded)
+    found = grounding.ground(grounder, question, notes.footage(), judge=options.sufficiency)
+    return {
+        "answer": grounding.with_spans(state["answer"], found, lines),
+        "steps": found.steps,
+        "prompts": found.prompts,
+        "usage": {"ground": found.usage},
+    }
+
+
+def options_of(context: Context) -> LloviOptions:
+    """Return the options of the method."""
+    return read_options("llovi", LloviOptions, context.settings)
+
+
+def exemplars_for(video: Video, options: LloviOptions) -> tuple[Exemplar, ...]:
+    """Return the worked examples. `InputError` when there are too few of other videos."""
+    if not options.shots or options.exemplars is None:
+        return ()
+    found = read_exemplars(options.exemplars, options.caption_fps, options.caption_every)
+    return choose_exemplars(found, options.shots, video.path.stem)
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say which clips will be captioned and how many calls that and all else takes, at most.
+
+    How long notes will be is not known beforehand: captions count as long as they may get, what
+    tools find by the second.
+    """
+    options, source = options_of(context), source_of(video, context)
+    exemplars_for(video, options)
+    told = Narrative(video, (), options, kept_chat(video, context))
+    visuals: dict[str, Any] = {"notes": source}
+    frames: tuple[PlannedFrame, ...] = ()
+    asked: tuple[str, ...] = ()
+    captions, tokens = 0, int(video.duration_s * TOKENS_A_SECOND)
+    if source == "clips":
+        captioner, clips = captioner_of(options, context), clips_of(video, options)
+        shown = {f.index: f for v in views_of(video, clips, captioner.frames) for f in v.frames}
+        frames = tuple(shown[index] for index in sorted(shown))
+        captions, tokens = len(clips), len(clips) * (options.caption_tokens + LINE_TOKENS)
+        asked = (captioner.prompt,)
+        visuals["clips"] = [[clip.start_s, clip.end_s] for clip in clips]
+    elif source == "file" and options.captions:
+        notes = captions_in_file(video, options)
+        tokens = sum(map(told.cost, notes))
+        file = sha256(options.captions.read_bytes()).hexdigest()
+        visuals |= {"captions": len(notes), "sha256": file}
+    direct = options.summary == "none"
+    summaries = 0 if direct else told.expected_calls(tokens, question)
+    first = first_turn(question, options.reasoning)
+    room = told.room([first]) if direct else told.limits(question).tokens
+    visuals["summaries_about"] = summaries
+    answers = options.samples * (1 if options.reasoning == "direct" else 2)
+    answers += 0 if options.parity else 1
+    answers += (1 + options.sufficiency) if options.grounding else 0
+    return MethodPlan(
+        prompts=(*prompts_of(options, question), *asked),
+        calls=(0, captions + summaries + answers),  # none where every reply is known
+        tokens=max(0, room),
+        frames=frames,
+        visuals=visuals,
+    )
+
+
+def prompts_of(options: LloviOptions, question: Question) -> tuple[str, ...]:
+    """Return the names of the prompts that may be used beside that of captions."""
+    names = ["given_captions", "coverage", AGAIN[bool(question.options)]]
+    if options.summary != "none":
+        names += ["given_summaries", f"summarize_{options.summary}"]
+    names += [first_turn(question, options.reasoning).name]
+    names += [] if options.reasoning == "direct" else [final_turn(question).name]
+    names += ["exemplar"] if options.shots else []
+    names += ["ground"] if options.grounding else []
+    names += ["sufficiency"] if options.grounding and options.sufficiency else []
+    return tuple(names)
+
+
+METHOD = Method(
+    "llovi", "captions short clips, sums them up, reads the summary", LloviOptions, build, plan
+)

@@ -1,0 +1,182 @@
+"""Wording: how captions, summaries and worked examples become the prompts of LLoVi.
+
+A prompt is made of parts: what the model is given, then what it is asked. Everything that comes
+from a video is one quoted line. What a prompt claims about its notes (that they cover the whole
+video, that the wearer of a camera filmed it) is what is known of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Literal
+
+import prompts
+from agent.answering.option_match import letters
+from agent.answering.prompt import Part, lettered, part, question_part
+from agent.answering.time_spans import format_span
+from agent.llovi.clips import Coverage, caption_lines
+from agent.llovi.map_reduce import Chunk
+from agent.records import Question
+from tools.errors import InputError
+from tools.evidence import Evidence
+
+Variant = Literal["c", "cq", "cqa"]
+"""What a summary is written from: captions; and the question; and the options."""
+Reasoning = Literal["direct", "step-by-step", "plan-and-solve"]
+Parts = tuple[Part, ...]
+
+_FIRST_TURNS = {"step-by-step": "think_step_by_step", "plan-and-solve": "plan_and_solve"}
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """What is known about a video beside its notes.
+
+    Attributes:
+        duration_s: Its length.
+        first_person: Whether the wearer of a camera filmed it (EgoSchema).
+        coverage: How its captions lie in it; None for notes that are no captions.
+    """
+
+    duration_s: float
+    first_person: bool = False
+    coverage: Coverage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A worked example of another video; `choice` for a question with options, else `answer`."""
+
+    video: str
+    notes: tuple[Evidence, ...]
+    question: Question
+    choice: int | None = None
+    answer: str = ""
+
+
+def joined(parts: Sequence[Part]) -> str:
+    """Return the text of a prompt made of parts."""
+    return "\n\n".join(part.text.strip() for part in parts)
+
+
+def summary_parts(
+    variant: Variant, chunk: Chunk, question: Question, footage: Footage, words: int = 500
+) -> Parts:
+    """Ask for the summary of a chunk of captions, or of summaries of its parts.
+
+    Args:
+        variant: "c" shows neither question nor options, "cq" the question, "cqa" both.
+        chunk: What is summarised.
+        question: Asked later, of the summary.
+        footage: What is known about the video.
+        words: The summary's length, at most.
+    """
+    asked: dict[str, object] = {} if variant == "c" else {"question": _one_line(question.text)}
+    if variant == "cqa":
+        asked["options"] = lettered(question.options)
+    given = _given_summaries(chunk, footage) if chunk.level else _given_chunk(chunk, footage)
+    return given, part(f"summarize_{variant}", words=words, **asked)
+
+
+def _given_summaries(chunk: Chunk, footage: Footage) -> Part:
+    notes = caption_lines(chunk.notes)
+    return part("given_summaries", notes=notes, first_person=footage.first_person)
+
+
+def _given_chunk(chunk: Chunk, footage: Footage) -> Part:
+    whole = footage.duration_s - chunk.span.length_s < 1e-3
+    return given_captions(chunk.notes, footage, span="" if whole else format_span(chunk.span))
+
+
+def given_captions(
+    notes: Sequence[Evidence],
+    footage: Footage,
+    exemplars: Sequence[Exemplar] = (),
+    span: str = "",
+) -> Part:
+    """Return captions, or a summary as one note, with what is known about them.
+
+    Args:
+        notes: In any order.
+        footage: What is known about the video.
+        exemplars: Worked examples that stand before them.
+        span: The part of the video that they describe; empty for all of it.
+    """
+    return part(
+        "given_captions",
+        exemplars=[exemplar_text(exemplar) for exemplar in exemplars],
+        part=span,
+        notes=caption_lines(notes),
+        first_person=footage.first_person,
+        coverage=coverage_text(footage),
+    )
+
+
+def coverage_text(footage: Footage) -> str:
+    """Say how the captions lie in the video; empty where that is not known."""
+    if footage.coverage is None:
+        return ""
+    known = footage.coverage
+    return prompts.render(
+        "coverage",
+        whole=known.whole,
+        gaps=known.gaps,
+        length=_number(known.length_s),
+        stride=_number(known.stride_s),
+        duration=_number(footage.duration_s),
+    ).strip()
+
+
+def first_turn(question: Question, reasoning: Reasoning = "direct") -> Part:
+    """Ask the question; after "step-by-step" and "plan-and-solve" follows `final_turn`."""
+    if reasoning == "direct":
+        return question_part(question)
+    options = lettered(question.options)
+    return part(_FIRST_TURNS[reasoning], question=_one_line(question.text), options=options)
+
+
+def final_turn(question: Question) -> Part:
+    """Ask for the bare answer after the reasoning, in the same conversation."""
+    if not question.options:
+        return part("give_answer")
+    return part("give_letter", letters=letters(len(question.options)))
+
+
+def exemplar_text(exemplar: Exemplar) -> str:
+    """Return a worked example in the very format of the question that follows it.
+
+    Raises:
+        InputError: It has neither an answer nor a choice among its options.
+    """
+    options, choice = exemplar.question.options, exemplar.choice
+    if choice is not None and not 0 <= choice < len(options):
+        raise InputError(f"the exemplar {exemplar.video!r} has no option number {choice}")
+    answer = exemplar.answer if choice is None else ascii_uppercase[choice]
+    if not answer:
+        raise InputError(f"the exemplar {exemplar.video!r} has no answer; give answer or choice")
+    return prompts.render(
+        "exemplar",
+        notes=caption_lines(exemplar.notes),
+        question=_one_line(exemplar.question.text),
+        options=lettered(options),
+        answer=_one_line(answer),
+    )
+
+
+def ground_part(question: Question, footage: Footage) -> Part:
+    """Ask when the answer can be seen (`agent.answering.time_spans` reads the reply)."""
+    duration = _number(footage.duration_s)
+    return part("ground", question=_one_line(question.text), duration=duration)
+
+
+def sufficiency_part(question: Question) -> Part:
+    """Ask whether the notes say enough to ground an answer (LLM4VG): yes or no."""
+    return part("sufficiency", question=_one_line(question.text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2):.10g}"

@@ -1,0 +1,235 @@
+"""Video-RAG (Luo et al., arXiv 2411.13093): answer from auxiliary text that is retrieved.
+
+    START -> decouple --------------------+
+          -> ingest ----------------------+-> detect -> retrieve -> budget -> read -> ...
+                                                                 -> look -> ...
+
+`detect` looks for the question's own entities on key frames, where the profile has an
+open-vocabulary detector. What differs from the paper: the evidence is kept and embedded once per
+video, every line has its time, what the detector saw is told with all relations, and a hard token
+budget drops whole records, worst first. `look` is for a model that sees where nothing was found.
+`video-rag.parity` does as the published code does, see `agent.video_rag.published`.
+"""
+
+from dataclasses import replace
+from time import perf_counter
+from typing import Literal
+
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import RetryPolicy
+from pydantic import Field
+
+import prompts
+from agent.answer import Meter, Usage
+from agent.answering import nodes as tail
+from agent.answering.conversation import call
+from agent.answering.method import Method, MethodPlan, Subgraph, read_options
+from agent.answering.prompt import ask_for, pictures_part, prompt_names
+from agent.answering.reader import GENERATIVE
+from agent.extractive.reader import EXTRACTIVE
+from agent.frames.files import frames_of, picture_files, shown
+from agent.frames.sampling import centre_ids
+from agent.ingest.graph import build_ingest, phrase_tools
+from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
+from agent.records import PlannedFrame, Question, Turn
+from agent.settings import Section, Settings
+from agent.state import Context, State
+from agent.video_rag import nodes as evidence
+from agent.video_rag import published as parity
+from agent.video_rag.decoupling import filter_note, parse_request
+from agent.video_rag.entity_detection import OBJECTS, look_node, published_frames
+from agent.video_rag.key_frames import BETA, THRESHOLD, KeyFrameRule, Rule
+from agent.video_rag.nodes import budget, read
+from agent.video_rag.scene_text import describe
+from tools.evidence import Evidence
+from tools.media.video import Video
+from tools.registry import make_tool
+
+DEFAULT_FRAMES, PUBLISHED_FRAMES = 16, 32
+
+
+class Options(Section):
+    """Settings of the method."""
+
+    frames: int | None = Field(
+        None,
+        ge=0,
+        le=512,
+        description="pictures beside the evidence, for a model that sees; 16, with parity 32",
+    )
+    key_frames: int = Field(
+        16, gt=0, le=512, description="pictures in which the question's entities are looked for"
+    )
+    key_frame_rule: Rule = Field(
+        "best",
+        description="best: those nearest to the phrases; published: above a multiple of the mean",
+    )
+    threshold: float = Field(THRESHOLD, description="of the published key-frame rule")
+    beta: float = Field(BETA, gt=0, description="of the published key-frame rule; the paper: 4")
+    scene_tokens: int = Field(
+        600, gt=0, description="of what was seen on key frames, within retrieval.token_budget"
+    )
+    parity: bool = Field(False, description="the published code's numbers, right or wrong")
+
+    @property
+    def pictures(self) -> int:
+        """Pictures that go to a model that sees."""
+        default = PUBLISHED_FRAMES if self.parity else DEFAULT_FRAMES
+        return default if self.frames is None else self.frames
+
+    @property
+    def rule(self) -> KeyFrameRule:
+        """How key frames are chosen."""
+        rule: Rule = "published" if self.parity else self.key_frame_rule
+        return KeyFrameRule(self.key_frames, rule, self.threshold, self.beta, self.parity)
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the method as a subgraph that takes a probed video and a question."""
+    options = read_options("video-rag", Options, settings)
+    graph = StateGraph(State, context_schema=Context)
+    graph.add_node(decouple)
+    graph.add_node("ingest", build_ingest(settings))
+    graph.add_edge(START, "decouple")
+    graph.add_edge(START, "ingest")
+    if options.parity:
+        graph.add_node("retrieve", parity.retrieve, defer=True)
+        graph.add_node("read", parity.read)
+        graph.add_edge("retrieve", "read")
+        graph.add_edge("read", "reason")
+    else:
+        graph.add_node(retrieve, defer=True)
+        graph.add_node(budget)
+        graph.add_node(read)
+        graph.add_node(look)
+        graph.add_conditional_edges("retrieve", is_worth_asking, ["budget", "look", "abstain"])
+        graph.add_edge("budget", "read")
+        graph.add_edge("look", "reason")
+    _add_looking(graph, settings, options)
+    small = settings.retrieval.lines > 0 and not options.parity
+    tail.add_tail(graph, maker="read", reader=EXTRACTIVE if small else GENERATIVE)
+    return graph.compile(name="video-rag")
+
+
+def _add_looking(
+    graph: StateGraph[State, Context, State, State], settings: Settings, options: Options
+) -> None:
+    """Add the tools that look for what the question names, between the question and retrieval."""
+    names = phrase_tools(settings)
+    rule, note = options.rule, filter_note(options.parity)
+    frames = options.pictures if options.parity else 0
+    for name in names:
+        needs = make_tool(name, settings.tools.get(name, {})).needs
+        node = look_node(name, rule, note, frames) if "frames" in needs else tool_node(name)
+        graph.add_node(
+            name,
+            reporting(node, [name]),
+            retry_policy=RetryPolicy(max_attempts=MAX_ATTEMPTS, retry_on=is_transient),
+        )
+        graph.add_edge("decouple", name)
+        graph.add_edge("ingest", name)
+    for name in names or ["decouple", "ingest"]:
+        graph.add_edge(name, "retrieve")
+
+
+def decouple(state: State, runtime: Runtime[Context]) -> State:
+    """Ask the chat model what to search for; it needs no video, so it starts at once."""
+    start, question = perf_counter(), state["question"].text
+    options = read_options("video-rag", Options, runtime.context.settings)
+    prompt = prompts.render("decouple", question=question)
+    text, usage = call([Turn("user", prompt)], runtime.context)
+    return {
+        "frames": choose_frames(state["video"], runtime.context),
+        "request": parse_request(text, question, parity=options.parity),
+        "prompts": {"decouple": prompts.version("decouple")},
+        "usage": {"decouple": replace(usage, seconds=perf_counter() - start)},
+    }
+
+
+def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
+    """Return the pictures that go to the model beside the evidence; none if it cannot see."""
+    options = read_options("video-rag", Options, context.settings)
+    if not (video.has_picture and options.pictures and context.pool.sees()):
+        return ()
+    limit = context.pool.chat().capabilities.max_images
+    most = min(options.pictures, limit or options.pictures)
+    rule = published_frames if options.parity else centre_ids
+    return frames_of(video, lambda total: rule(total, most))
+
+
+def retrieve(state: State, runtime: Runtime[Context]) -> State:
+    """Choose the evidence that bears on the question, and add what was seen on key frames.
+
+    The pictures in which the question's own entities were found bear on it whatever their words
+    are, so they are all there, behind the best record. Where places or relations are asked for,
+    they are told from the boxes, also from those of a detector that knows no phrases.
+    """
+    start, update = perf_counter(), evidence.retrieve(state, runtime)
+    context, aspects = runtime.context, state["request"].aspects
+    options = read_options("video-rag", Options, context.settings)
+    looked = [n for n in phrase_tools(context.settings) if n in state.get("runs", {})]
+    seen = _seen(looked, state, context)
+    ids = {one.id for one in seen}
+    rest = [one for one in update["evidence"] if one.id not in ids]
+    joined = [*rest[:1], *seen, *rest[1:]]
+    boxed = [one for one in joined if one.kind == OBJECTS]
+    count = context.pool.chat().count_tokens
+    told = iter(describe(boxed, aspects, options.scene_tokens, count) if boxed else ())
+    enough = context.settings.retrieval.min_relevance if seen else 0.0
+    return {
+        "evidence": tuple(next(told) if one.kind == OBJECTS else one for one in joined),
+        "relevance": max(update["relevance"], enough),
+        "usage": {"retrieve": Usage(seconds=perf_counter() - start)},
+    }
+
+
+def _seen(tools: list[str], state: State, context: Context) -> list[Evidence]:
+    """Return what was found on key frames, in time order."""
+    passages = context.library.passages(state["runs"][name] for name in tools)
+    return [p.evidence for p in passages if p.evidence.kind == OBJECTS]
+
+
+def is_worth_asking(
+    state: State, runtime: Runtime[Context]
+) -> Literal["budget", "look", "abstain"]:
+    """Go on if a record has something to do with the question, or the model can look itself."""
+    found = evidence.is_relevant(state, runtime)
+    return "look" if found == "abstain" and state.get("frames") else found
+
+
+def look(state: State, runtime: Runtime[Context]) -> State:
+    """Ask about the pictures alone, for no tool found anything that bears on the question."""
+    start, meter, context = perf_counter(), Meter(), runtime.context
+    video, every = state["video"], int(1 / state.get("room", 1.0))
+    frames = state["frames"][::every]
+    side = context.settings.sampling.max_side
+    files = picture_files(video, frames, context.library, meter, side)
+    meter.seconds = perf_counter() - start
+    asked = ask_for("look", state["question"], pictures_part(video, frames), images=files)
+    return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what will be done."""
+    options = read_options("video-rag", Options, context.settings)
+    frames = choose_frames(video, context)
+    looked = ("given_pictures",) if frames else ()
+    visuals = {"images": len(frames)}
+    if phrase_tools(context.settings):
+        visuals["key_frames_at_most"] = options.pictures if options.parity else options.key_frames
+    if options.parity:
+        names = ("decouple", *looked, *prompt_names(question, "given_channels"))
+        return MethodPlan(names, calls=(2, 3), tokens=0, frames=frames, visuals=visuals)
+    small = context.settings.retrieval.lines > 0
+    asked = ("answer", "answer_again") if small else prompt_names(question, "given_notes")
+    return MethodPlan(
+        prompts=("decouple", *looked, *asked),
+        calls=(2 if frames else 1, 3),  # one alone where nothing relevant is found
+        tokens=context.settings.retrieval.token_budget,
+        frames=frames,
+        visuals=visuals,
+    )
+
+
+METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)

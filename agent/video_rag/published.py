@@ -1,0 +1,123 @@
+"""Video-RAG as its code does it: retrieval per channel by threshold, and a prompt without times.
+
+What the published pipeline does is kept, with what is wrong about it: no budget, no times, all that
+passes the threshold. Its wording is not kept, ours is. Frames, key frames, the entity filter and
+scene text have their parity rules beside the right ones.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from time import perf_counter
+
+from langgraph.runtime import Runtime
+
+from agent.answer import Meter, Usage
+from agent.answering.prompt import ask_for, part, pictures_part
+from agent.frames.files import picture_files, shown
+from agent.library import retrieval
+from agent.records import Aspect
+from agent.state import Context, State
+from agent.video_rag.entity_detection import OBJECTS
+from agent.video_rag.scene_text import pixel_box, published_scene
+from tools.evidence import Evidence
+from tools.media.video import Video
+from tools.registry import make_tool
+
+PUBLISHED_THRESHOLD = 0.3  # cosine; MLVU's script alone has 0
+
+
+def retrieve(state: State, runtime: Runtime[Context]) -> State:
+    """Choose speech and text by their own queries; what was seen on key frames is all taken."""
+    start, context = perf_counter(), runtime.context
+    runs = _runs_by_kind(state, context)
+    everything = [run for kind in runs.values() for run in kind]
+    found: list[Evidence] = []
+    if context.library.count_evidence(everything):
+        for kind, queries in channel_queries(state).items():
+            found += _above_threshold(runs.get(kind, []), queries, context)
+    seen = context.library.passages(runs.get(OBJECTS, []))
+    return {
+        "evidence": (*(p.evidence for p in seen), *found),
+        "relevance": 1.0,  # the published code never abstains
+        "usage": {"retrieve": Usage(seconds=perf_counter() - start)},
+    }
+
+
+def channel_queries(state: State) -> dict[str, list[str]]:
+    """Return what each channel is searched for; the published code takes options as queries."""
+    question, request = state["question"], state["request"]
+    asked = [question.text, *question.options]
+    speech = [request.speech] if request.speech else []
+    return {"speech": asked + speech, "text": [*asked, *request.entities]}
+
+
+def read(state: State, runtime: Runtime[Context]) -> State:
+    """Write the prompt: objects, speech, text, then the question; an empty channel leaves none."""
+    start, meter, context = perf_counter(), Meter(), runtime.context
+    video, room = state["video"], state.get("room", 1.0)
+    found = state["evidence"][: ceil(len(state["evidence"]) * room)]
+    frames = state.get("frames", ())[:: ceil(1 / room)]
+    side = context.settings.sampling.max_side
+    files = picture_files(video, frames, context.library, meter, side)
+    given = [part("given_channels", **channels(found, video, state["request"].aspects))]
+    if frames:
+        given.insert(0, pictures_part(video, frames))
+    meter.seconds = perf_counter() - start
+    return {
+        **ask_for("read", state["question"], *(g for g in given if g.text.strip()), images=files),
+        "lines": (*found, *shown(frames)),
+        "usage": {"read": meter.usage()},
+    }
+
+
+def channels(
+    found: Sequence[Evidence], video: Video, aspects: Sequence[Aspect]
+) -> dict[str, object]:
+    """Return what each block of the prompt tells, empty where there is nothing to tell.
+
+    Pictures are numbered from 1 among those that were sampled, as in the published prompt.
+    """
+    objects = []
+    for one in found:
+        if one.kind == OBJECTS and (items := _items(one, video, aspects)):
+            objects.append({"number": one.data["frame"] + 1, "text": "; ".join(items)})
+    speech, text = (
+        [_quoted(one.text) for one in found if one.kind == kind] for kind in ("speech", "text")
+    )
+    return {
+        "objects": objects,
+        "speech": " ".join(speech),
+        "text": "; ".join(text),
+    }
+
+
+def _items(one: Evidence, video: Video, aspects: Sequence[Aspect]) -> list[str]:
+    boxes = [pixel_box(box, video.width, video.height) for box in one.data.get("boxes", ())]
+    return published_scene(one.data.get("labels", ()), boxes, aspects)
+
+
+def _quoted(text: str) -> str:
+    """Return a text that stays inside its quotation marks."""
+    return " ".join(text.split()).replace('"', "'")
+
+
+def _runs_by_kind(state: State, context: Context) -> dict[str, list[int]]:
+    """Return the runs of the three published channels."""
+    runs: dict[str, list[int]] = {}
+    for name, run in sorted(state.get("runs", {}).items()):
+        tool = make_tool(name, context.settings.tools.get(name, {}))
+        asked = "phrases" in tool.needs
+        if tool.kind in ("speech", "text") or (tool.kind == OBJECTS and asked):
+            runs.setdefault(tool.kind, []).append(run)
+    return runs
+
+
+def _above_threshold(
+    runs: Sequence[int], queries: Sequence[str], context: Context
+) -> tuple[Evidence, ...]:
+    if not runs:
+        return ()
+    rule = {"rule": "threshold", "threshold": PUBLISHED_THRESHOLD}
+    settings = context.settings.retrieval.model_copy(update=rule)
+    embedder = context.pool.embedder()
+    return retrieval.retrieve(context.library, embedder, runs, queries, settings).evidence

@@ -1,0 +1,122 @@
+"""IG-VLM (Kim et al., arXiv 2403.18406): one picture with a grid of frames, asked about as such.
+
+START -> look -> reason -> ...
+
+What differs from the published code: the frames cover the tail of the video, a video shorter than
+the grid gets a smaller one, colours are true for every model, and the text says how to read the
+grid. `ig-vlm.parity` takes the published frames and leaves the times out.
+"""
+
+from dataclasses import replace
+from time import perf_counter
+
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from agent.answer import Meter
+from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
+from agent.answering.prompt import ask_for, grid_part, prompt_names
+from agent.frames.files import frames_of, grid_file, picture_count, shown
+from agent.frames.grids import GridShape, caption_height, grid_shape
+from agent.frames.sampling import centre_ids, ig_parity_ids
+from agent.records import PlannedFrame, Question, Visual
+from agent.settings import Section, Settings
+from agent.state import Context, State
+from agent.visual.plan import VisualPlan, plan_grid, planned_grid
+from tools.media.video import Video
+
+FRAMES = 6  # 3 rows of 2: the best of 4 to 20 frames (IG-VLM, ablation)
+
+
+class Options(Section):
+    """Settings of the method."""
+
+    frames: int = Field(FRAMES, gt=0, le=64, description="cells of the grid")
+    numbered: bool = Field(False, description="a strip above each cell with its number and time")
+    max_side: int | None = Field(
+        None, gt=0, description="pixels of the grid's longer side; none keeps frames as they are"
+    )
+    parity: bool = Field(False, description="the published code's frames; the tail is not seen")
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph."""
+    read_options("ig-vlm", Options, settings)
+    return build_asking("ig-vlm", look)
+
+
+def look(state: State, runtime: Runtime[Context]) -> State:
+    """Make the grid and put the question about it; of fewer cells where it was too much."""
+    start, meter, context = perf_counter(), Meter(), runtime.context
+    video, options = state["video"], read_options("ig-vlm", Options, context.settings)
+    frames = choose_frames(video, options, state.get("room", 1.0))
+    shape = grid_shape(len(frames))
+    file = grid_file(
+        video, frames, shape, context.library, meter, options.numbered, options.max_side
+    )
+    meter.seconds = perf_counter() - start
+    told = grid_part(video, frames, shape, numbered=options.numbered, timed=not options.parity)
+    made = ask_for("look", state["question"], told, images=[file])
+    visual = Visual(file, "grid", tuple(frame.time_s for frame in frames))
+    note = "" if len(frames) == len(choose_frames(video, options)) else _shrunk(len(frames))
+    return {
+        **made,
+        "ask": replace(made["ask"], visuals=(visual,), note=note),
+        "lines": shown(frames),
+        "usage": {"look": meter.usage()},
+    }
+
+
+def choose_frames(video: Video, options: Options, room: float = 1.0) -> tuple[PlannedFrame, ...]:
+    """Return the frames of the grid, fewer where there is less room for them."""
+    rule = ig_parity_ids if options.parity else centre_ids
+    return frames_of(video, lambda total: rule(total, max(1, int(options.frames * room))))
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what the grid will be."""
+    options = read_options("ig-vlm", Options, context.settings)
+    frames = choose_frames(video, options)
+    planned = plan_visuals(video, frames, options, context)
+    return MethodPlan(
+        prompts=prompt_names(question, "given_grid"),
+        calls=(1, 2),
+        tokens=planned.visual_tokens or 0,
+        frames=frames,
+        visuals=planned.laid_out(),
+    )
+
+
+def plan_visuals(
+    video: Video, frames: tuple[PlannedFrame, ...], options: Options, context: Context
+) -> VisualPlan:
+    """Plan the grid and what it costs."""
+    height = video.height + (caption_height(video.height) if options.numbered else 0)
+    planned = plan_grid(frames, picture_count(video), video.width, height, parity=options.parity)
+    (whole,) = planned.pictures
+    shape = GridShape(whole.rows, whole.columns)
+    grid = planned_grid(whole.frames, shape, (video.width, height), options.max_side)
+    chat = context.pool.chat()
+    tokens = chat.image_tokens(grid.width, grid.height)
+    return replace(
+        planned,
+        pictures=(replace(grid, tokens=tokens),),
+        visual_tokens=tokens,
+        new_tokens=chat.max_new_tokens,
+        limit=chat.context_tokens,
+    )
+
+
+def _shrunk(cells: int) -> str:
+    return f"the grid was cut to {cells} cells, for the model takes no more"
+
+
+METHOD = Method(
+    "ig-vlm",
+    "one picture with a grid of frames",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"images"}),
+    ingests=False,
+)

@@ -1,0 +1,205 @@
+"""TS-LLaVA (Qu et al., arXiv 2411.11066): thumbnail and sampled visual tokens of one video.
+
+START -> look -> reason -> ...
+
+SlowFast-LLaVA, FreeVA, Free Video-LLM and FoPru are further layouts of the same tokens. What
+differs from the published code: frames come once and to the end of the video, a prompt that is too
+long costs samples and never text, tokens are kept for the next question, and the text says that
+there is an overview. `ts-llava.parity` follows the published code to the bit. A model that sees
+pictures but takes no tokens is sent a grid and frames instead, and the answer says so.
+"""
+
+from dataclasses import replace
+from time import perf_counter
+
+from langgraph.runtime import Runtime
+from pydantic import Field
+
+from agent.answer import Meter
+from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
+from agent.answering.prompt import ask_for, grid_part, prompt_names
+from agent.frames.files import grid_file, picture_files, shown
+from agent.models.chat_model import ChatModel
+from agent.models.chat_transformers import TransformersChat
+from agent.records import Ask, Question, TokenPrompt, Visual
+from agent.settings import Section, Settings
+from agent.state import Context, State
+from agent.visual import picture_form, token_form
+from agent.visual.contrast import require_class_token
+from agent.visual.files import square_files, thumbnail_files
+from agent.visual.layouts import SAMPLES, parse_layout
+from agent.visual.picture_form import PictureForm, Sizes
+from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
+from agent.visual.token_form import Asked, TokenForm, Wanted
+from tools.errors import InputError
+from tools.media.video import Video
+
+LABELS = {True: "visual tokens", False: "pictures"}  # by whether the model takes tokens
+
+
+class Options(Section):
+    """Settings of the method."""
+
+    layout: str = Field("V2", description="V2, Y3, ..., slowfast, freeva, free-video-llm, fopru")
+    frames: int | None = Field(
+        None, gt=0, le=512, description="frames looked at; none takes the layout's own number, 50"
+    )
+    samples: int = Field(SAMPLES, gt=0, description="visual tokens sampled from all frames")
+    contrast: bool = Field(
+        False, description="decode against tokens that only draw attention (DAMRO): half as fast"
+    )
+    keep_read: bool = Field(
+        True, description="keep what the model read of the last video in memory between questions"
+    )
+    pictures: int = Field(
+        8, ge=0, le=64, description="single pictures beside the grid, for a model without tokens"
+    )
+    max_side: int = Field(768, gt=0, description="pixels of their longer side, at most")
+    grid_side: int = Field(1344, gt=0, description="pixels of the grid's longer side, at most")
+    numbered: bool = Field(False, description="number and time above each cell of that grid")
+    parity: bool = Field(False, description="the published code's frames and roundings")
+
+    @property
+    def wanted(self) -> Wanted:
+        """The layout and what it is made of."""
+        layout = parse_layout(self.layout, self.samples)
+        return Wanted(layout, self.frames or layout.frames, self.parity)
+
+    @property
+    def sizes(self) -> Sizes:
+        """How pictures are made for a model without tokens."""
+        return Sizes(self.pictures, self.max_side, self.grid_side, self.numbered)
+
+
+def build(settings: Settings) -> Subgraph:
+    """Build the subgraph; it keeps what the model read of the last video."""
+    options = _options(settings)
+    kept = KeptPrefix() if options.keep_read else None
+
+    def chat_of(asked: Ask, context: Context) -> ChatModel:
+        chat = context.pool.chat()
+        if asked.tokens is None or not isinstance(chat, TransformersChat):
+            return chat
+        return TokenChat(
+            name=chat.name,
+            chat=chat,
+            tokens=asked.tokens.file,
+            kept=kept or KeptPrefix(),
+            parity=asked.tokens.parity,
+            outliers=asked.tokens.outliers,
+        )
+
+    return build_asking("ts-llava", look, chat_of)
+
+
+def look(state: State, runtime: Runtime[Context]) -> State:
+    """Show the model the video, as tokens if it takes them, and put the question."""
+    start, context, meter = perf_counter(), runtime.context, Meter()
+    form = prepare(state["video"], state["question"], context, state.get("room", 1.0))
+    if isinstance(form, TokenForm):
+        made = _as_tokens(form, state, context, meter)
+    else:
+        made = _as_pictures(form, state, context, meter)
+    meter.seconds = perf_counter() - start
+    return {**made, "lines": shown(form.frames), "usage": {"look": meter.usage()}}
+
+
+def prepare(
+    video: Video, question: Question, context: Context, room: float = 1.0
+) -> TokenForm | PictureForm:
+    """Say what the model is going to see."""
+    options, chat = _options(context.settings), context.pool.chat()
+    if model := token_model(chat):
+        if options.wanted.layout.depends_on_question and no_encoder(context.settings):
+            raise InputError(
+                f"the layout {options.layout} needs a CLIP that compares frames with the question; "
+                f"name the one of the chat model with --set image_encoder.model=NAME"
+            )
+        if options.contrast:
+            require_class_token(model.hf_model)
+        return token_form.prepare(video, question, model, options.wanted, room)
+    if options.contrast:
+        raise InputError(
+            f"ts-llava.contrast needs a model that takes visual tokens, which {chat.name} does not"
+        )
+    return picture_form.prepare(video, question, chat, options.wanted, options.sizes, room)
+
+
+def plan(video: Video, question: Question, context: Context) -> MethodPlan:
+    """Say what the model is going to see, in plain data."""
+    form = prepare(video, question, context)
+    tokens = isinstance(form, TokenForm)
+    return MethodPlan(
+        prompts=prompt_names(question, "given_tokens" if tokens else "given_grid"),
+        calls=(1, 2),
+        tokens=form.plan.visual_tokens or 0,
+        frames=form.frames,
+        visuals={"form": LABELS[tokens], **form.plan.laid_out()},
+    )
+
+
+def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) -> State:
+    """Make the tokens, or find them in the library, and ask about them."""
+    video, library = state["video"], context.library
+    chat = token_model(context.pool.chat())
+    assert chat is not None  # for `prepare` found it so
+    parity = form.plan.parity
+    squares = square_files(video, form.frames, form.eyes, library, meter)
+    thumbnails = thumbnail_files(video, squares, form.layout, form.eyes, library, parity)
+    encoder = context.pool.image_encoder() if form.layout.depends_on_question else None
+    about = Asked(state["question"], encoder) if encoder else None
+    file = token_form.token_file(video, form, squares, chat, library, about)
+    outliers = None
+    if _options(context.settings).contrast:
+        outliers = token_form.outlier_file(video, form, thumbnails or squares, chat, library)
+    made = ask_for("look", state["question"], form.told)
+    asked = replace(
+        made["ask"],
+        tokens=TokenPrompt(file, parity, outliers),
+        visuals=token_form.visuals(form, squares, thumbnails),
+        note=form.plan.notes[0] if form.plan.cut else "",
+    )
+    return {**made, "ask": asked}
+
+
+def _as_pictures(form: PictureForm, state: State, context: Context, meter: Meter) -> State:
+    """Make the grid and the single pictures and ask about them."""
+    video, library = state["video"], context.library
+    sizes = _options(context.settings).sizes
+    grid = grid_file(video, form.cells, form.shape, library, meter, sizes.numbered, sizes.grid_side)
+    files = picture_files(video, form.singles, library, meter, sizes.max_side)
+    told = grid_part(
+        video, form.cells, form.shape, form.singles, numbered=sizes.numbered, timed=True
+    )
+    made = ask_for("look", state["question"], told, images=[grid, *files])
+    overview = Visual(grid, "grid", tuple(frame.time_s for frame in form.cells))
+    singles = [
+        Visual(file, "frame", (frame.time_s,))
+        for file, frame in zip(files, form.singles, strict=True)
+    ]
+    note = "; ".join(form.plan.notes)
+    asked = replace(made["ask"], visuals=(overview, *singles), note=note)
+    return {**made, "ask": asked}
+
+
+def no_encoder(settings: Settings) -> bool:
+    """Whether no image-text encoder is configured."""
+    return settings.image_encoder.model == "none"
+
+
+def _options(settings: Settings) -> Options:
+    """Return the options; `InputError` for a layout that does not exist."""
+    options = read_options("ts-llava", Options, settings)
+    parse_layout(options.layout)
+    return options
+
+
+METHOD = Method(
+    "ts-llava",
+    "a thumbnail and sampled visual tokens of the video, put into the prompt",
+    Options,
+    build,
+    plan,
+    needs=frozenset({"images"}),
+    ingests=False,
+)

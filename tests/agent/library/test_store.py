@@ -1,0 +1,254 @@
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.library.store import Library
+from tools.errors import InputError, StorageError
+from tools.evidence import ChannelReport, Evidence
+from tools.media.video import SubtitleTrack, Video
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Video:
+    path = tmp_path / "a b ü.mp4"
+    path.write_bytes(b"pictures")
+    return Video(
+        path=path,
+        sha256="ab" * 32,
+        duration_s=60.0,
+        width=320,
+        height=240,
+        rotation=0,
+        fps=Fraction(30000, 1001),
+        has_audio=True,
+        subtitles=(SubtitleTrack(2, "mov_text", "eng"),),
+    )
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "library")
+
+
+def evidence(text: str, start_s: float = 0.0) -> Evidence:
+    return Evidence("ocr", "text", start_s, start_s + 1, text, 0.9, {"boxes": [[0, 0, 1, 1]]})
+
+
+def save(library: Library, video: Video, *texts: str, key: str = "k") -> int:
+    found = [evidence(text, float(i)) for i, text in enumerate(texts)]
+    report = ChannelReport("ocr", "ok" if texts else "empty", len(texts), 0.5)
+    return library.save_run(video, key, {"a": 1}, report, found).id
+
+
+def test_a_video_is_recalled_until_its_file_changes(library: Library, video: Video) -> None:
+    library.add_video(video)
+    assert library.known_file(video.path) == video
+    video.path.write_bytes(b"other pictures")
+    assert library.known_file(video.path) is None
+
+
+def test_a_copy_under_another_name_is_the_same_video(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "Door code 5927")
+    copy = video.path.with_name("copy.mp4")
+    copy.write_bytes(b"pictures")
+    library.add_video(replace(video, path=copy))
+    assert len(library.entries()) == 1
+    again = library.finished_run(video, "ocr", "k")
+    assert again is not None
+    assert again.id == run
+
+
+def test_evidence_comes_back_as_it_was_stored(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "first", "second")
+    found = [passage.evidence for passage in library.passages([run])]
+    assert found[1] == replace(evidence("second", 1.0), id="ocr:1")
+    assert library.count_evidence([run]) == 2
+    assert library.passages([]) == []
+
+
+def test_a_run_counts_only_with_its_very_key(library: Library, video: Video) -> None:
+    library.add_video(video)
+    save(library, video, "x", key="k1")
+    assert library.finished_run(video, "ocr", "k1") is not None
+    assert library.finished_run(video, "ocr", "k2") is None
+    assert library.finished_run(video, "detect", "k1") is None
+
+
+def test_failed_and_partial_runs_are_never_taken_as_done(library: Library, video: Video) -> None:
+    library.add_video(video)
+    with pytest.raises(StorageError):
+        library.save_run(video, "k", {}, ChannelReport("ocr", "failed"), [])
+    broken = [evidence("good"), replace(evidence("bad"), text=None)]  # type: ignore[arg-type]
+    with pytest.raises(StorageError):
+        library.save_run(video, "k", {}, ChannelReport("ocr", "ok", 2), broken)
+    assert library.finished_run(video, "ocr", "k") is None
+    assert library.search_text(["good"], [1], 9) == []
+
+
+def test_words_are_found_by_their_stem_best_first(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "the lamps", "a lamp is a lamp", "nothing")
+    rows = [passage.row for passage in library.passages([run])]
+    assert set(library.search_text(["lamp"], [run], 9)) == set(rows[:2])
+    assert library.search_text(["lamp"], [run], 1) != []
+    assert library.search_text(["lamp"], [run + 1], 9) == []
+    assert library.search_text(['"OR*'], [run], 9) == []
+    assert library.search_text([], [run], 9) == []
+
+
+def test_embeddings_come_back_by_model(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "x")
+    row = library.passages([run])[0].row
+    vectors = np.array([[0.6, 0.8]], np.float32)
+    library.save_embeddings("m", [row], vectors)
+    assert library.embeddings("other", [run]) == {}
+    np.testing.assert_array_equal(library.embeddings("m", [run])[row], vectors[0])
+
+
+def test_delete_leaves_nothing_but_the_file(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "secret words")
+    row = library.passages([run])[0].row
+    library.save_embeddings("m", [row], np.ones((1, 2), np.float32))
+    frames = library.frames_folder(video, "k")
+    frames.mkdir(parents=True)
+    (frames / "0.jpg").write_bytes(b"x")
+    assert library.entries()[0].frame_bytes == 1
+    library.delete(video)
+    assert library.entries() == []
+    assert not frames.exists()
+    assert video.path.exists()
+    with sqlite3.connect(library.folder / "library.sqlite") as db:
+        for table in ("videos", "files", "runs", "evidence", "embeddings"):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        found = db.execute("SELECT * FROM evidence_text WHERE evidence_text MATCH 'secret'")
+        assert found.fetchall() == []
+
+
+def test_a_video_is_found_by_name_path_or_hash(library: Library, video: Video) -> None:
+    library.add_video(video)
+    for name in (video.path.name, str(video.path), "abab"):
+        assert library.find(name).video.sha256 == video.sha256
+    with pytest.raises(InputError, match="library list"):
+        library.find("other.mp4")
+
+
+def test_only_one_thread_works_on_the_same_thing(library: Library, video: Video) -> None:
+    library.add_video(video)
+    worked = []
+
+    def work() -> None:
+        with library.claim(video, "ocr", "k"):
+            if not library.finished_run(video, "ocr", "k"):
+                worked.append(1)
+                save(library, video, "x")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worked == [1]
+
+
+CLAIM_AND_DIE = """
+import os, sys
+from pathlib import Path
+from agent.library.store import Library
+library = Library(Path(sys.argv[1]))
+lock = library._lock("abababababababab-ocr-k")
+print("claimed", flush=True)
+os._exit(9)
+"""
+
+
+def test_a_killed_process_holds_no_claim(library: Library, video: Video) -> None:
+    command = [sys.executable, "-c", CLAIM_AND_DIE, str(library.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (9, "claimed\n")
+    with library.claim(video, "ocr", "k"):
+        pass
+
+
+def test_processes_may_open_a_new_library_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from agent.library.store import Library;"
+    code += "Library(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path / "new")]
+    processes = [subprocess.Popen(command) for _ in range(4)]
+    assert [process.wait() for process in processes] == [0, 0, 0, 0]
+
+
+def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(StorageError, match="--set library="):
+        Library(file)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "library.sqlite").write_text("not a database" * 100)
+    with pytest.raises(StorageError, match="--set library="):
+        Library(tmp_path / "old")
+
+
+def test_a_library_of_another_format_is_not_touched(tmp_path: Path) -> None:
+    Library(tmp_path)
+    with sqlite3.connect(tmp_path / "library.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StorageError, match="format 99"):
+        Library(tmp_path)
+
+
+def test_a_full_disk_is_an_error_and_the_library_stays_whole(
+    library: Library, video: Video
+) -> None:
+    library.add_video(video)
+    save(library, video, "kept", key="before")
+    with sqlite3.connect(library.folder / "library.sqlite") as db:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+    connect = library._connect
+
+    def small() -> sqlite3.Connection:
+        db = connect()
+        db.execute(f"PRAGMA max_page_count = {pages + 1}")
+        return db
+
+    library._connect = small  # type: ignore[method-assign]
+    with pytest.raises(StorageError, match="full"):
+        save(library, video, "x" * 500_000)
+    library._connect = connect  # type: ignore[method-assign]
+    assert library.finished_run(video, "ocr", "k") is None
+    assert save(library, video, "after") > 0
+
+
+def test_pieces_of_a_run_are_kept_until_it_is_saved(library: Library, video: Video) -> None:
+    library.add_video(video)
+    library.save_piece(video, "ocr", "one", "picture 0", [["text", 0.5]])
+    library.save_piece(video, "ocr", "two", "picture 0", [])
+    assert library.pieces(video, "ocr", "one") == {"picture 0": [["text", 0.5]]}
+    library.save_run(video, "one", {}, ChannelReport("ocr", "empty"), [])
+    assert library.pieces(video, "ocr", "one") == {}
+    assert library.pieces(video, "ocr", "two") == {"picture 0": []}
+    library.delete(video)
+    library.add_video(video)
+    assert library.pieces(video, "ocr", "two") == {}
+
+
+def test_a_library_of_the_first_format_is_read_on(tmp_path: Path, video: Video) -> None:
+    library = Library(tmp_path)
+    library.add_video(video)
+    with sqlite3.connect(tmp_path / "library.sqlite") as db:
+        db.execute("DROP TABLE pieces")
+        db.execute("PRAGMA user_version = 1")
+    again = Library(tmp_path)
+    assert [entry.video.sha256 for entry in again.entries()] == [video.sha256]
+    again.save_piece(video, "ocr", "one", "picture 0", 1)
+    assert again.pieces(video, "ocr", "one") == {"picture 0": 1}

@@ -1,0 +1,191 @@
+"""ultralytics models behind `Detect`: closed-set YOLO, open-vocabulary YOLO-World and YOLOE.
+
+ultralytics (AGPL-3.0) would by itself look for the network, send usage statistics, install
+packages and run whatever a checkpoint's pickle asks for. All of that is switched off before it is
+imported; the one download left is the weights that the user named, and not when offline.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.base import ToolRuntime
+from tools.detect.detections import Detection, DetectOptions
+from tools.detect.text_encoders import Encode, load_clip, load_mobile_clip
+from tools.errors import InputError, MissingError
+from tools.media.video import RGBImage
+
+
+def quiet_ultralytics(models: Path) -> None:
+    """Set what ultralytics reads once, at its import; a value set by the user stays."""
+    for name, value in {
+        "YOLO_OFFLINE": "true",  # no look for the network, hence no statistics, no update check
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_VERBOSE": "false",
+        "ULTRALYTICS_SAFE_LOAD": "true",  # a checkpoint may build known layers, not run code
+        "YOLO_CONFIG_DIR": str(models / "ultralytics"),  # not in the user's home
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def find_weights(model: str, runtime: ToolRuntime) -> Path:
+    """Return the path of the weights: the file named, or where a named model is or goes.
+
+    Raises:
+        InputError: The model is an address, or a file of another kind.
+        MissingError: The weights are not on disk and must not be downloaded.
+    """
+    if "://" in model or not model.endswith(".pt"):
+        raise InputError(f"detect.model is {model!r}; give a .pt file or a name like yolo26n.pt.")
+    for place in (Path(model).expanduser(), runtime.models / model):
+        if place.is_file():
+            return place
+    if runtime.offline or Path(model).name != model:
+        raise MissingError(
+            f"The detector's weights {model} are neither a file nor in {runtime.models}. Put them "
+            "there, or run once online with a name that ultralytics publishes, like yolo26n.pt."
+        )
+    runtime.models.mkdir(parents=True, exist_ok=True)
+    return runtime.models / model
+
+
+class Yolo:
+    """Finds the classes that the weights were trained on."""
+
+    def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
+        self._options = options
+        self._device = runtime.device
+        weights = find_weights(options.weights, runtime)
+        quiet_ultralytics(runtime.models)
+        self._model = _load(weights)
+
+    def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
+        """Return the objects of each picture, in one call of the model."""
+        results = self._model.predict(
+            [np.ascontiguousarray(image[..., ::-1]) for image in images],  # it wants BGR
+            imgsz=self._options.image_size,
+            conf=self._options.threshold,
+            batch=len(images),
+            device=self._device,
+            verbose=False,
+            save=False,
+        )
+        return [_detections(result) for result in results]
+
+
+def _import_ultralytics() -> Any:
+    """Import ultralytics, but not its way of opening pictures.
+
+    It replaces Pillow's for the whole program by one that installs a package, over the network,
+    when a file is no picture.
+    """
+    import ultralytics
+    from PIL import Image
+    from ultralytics.utils import patches
+
+    Image.open = patches._image_open
+    return ultralytics
+
+
+def _load(weights: Path) -> Any:
+    ultralytics = _import_ultralytics()
+    try:
+        return ultralytics.YOLO(str(weights))
+    except (ConnectionError, FileNotFoundError) as error:
+        raise MissingError(
+            f"The detector's weights {weights.name} could not be downloaded to {weights.parent}: "
+            f"{error}. Put the file there, or choose another model."
+        ) from error
+    except TypeError as error:  # what ultralytics raises for anything that it cannot unpickle
+        raise InputError(f"{weights} is not a checkpoint of ultralytics: {error}") from error
+
+
+def _detections(result: Any) -> list[Detection]:
+    boxes = result.boxes
+    return [
+        Detection(
+            str(result.names[int(label)]),
+            float(score),
+            (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+        )
+        for label, score, box in zip(
+            boxes.cls.tolist(), boxes.conf.tolist(), boxes.xyxyn.tolist(), strict=True
+        )
+    ]
+
+
+class YoloWorld(Yolo):
+    """Finds phrases: YOLO-World or YOLOE, whose classes are vectors of a text encoder.
+
+    A checkpoint saved with its classes set needs no encoder as long as only these are asked for.
+    """
+
+    def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
+        super().__init__(options, runtime)
+        from ultralytics.nn.tasks import WorldModel, YOLOEModel
+
+        if not isinstance(self._model.model, (WorldModel, YOLOEModel)):
+            raise InputError(
+                f"{options.weights} is neither YOLO-World nor YOLOE; name one, or take engine=yolo."
+            )
+        network = self._model.model
+        self._is_yoloe = isinstance(network, YOLOEModel)
+        self._runtime = runtime
+        self._encode: Encode | None = None
+        self._saved_names = _names(network)
+        self._saved_vectors: Any = getattr(network, "pe" if self._is_yoloe else "txt_feats", None)
+        self.look_for(options.phrases)
+
+    def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
+        """Return what of the phrases is in each picture; nothing to look for finds nothing."""
+        if not phrases:
+            return [[] for _ in images]
+        self.look_for(phrases)
+        return super().find(images, phrases)
+
+    def look_for(self, phrases: tuple[str, ...]) -> None:
+        """Make the phrases the model's classes; does nothing where they already are.
+
+        Raises:
+            MissingError: The text encoder is not on disk and must not be downloaded.
+        """
+        network = self._model.model
+        if not phrases or _names(network) == phrases:
+            return
+        vectors = self._vectors(phrases)
+        if self._is_yoloe:
+            self._model.set_classes(list(phrases), vectors)
+            return
+        # What `YOLOWorld.set_classes` does after asking its own text encoder.
+        network.txt_feats = vectors
+        network.model[-1].nc = len(phrases)
+        network.names = list(phrases)
+        self._model.predictor = None
+
+    def _vectors(self, phrases: tuple[str, ...]) -> Any:
+        """Return the class vectors of phrases: those in the checkpoint, else the encoder's."""
+        network = self._model.model
+        device = next(network.parameters()).device
+        names, saved = self._saved_names, self._saved_vectors
+        if saved is not None and saved.shape[1] == len(names) and set(phrases) <= set(names):
+            return saved[:, [names.index(phrase) for phrase in phrases]].to(device)
+        if self._encode is None:
+            self._encode = self._load_encoder()
+        vectors = self._encode(phrases).to(device)
+        return network.model[-1].get_tpe(vectors).detach() if self._is_yoloe else vectors
+
+    def _load_encoder(self) -> Encode:
+        name, offline = self._options.text_encoder, self._runtime.offline
+        if not self._is_yoloe:
+            return load_clip(name, offline)
+        variant = self._model.model.text_model  # "mobileclip:blt", "mobileclip2:b"
+        file = self._runtime.models / f"{variant.replace(':', '_')}.ts"
+        return load_mobile_clip(file, name, offline)
+
+
+def _names(network: Any) -> tuple[str, ...]:
+    names = network.names
+    return tuple(names.values() if isinstance(names, dict) else names)

@@ -1,0 +1,1 @@
+"""Reading: probe a file, its pictures and its sound."""

@@ -1,0 +1,154 @@
+"""Decode the sound of a file to 16 kHz mono, block by block, without any ffmpeg program.
+
+Sample n of the sound belongs to second n / 16,000 of the file, whatever gaps the file has.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Discard
+
+from tools.media.container import audio_stream, open_container, origin, read_packets
+from tools.media.video import Video, require_positive
+
+log = logging.getLogger(__name__)
+
+SAMPLE_RATE = 16_000
+
+# Timestamps jitter by a packet's rounding (1 ms in Matroska) and by encoder delay (up to 50 ms);
+# below this they are taken for continuous sound, above for a gap or an overlap.
+GAP_S = 0.06
+
+Samples = npt.NDArray[np.float32]  # [n]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Consecutive samples in [-1, 1] and the time of the first, in seconds."""
+
+    start_s: float
+    samples: Samples
+
+
+def read_audio(video: Video, block_s: float = 30.0) -> Iterator[AudioBlock]:
+    """Yield the sound in time order; gaps and a late start are filled with silence.
+
+    Each block lasts `block_s` seconds, the last one less. A file without sound yields nothing;
+    what does not decode becomes silence.
+    """
+    require_positive(block_s)
+    size = max(1, round(block_s * SAMPLE_RATE))
+    waiting: list[Samples] = []
+    count = start = 0
+    for piece in _pieces(video):
+        for offset in range(0, len(piece), size):
+            part = piece[offset : offset + size]
+            waiting.append(part)
+            count += len(part)
+            if count >= size:
+                joined = np.concatenate(waiting)
+                yield AudioBlock(start / SAMPLE_RATE, joined[:size])
+                waiting, count, start = [joined[size:]], count - size, start + size
+    if count:
+        yield AudioBlock(start / SAMPLE_RATE, np.concatenate(waiting))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Decoded samples; `first` is the index of the first one where a new run begins."""
+
+    samples: Samples
+    first: int | None = None
+
+
+def _pieces(video: Video) -> Iterator[Samples]:
+    """Yield gapless samples from 0 to the end of the video, in pieces of any length."""
+    with open_container(video.path) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            return
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        end = round(video.duration_s * SAMPLE_RATE)
+        position = surplus = 0
+        for piece in _resampled(_sounds(container, stream, video.duration_s)):
+            if piece.first is not None:
+                surplus = max(0, position - piece.first)
+                while position < min(piece.first, end):
+                    silence = np.zeros(min(piece.first - position, SAMPLE_RATE), np.float32)
+                    yield silence
+                    position += len(silence)
+            samples = piece.samples[surplus : surplus + end - position]
+            surplus -= min(surplus, len(piece.samples))
+            position += len(samples)
+            if len(samples):
+                yield samples
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A decoded frame, its time, and whether it continues the one before."""
+
+    time_s: float
+    frame: AudioFrame
+    follows: bool
+
+    @property
+    def end_s(self) -> float:
+        return self.time_s + self.frame.samples / self.frame.sample_rate
+
+
+def _sounds(container: InputContainer, stream: AudioStream, duration_s: float) -> Iterator[_Sound]:
+    """Put decoded frames in their place, and find gaps, overlaps and changes of format."""
+    start_s = float(origin(container))
+    last: _Sound | None = None
+    for frame in _frames(container, stream):
+        due_s = last.end_s if last else 0.0
+        time_s = due_s if frame.time is None else frame.time - start_s
+        damaged = last is not None and time_s > duration_s + GAP_S
+        near = abs(time_s - due_s) <= GAP_S
+        follows = last is not None and (near or damaged) and _form(frame) == _form(last.frame)
+        last = _Sound(due_s if follows else time_s, frame, follows)
+        yield last
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    for packet in read_packets(container, stream):
+        try:
+            decoded = packet.decode()
+        except av.FFmpegError:
+            log.warning("A packet of the sound track does not decode; it becomes silence.")
+            continue
+        yield from (frame for frame in decoded if isinstance(frame, AudioFrame) and frame.samples)
+
+
+def _form(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
+
+
+def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
+    """Convert to 16 kHz mono; a run without gap keeps one resampler, so that nothing clicks."""
+    resampler: AudioResampler | None = None
+    for sound in sounds:
+        if not sound.follows or resampler is None:
+            if resampler is not None:
+                yield from map(_piece, resampler.resample(None))
+            resampler = AudioResampler("flt", "mono", SAMPLE_RATE)
+            yield _Piece(np.empty(0, np.float32), round(sound.time_s * SAMPLE_RATE))
+        yield from map(_piece, resampler.resample(sound.frame))
+    if resampler is not None:
+        yield from map(_piece, resampler.resample(None))
+
+
+def _piece(frame: AudioFrame) -> _Piece:
+    samples = frame.to_ndarray().reshape(-1)
+    return _Piece(np.clip(samples, -1, 1).astype(np.float32))

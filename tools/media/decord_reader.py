@@ -1,0 +1,110 @@
+"""Read pictures with decord, for comparison and for those who know it.
+
+decord 0.6 counts time from the first picture, in single precision (0.2 ms off after an hour), and
+stops at damaged data; the adapter takes the times from the packets, and says what it cannot read.
+It keeps more in memory than PyAV and is slower (`benchmarks/reading.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tools.errors import InputError, MissingError
+from tools.media.container import open_container, origin, read_packets, video_stream
+from tools.media.video import Frame, Video, fit, require_ascending, require_positive
+
+CHUNK = 8  # pictures a batch: decord returns them as one array, 22 MB at 720p
+ANY_FAULT = 1e-9  # share of pictures that decord may replace by a neighbour before it must raise
+TICK_S = 1e-6
+UNSEEKABLE = frozenset({"mpegts"})  # decord returns other pictures than those asked for
+ROUNDING, FLOAT32 = 1e-3, 2e-7  # how far decord's times may be off: seconds, and relative
+
+
+class DecordReader:
+    """A reader on decord's frame index; times come from the file, never from the index."""
+
+    def __init__(self, video: Video, max_side: int | None = None) -> None:
+        self._video = video
+        self._size = (-1, -1)
+        if max_side is not None and max(video.width, video.height) > max_side:
+            self._size = fit(video.width, video.height, max_side)
+        self._times_s = self._picture_times_s()
+        self._handle = self._open()
+        self._check_times()
+
+    def at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """Yield the picture on screen at each time (ascending)."""
+        require_ascending(times_s)
+        after = np.searchsorted(self._times_s, np.asarray(times_s) + TICK_S, side="right")
+        yield from self._frames(np.maximum(after - 1, 0).tolist())
+
+    def every(self, step_s: float) -> Iterator[Frame]:
+        """Yield for each grid point the first picture at or after it, each picture once."""
+        require_positive(step_s)
+        points = np.floor((self._times_s + TICK_S) / step_s)
+        first_of_point = np.flatnonzero(np.diff(points, prepend=-1))
+        yield from self._frames(first_of_point.tolist())
+
+    def key_frames(self) -> Iterator[Frame]:
+        """Yield the key frames; decord decodes what lies between only to get past it."""
+        yield from self._frames(list(self._handle.get_key_indices()))
+
+    def _frames(self, numbers: Sequence[int]) -> Iterator[Frame]:
+        from decord import DECORDError
+
+        for start in range(0, len(numbers), CHUNK):
+            chunk = numbers[start : start + CHUNK]
+            try:
+                images = self._handle.get_batch(chunk).asnumpy()
+            except DECORDError as error:
+                raise self._unfit(_first_line(error)) from error
+            for number, image in zip(chunk, images, strict=True):
+                yield Frame(float(self._times_s[number]), image.copy())
+
+    def _open(self) -> Any:
+        try:
+            import decord
+        except (ImportError, OSError) as error:
+            raise MissingError(
+                f"decord cannot be imported ({error}); pip install decord, or use backend pyav"
+            ) from error
+        width, height = self._size
+        try:
+            return decord.VideoReader(
+                str(self._video.path), decord.cpu(0), width, height, fault_tol=ANY_FAULT
+            )
+        except (decord.DECORDError, AssertionError, RuntimeError) as error:
+            raise self._unfit(_first_line(error)) from error
+
+    def _picture_times_s(self) -> npt.NDArray[np.float64]:
+        """Return the time of each picture in seconds, in order of presentation, [n]."""
+        with open_container(self._video.path) as container:
+            stream = video_stream(container)
+            if container.format.name in UNSEEKABLE or stream is None or stream.time_base is None:
+                raise self._unfit(f"it seeks wrongly in {container.format.long_name}")
+            ticks = [p.pts for p in read_packets(container, stream) if p.pts is not None]
+            start_s = origin(container)
+            times = [float(tick * stream.time_base - start_s) for tick in sorted(ticks)]
+            return np.round(np.array(times), 6)
+
+    def _check_times(self) -> None:
+        """Make sure that decord numbers the pictures as the packets do."""
+        count = len(self._handle)
+        if count != len(self._times_s):
+            raise self._unfit(f"it counts {count} pictures, the file has {len(self._times_s)}")
+        own = self._handle.get_frame_timestamp(range(count))[:, 0]  # seconds since the first
+        exact = self._times_s - self._times_s[0]
+        if (np.abs(own - exact) > ROUNDING + FLOAT32 * exact).any():
+            raise self._unfit("its times differ from those in the file")
+
+    def _unfit(self, reason: str) -> InputError:
+        return InputError(
+            f"decord cannot read {self._video.path} ({reason}); use backend pyav for this file"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

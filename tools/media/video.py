@@ -1,0 +1,250 @@
+"""Probe a file and read its pictures: the first step of everything.
+
+Times are seconds as a player shows them: presentation timestamps minus the start of the file, so
+0 is the first thing to be seen or heard. They are never derived from frame counts.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from tools.errors import InputError
+from tools.media.container import (
+    audio_stream,
+    clockwise_turn,
+    open_container,
+    origin,
+    read_packets,
+    seen_or_heard,
+    video_stream,
+)
+
+log = logging.getLogger(__name__)
+
+RGBImage = npt.NDArray[np.uint8]  # [height, width, 3]
+Backend = Literal["pyav", "decord"]
+
+
+TAIL_S = 10  # how far before the claimed end we look for the true one
+
+# Formats that only point to other files: opening them would read what the user never named.
+PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleTrack:
+    """A subtitle track inside the file: stream index, codec name, language ("" if unsaid)."""
+
+    index: int
+    codec: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A probed source. Its identity is `sha256`, the hash of its content, never its name.
+
+    Attributes:
+        path: Absolute path at which it was found.
+        sha256: Hex digest of the whole file.
+        duration_s: Seconds from the first to the end of the last thing to be seen or heard.
+        width: Pixels as displayed, after rotation; 0 without picture.
+        height: Pixels as displayed, after rotation; 0 without picture.
+        rotation: Degrees clockwise by which a player turns the stored picture: 0, 90, 180, 270.
+        fps: Average frame rate; None when unknown or without picture. Never use it for times.
+        has_audio: Whether there is a sound track.
+        subtitles: Embedded text subtitle tracks.
+    """
+
+    path: Path
+    sha256: str
+    duration_s: float
+    width: int
+    height: int
+    rotation: int
+    fps: Fraction | None
+    has_audio: bool
+    subtitles: tuple[SubtitleTrack, ...]
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a video track that decodes."""
+        return self.width > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture, upright, and the exact time at which it appears on screen."""
+
+    time_s: float
+    image: RGBImage
+
+
+class VideoReader(Protocol):
+    """Three ways to look at a video, each the cheapest exact path for its purpose."""
+
+    def at(self, times_s: Sequence[float]) -> Iterator[Frame]:
+        """Yield the picture that is on screen at each time (ascending), by key-frame seek.
+
+        One frame per requested time: the last picture that appears at or before it; the first
+        picture for a time before it. `Frame.time_s` is when that picture appeared.
+        """
+        ...
+
+    def every(self, step_s: float) -> Iterator[Frame]:
+        """Yield a picture about every `step_s` seconds in one sequential pass, true times.
+
+        For each grid point k * `step_s` the first picture decoded at or after it, each picture
+        once: where the next picture comes later than the next grid points, these stay empty. A
+        backend may leave out pictures that no other picture needs, when many fall into a step.
+        """
+        ...
+
+    def key_frames(self) -> Iterator[Frame]:
+        """Yield the key frames alone: a fast overview."""
+        ...
+
+
+def probe(path: Path | str) -> Video:
+    """Hash and probe a file.
+
+    Raises:
+        InputError: The path is no readable file, or there is nothing to see or hear in it.
+    """
+    path = Path(path)
+    digest = _hash(path)
+    with open_container(path) as container:
+        sound = audio_stream(container)
+        stream = video_stream(container)
+        first = _first_picture(container, stream) if stream else None
+        if stream and first is None:
+            log.warning("The video track holds no picture that decodes; it is ignored.")
+        if first is None and sound is None:
+            raise InputError(
+                f"{path} holds neither a picture nor sound that can be decoded; "
+                "copy it again if it is damaged, or convert it to MP4 (H.264, AAC)"
+            )
+        rotation = clockwise_turn(first) if first else 0
+        width, height = (first.width, first.height) if first else (0, 0)
+        return Video(
+            path=path.absolute(),
+            sha256=digest,
+            duration_s=_duration_s(container),
+            width=height if rotation % 180 else width,
+            height=width if rotation % 180 else height,
+            rotation=rotation,
+            fps=stream.average_rate or stream.guessed_rate if stream and first else None,
+            has_audio=sound is not None,
+            subtitles=_text_tracks(container),
+        )
+
+
+def fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Return the width and height of a picture when no side may exceed `max_side` pixels."""
+    longest = max(width, height)
+    if max_side is None or longest <= max_side:
+        return width, height
+    return max(1, round(width * max_side / longest)), max(1, round(height * max_side / longest))
+
+
+def require_ascending(times_s: Sequence[float]) -> None:
+    """Raise `ValueError` unless the times ascend (equal ones may follow each other)."""
+    if any(later < earlier for earlier, later in pairwise(times_s)):
+        raise ValueError(f"times must ascend, got {list(times_s)}; sort them first")
+
+
+def require_positive(step_s: float) -> None:
+    """Raise `ValueError` unless the step is a positive number of seconds."""
+    if not step_s > 0:
+        raise ValueError(f"the step must be more than 0 seconds, got {step_s}")
+
+
+def _hash(path: Path) -> str:
+    """Return the SHA-256 of the content, after the checks that need no decoder."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, expected a video or sound file; name one in it")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is no regular file; name a video or sound file")
+        with path.open("rb") as file:
+            head = file.read(64).lstrip()
+            if not head and path.stat().st_size == 0:
+                raise InputError(f"{path} is empty (0 bytes); copy or download it again")
+            if head.startswith(PLAYLIST_STARTS):
+                raise InputError(f"{path} is a playlist or a text; name the video file itself")
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; check the name and the folder") from error
+    except PermissionError as error:
+        remedy = "allow it (chmod u+r), and its folder too (chmod u+x)"
+        raise InputError(f"{path} may not be read; {remedy}") from error
+    except (OSError, ValueError) as error:  # symlink loop, bad disk, a name with a null byte
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise InputError(f"{path} cannot be read ({reason}); copy it to another place") from error
+
+
+def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    for packet in read_packets(container, stream):
+        try:
+            for picture in packet.decode():
+                if isinstance(picture, VideoFrame):
+                    return picture
+        except av.FFmpegError:
+            continue
+    return None
+
+
+def _duration_s(container: InputContainer) -> float:
+    """Measure from the packets, for what a container claims may be absent or wrong.
+
+    Matroska counts from 0 whatever the first timestamp, a truncated MP4 keeps its old length,
+    and a raw or still growing stream has none.
+    """
+    start = origin(container)
+    claimed = Fraction(container.duration or 0, av.time_base)
+    tail = _last_end(container, start + claimed - TAIL_S) if claimed > TAIL_S else None
+    end = tail if tail is not None else _last_end(container, start)
+    return round(float(max(end - start, Fraction(0))), 6) if end is not None else float(claimed)
+
+
+def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
+    """Return the latest end of a packet that follows `from_s`, in seconds."""
+    try:
+        container.seek(int(from_s * av.time_base))
+    except av.FFmpegError:
+        log.debug("The file cannot be seeked in; its end is measured from where we are.")
+    last: Fraction | None = None
+    for packet in read_packets(container, *seen_or_heard(container)):
+        if packet.pts is None or packet.is_discard:
+            continue
+        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+        if not packet.duration and isinstance(packet.stream, VideoStream):
+            end += 1 / (packet.stream.guessed_rate or Fraction(25))
+        last = end if last is None else max(last, end)
+    return last
+
+
+def _text_tracks(container: InputContainer) -> tuple[SubtitleTrack, ...]:
+    return tuple(
+        SubtitleTrack(
+            index=stream.index,
+            codec=stream.codec_context.codec.name,
+            language="" if stream.language in {None, "und"} else str(stream.language),
+        )
+        for stream in container.streams.subtitles
+        if stream.codec_context is not None and stream.codec_context.codec.text_sub
+    )

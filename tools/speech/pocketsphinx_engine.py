@@ -1,0 +1,78 @@
+"""Speech recognition with PocketSphinx and the US-English model in its wheel: no download.
+
+It knows clear, slow American speech tolerably and little else; it writes no punctuation, so
+segments end at pauses.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tools.speech.recogniser import Segment, Word
+from tools.speech.voice_activity import Span
+
+FRAME_S = 0.01  # PocketSphinx's `frate` is 100 frames a second
+PAUSE_S = 0.4
+"""A longer pause between words ends a segment."""
+
+MAX_WORDS = 25
+"""So many words end a segment without a pause."""
+
+_VARIANT = re.compile(r"\(\d+\)$")  # "what(2)" is the second way to say "what"
+_FILLER = re.compile(r"[<\[+].*")  # <s>, <sil>, [NOISE], ++UM++
+
+
+class PocketSphinx:
+    """A decoder with the packaged acoustic model, dictionary and trigrams."""
+
+    def __init__(self) -> None:
+        import pocketsphinx
+
+        # The model's own settings, three passes and the mean of a whole span as cepstral mean,
+        # did best: each other language weight or pass less cost words.
+        self._decoder: Any = pocketsphinx.Decoder(loglevel="FATAL")
+
+    def recognise(self, span: Span) -> Iterator[Segment]:
+        """Yield segments between pauses, each word with its posterior probability."""
+        pcm = (np.clip(span.samples, -1, 1) * 32767).astype("<i2")
+        # It goes on tracking noise from span to span: start afresh, or results depend on the order.
+        self._decoder.reinit_feat(self._decoder.config)
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm.tobytes(), full_utt=True)
+        self._decoder.end_utt()
+        words = tuple(self._words(span.start_s))
+        for phrase in _phrases(words):
+            yield Segment(
+                start_s=phrase[0].start_s,
+                end_s=phrase[-1].end_s,
+                text=" ".join(word.text for word in phrase),
+                score=sum(word.score for word in phrase) / len(phrase),
+                language="en",
+                words=phrase,
+            )
+
+    def _words(self, start_s: float) -> Iterator[Word]:
+        for unit in self._decoder.seg() or ():
+            if not _FILLER.fullmatch(unit.word):
+                yield Word(
+                    start_s=start_s + unit.start_frame * FRAME_S,
+                    end_s=start_s + (unit.end_frame + 1) * FRAME_S,
+                    text=_VARIANT.sub("", unit.word),
+                    score=min(max(float(unit.prob), 0.0), 1.0),
+                )
+
+
+def load() -> PocketSphinx:
+    """Load the decoder; it takes about half a second."""
+    return PocketSphinx()
+
+
+def _phrases(words: tuple[Word, ...]) -> Iterator[tuple[Word, ...]]:
+    first = 0
+    for at, word in enumerate(words):
+        last = at + 1 == len(words)
+        if last or at + 1 - first == MAX_WORDS or words[at + 1].start_s - word.end_s > PAUSE_S:
+            yield words[first : at + 1]
+            first = at + 1

@@ -1,0 +1,40 @@
+"""What a speech recogniser is: the small contract between `transcribe` and its engines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from tools.speech.voice_activity import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A spoken word; times in seconds of the video, score from 0 to 1."""
+
+    start_s: float
+    end_s: float
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """About a sentence of speech; times in seconds of the video, score from 0 to 1.
+
+    `words` is empty where the engine was not asked for them or cannot tell.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    score: float
+    language: str
+    words: tuple[Word, ...] = ()
+
+
+class Recogniser(Protocol):
+    """A loaded engine."""
+
+    def recognise(self, span: Span) -> Iterator[Segment]:
+        """Yield what is said in a stretch of speech, in time order."""
+        ...

@@ -1,0 +1,182 @@
+"""Write down what is said: voice activity first, then a speech recogniser on speech alone."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from pydantic import Field
+
+from tools.base import Availability, Keep, Need, Tool, ToolInput, ToolOptions, ToolRuntime
+from tools.errors import MissingError, StoppedError
+from tools.evidence import Evidence
+from tools.media.audio import AudioBlock
+from tools.speech import pocketsphinx_engine as speech_pocketsphinx
+from tools.speech import whisper_engine as speech_whisper
+from tools.speech.recogniser import Recogniser, Segment, Word
+from tools.speech.voice_activity import (
+    GateSettings,
+    Span,
+    VoiceDetector,
+    plain_spans,
+    silero_weights,
+    speech_spans,
+)
+
+
+class TranscribeOptions(ToolOptions):
+    """Options of the transcribe tool.
+
+    Attributes:
+        engine: pocketsphinx (US English, weights in the wheel) or whisper.
+        model: For whisper: a name ("base", "turbo", ...) or the path of a .pt checkpoint.
+        language: For whisper: code of the spoken language, "" to detect it.
+        vad: Let the recogniser hear speech alone; without it music and noise become words.
+        vad_threshold: Probability from which sound is speech.
+        max_span_s: Longer speech is cut at a pause; Whisper listens to 30 s at once.
+        min_score: Segments of which the recogniser is less sure are dropped.
+        word_times: Give each word's time in the evidence's data.
+    """
+
+    engine: Literal["pocketsphinx", "whisper"] = "pocketsphinx"
+    model: str = "base"
+    language: str = ""
+    vad: bool = True
+    vad_threshold: float = Field(0.5, gt=0, lt=1)
+    max_span_s: float = Field(30.0, ge=5, le=120)
+    min_score: float = Field(0.0, ge=0, le=1)
+    word_times: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A speech recogniser on offer: the package it needs and how to load it."""
+
+    module: str
+    package: str
+    load: Callable[[TranscribeOptions, ToolRuntime], Recogniser]
+
+
+ENGINES: Mapping[str, Engine] = {
+    "pocketsphinx": Engine(
+        "pocketsphinx", "pocketsphinx", lambda options, runtime: speech_pocketsphinx.load()
+    ),
+    "whisper": Engine(
+        "whisper",
+        "openai-whisper",
+        lambda options, runtime: speech_whisper.load(
+            options.model, options.language, options.word_times, runtime
+        ),
+    ),
+}
+
+
+class Transcribe(Tool):
+    """What is said, about a sentence to a piece of evidence."""
+
+    name = "transcribe"
+    kind = "speech"
+    version = "1"
+    Options = TranscribeOptions
+    options: TranscribeOptions
+
+    def __init__(self, options: ToolOptions | None = None) -> None:
+        super().__init__(options)
+        self._recogniser: Recogniser | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The sound."""
+        return frozenset({"audio"})
+
+    def available(self) -> Availability:
+        """Say whether the engine's package is installed, and the detector's weights."""
+        engine = ENGINES[self.options.engine]
+        if find_spec(engine.module) is None:
+            return Availability(
+                False, f"{engine.package} is not installed", f"pip install {engine.package}"
+            )
+        if not self.options.vad:
+            return Availability(True)
+        if find_spec("onnxruntime") is None:
+            return Availability(False, "onnxruntime is not installed", "pip install onnxruntime")
+        try:
+            silero_weights()
+        except MissingError as error:
+            return Availability(False, str(error), "pip install 'silero-vad>=6.2'")
+        return Availability(True)
+
+    def setup(self, runtime: ToolRuntime) -> None:
+        """Load the recogniser.
+
+        Raises:
+            InputError: The options name a model or language that does not exist.
+            MissingError: Weights are not there; the text names the remedy.
+        """
+        self._recogniser = ENGINES[self.options.engine].load(self.options, runtime)
+
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        """Yield what is said while listening.
+
+        Raises:
+            StoppedError: The user pressed Stop.
+        """
+        if self._recogniser is None:
+            raise MissingError("the recogniser is not loaded: call setup() before run()")
+        duration_s = given.video.duration_s
+        for span in self._spans(given):
+            _heed_stop(given)
+            for segment in self._segments(span, given.keep):
+                if segment.score >= self.options.min_score and segment.start_s < duration_s:
+                    yield self._evidence(segment, duration_s)
+            given.progress(min(span.end_s, duration_s), duration_s)
+        given.progress(duration_s, duration_s)
+
+    def _segments(self, span: Span, keep: Keep) -> Iterator[Segment]:
+        assert self._recogniser is not None
+        recognise = self._recogniser.recognise
+        name = f"sound from {span.start_s:.3f}"
+        for values in keep(name, lambda: [asdict(segment) for segment in recognise(span)]):
+            words = tuple(Word(**word) for word in values.pop("words"))
+            yield Segment(**values, words=words)
+
+    def _spans(self, given: ToolInput) -> Iterator[Span]:
+        options = self.options
+        if not options.vad:
+            return plain_spans(_blocks(given), options.max_span_s)
+        gate = GateSettings(threshold=options.vad_threshold, max_span_s=options.max_span_s)
+        return speech_spans(_blocks(given), VoiceDetector(), gate)
+
+    def _evidence(self, segment: Segment, duration_s: float) -> Evidence:
+        data: dict[str, Any] = {"engine": self.options.engine, "language": segment.language}
+        if self.options.word_times:
+            data["words"] = [
+                {
+                    "word": word.text,
+                    "start_s": round(min(word.start_s, duration_s), 3),
+                    "end_s": round(min(word.end_s, duration_s), 3),
+                    "score": round(word.score, 3),
+                }
+                for word in segment.words
+            ]
+        return Evidence(
+            tool=self.name,
+            kind=self.kind,
+            start_s=round(segment.start_s, 3),
+            end_s=round(min(segment.end_s, duration_s), 3),
+            text=segment.text,
+            score=round(segment.score, 3),
+            data=data,
+        )
+
+
+def _blocks(given: ToolInput) -> Iterator[AudioBlock]:
+    """Yield the sound, looking out for Stop: a film without a word is one long search."""
+    for block in given.audio():
+        _heed_stop(given)
+        yield block
+
+
+def _heed_stop(given: ToolInput) -> None:
+    if given.stopped():
+        raise StoppedError
