@@ -1,5 +1,5 @@
 # make demo   ask three questions of the demo video
-# make test   lint, types, all tests
+# make test   lint, types, who may import whom, all tests
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO_LIBRARY := .demo
@@ -31,6 +31,7 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n 2
 
 ui: install

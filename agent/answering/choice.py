@@ -6,12 +6,13 @@ its mistakes included, so that published figures can be reproduced.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_uppercase
 from typing import Any, Literal
 
+from agent.answering.published_parsers import PARSERS, letter_index
 from agent.answering.replies import parse_json, tidy
 from agent.records import Parity
 from agent.text import mentions, plain
@@ -105,7 +106,7 @@ def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | Non
     if not 2 <= len(options) <= len(ascii_uppercase):
         raise InputError(f"{len(options)} options were given; 2 to 26 can be told apart by letters")
     if parity:
-        return _checked(_PARITIES[parity](reply), options, "parity") if reply else _EMPTY
+        return _checked(PARSERS[parity](reply), options, "parity") if reply else _EMPTY
     text = tidy(reply)
     return _read(text, options) if text else _EMPTY
 
@@ -113,7 +114,7 @@ def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | Non
 def _read(text: str, options: Sequence[str]) -> Parsed:
     """Try the ways in which a choice can be put, the plainest first."""
     if alone := _alone(text):
-        return _checked(_index(alone[1]), options, "letter")
+        return _checked(letter_index(alone[1]), options, "letter")
     if (fields := parse_json(text)) is not None:
         return _from_json(fields, options)
     same = _same_text(text, options)
@@ -128,10 +129,6 @@ def _read(text: str, options: Sequence[str]) -> Parsed:
 
 def _alone(text: str) -> re.Match[str] | None:
     return _ALONE.match(text) if len(text) <= MAX_ALONE else None
-
-
-def _index(letter: str) -> int:
-    return ord(letter.upper()) - ord("A")
 
 
 def _checked(index: int | None, options: Sequence[str], path: ParsePath) -> Parsed:
@@ -171,13 +168,17 @@ def _statement(text: str, options: Sequence[str]) -> Parsed | None:
     ]
     if found:
         last = max(found, key=lambda m: m.start("letter"))
-        if last["other"] and _index(last["other"]) != _index(last["letter"]):
+        if last["other"] and letter_index(last["other"]) != letter_index(last["letter"]):
             return _AMBIGUOUS
         rest = text[last.end("letter") :].split("\n")[0]
-        return _labelled(_index(last["letter"]), rest, options, "statement")
+        return _labelled(letter_index(last["letter"]), rest, options, "statement")
     alone = [_alone(line) for line in text.strip().splitlines()]
     at_the_edge = alone and (alone[0] or alone[-1])
-    return _only([_index(m[1]) for m in alone if m], options, "statement") if at_the_edge else None
+    return (
+        _only([letter_index(m[1]) for m in alone if m], options, "statement")
+        if at_the_edge
+        else None
+    )
 
 
 def _is_word(found: re.Match[str], text: str) -> bool:
@@ -196,16 +197,16 @@ def _is_doubted(found: re.Match[str], text: str) -> bool:
 def _leading_label(text: str, options: Sequence[str]) -> Parsed | None:
     """Read "C. pour water" or "B) it is not A)"; a list of all options chooses none."""
     first = _LABEL_LINE.match(text)
-    if not first or _index(first[1]) in _denied(text[: first.end() + MAX_ALONE]):
+    if not first or letter_index(first[1]) in _denied(text[: first.end() + MAX_ALONE]):
         return None
-    labels = [_index(letter) for letter in _LABEL_LINE.findall(text)]
+    labels = [letter_index(letter) for letter in _LABEL_LINE.findall(text)]
     listed = len(labels) > 1 and all(a < b for a, b in pairwise(labels))
     rest = text[first.end() :]
     answered = first[0].rstrip()[-2:] == "A:" and _bare_verdict(rest, options)
     if answered:  # "A:" as in "Q: ... A: ..."
         return answered
     again = re.match(r"\s*(?:or|and|/)?\s*\(?([A-Z])\b\W*(?:$|\n)", rest)
-    if listed or (again and _index(again[1]) != labels[0]):
+    if listed or (again and letter_index(again[1]) != labels[0]):
         return _AMBIGUOUS
     return _labelled(labels[0], rest.split("\n")[0], options, "label")
 
@@ -225,18 +226,18 @@ def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
     if not letters or any(w not in letters and w.lower() not in _VERDICT_WORDS for w in said):
         return None
     denied = _denied(text)
-    return _only([i for i in map(_index, letters) if i not in denied], options, "label")
+    return _only([i for i in map(letter_index, letters) if i not in denied], options, "label")
 
 
 def _named_option(text: str, options: Sequence[str]) -> Parsed | None:
     """Read the one "option C" or "(C)" of a longer reply, from the sentences that deny nothing."""
     sure = [part for part in re.split(r"[.;!?\n]+", text) if not _DOUBT.search(part)]
     named = [letter for part in sure for found in _NAMED.findall(part) for letter in found]
-    return _only([_index(letter) for letter in named if letter], options, "label")
+    return _only([letter_index(letter) for letter in named if letter], options, "label")
 
 
 def _denied(text: str) -> set[int]:
-    return {_index(a or b) for a, b in _NEGATED.findall(text)}
+    return {letter_index(a or b) for a, b in _NEGATED.findall(text)}
 
 
 def _mentioned(text: str, options: Sequence[str]) -> Parsed | None:
@@ -257,36 +258,3 @@ _EMPTY = Parsed(None, "empty")
 _UNCLEAR = Parsed(None, "unclear")
 _AMBIGUOUS = Parsed(None, "ambiguous")
 _OUTSIDE = Parsed(None, "outside")
-
-
-# What the published parsers do. They were compared with the originals on random replies.
-
-
-def _llovi(reply: str) -> int | None:
-    """LLoVi, `prompts.py`: the very first character."""
-    return "ABCDE".find(reply[0]) if reply[0] in "ABCDE" else None
-
-
-def _ig_vlm(reply: str) -> int | None:
-    """IG-VLM, `direct_answer_eval.py`: the first of "A:", "A)", "B:", ... found anywhere."""
-    return _marked(reply, "ABCDE", "ABCDE")
-
-
-def _ts_llava(reply: str) -> int | None:
-    """TS-LLaVA, `eval_multiple_choice_qa.py`: the same with six letters, a first one also small."""
-    return _marked(reply, "ABCDEF", "ABCDEFabcdef")
-
-
-def _marked(reply: str, letters: str, first: str) -> int | None:
-    rest = reply[reply.index("answer is") :] if "answer is " in reply else reply
-    for index, letter in enumerate(letters):
-        if f"{letter}:" in rest or f"{letter})" in rest:
-            return index
-    return _index(reply[0]) if reply[0] in first else None
-
-
-_PARITIES: Mapping[Parity, Callable[[str], int | None]] = {
-    "llovi": _llovi,
-    "ig-vlm": _ig_vlm,
-    "ts-llava": _ts_llava,
-}

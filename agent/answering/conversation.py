@@ -11,9 +11,11 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from agent.answer import Usage
+from agent.library.reply_cache import ReplyCache, identity
 from agent.models.chat_model import ChatModel
-from agent.records import Turn
+from agent.records import Ask, Turn
 from agent.state import Context
+from tools.media.video import Video
 
 
 def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
@@ -90,3 +92,17 @@ def _timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
     start = perf_counter()
     reply = send()
     return reply.text.strip(), usage_of(reply, perf_counter() - start)
+
+
+def kept_chat(video: Video, context: Context) -> ChatModel:
+    """Return the chat model of the settings, which asks nothing twice about a video.
+
+    That holds for `invoke`; `stream` and `score_options` are not kept.
+    """
+    cache = ReplyCache(video, context.library, identity(context.settings.chat))
+    return context.pool.chat().model_copy(update={"cache": cache})
+
+
+def chat_for(asked: Ask, context: Context) -> ChatModel:
+    """Return the chat model that the tail of a method asks which keeps its replies."""
+    return kept_chat(asked.kept_for, context) if asked.kept_for else context.pool.chat()

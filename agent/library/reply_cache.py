@@ -14,10 +14,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from agent.library.keys import digest
 from agent.library.store import Library
-from agent.models.chat_model import ChatModel
-from agent.records import Ask
 from agent.settings import ChatSettings
-from agent.state import Context
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
 
@@ -28,20 +25,6 @@ _IDENTITY = ("engine", "model", "base_url", "dtype", "quantization", "temperatur
 def identity(chat: ChatSettings) -> dict[str, Any]:
     """Return what a reply depends on beside the conversation: the model and how it draws."""
     return {name: getattr(chat, name) for name in (*_IDENTITY, "max_new_tokens")}
-
-
-def kept_chat(video: Video, context: Context) -> ChatModel:
-    """Return the chat model of the settings, which asks nothing twice about a video.
-
-    That holds for `invoke`; `stream` and `score_options` are not kept.
-    """
-    cache = ReplyCache(video, context.library, identity(context.settings.chat))
-    return context.pool.chat().model_copy(update={"cache": cache})
-
-
-def chat_for(asked: Ask, context: Context) -> ChatModel:
-    """Return the chat model that the tail of a method asks which keeps its replies."""
-    return kept_chat(asked.kept_for, context) if asked.kept_for else context.pool.chat()
 
 
 class ReplyCache(BaseCache):

@@ -25,12 +25,12 @@ from langgraph.types import Command
 import prompts
 from agent.answer import Usage
 from agent.answering import nodes as tail
+from agent.answering.conversation import chat_for, kept_chat
 from agent.answering.evidence_lines import merge_neighbours
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import AGAIN
 from agent.ingest.graph import build_ingest
 from agent.ingest.tool_node import Node, reporting
-from agent.library.reply_cache import chat_for, kept_chat
 from agent.llovi import grounding, narrative
 from agent.llovi.caption_file import Timing, read_captions
 from agent.llovi.captioning import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 
-from agent.library.reply_cache import kept_chat
+from agent.answering.conversation import kept_chat
 from agent.session import Session
 from tools.media.video import probe
 
