@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tools.evidence import Evidence
 from tools.media.video import Video
 
 Parity = Literal["llovi", "ig-vlm", "ts-llava"]
@@ -33,6 +34,14 @@ class Request:
     entities: tuple[str, ...] = ()
     aspects: tuple[Aspect, ...] = ()
     source: Literal["model", "rules"] = "rules"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A question that stands alone, and how it came to; `how` is empty if it did so by itself."""
+
+    question: str
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,43 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A part of a record as a model reads it; the record stays as the tool found it.
+
+    Attributes:
+        record: Where it comes from.
+        text: What is read of it, with what a hint adds.
+        score: How well it fits the question.
+        beside: The records that the hint comes from, as the sign that a word points at.
+    """
+
+    record: Evidence
+    text: str
+    score: float = 0.0
+    beside: tuple[Evidence, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Of the record."""
+        return self.record.id
+
+    @property
+    def kind(self) -> str:
+        """Of the record."""
+        return self.record.kind
+
+    @property
+    def start_s(self) -> float:
+        """Start of the record in seconds."""
+        return self.record.start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the record in seconds."""
+        return self.record.end_s
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedFrame:
     """A picture that the model will look at: its number in the video and when it appears."""
 
@@ -131,6 +177,8 @@ class Draft:
         measured_by: What the confidence rests on (see `Answer`).
         reason: Why it is not accepted, or what a fallback did.
         accepted: Whether it may be given as the answer.
+        refused: Whether the model said that the video does not tell.
+        grounded: False if the lines that the model was given do not hold what it claims.
         needs_all: Whether it can only be checked with every line, not just those with its words.
         replies: All samples, where several were drawn.
         likelihoods: Probability of each option as the model's next words, where it can tell.
@@ -142,6 +190,8 @@ class Draft:
     measured_by: str = ""
     reason: str = ""
     accepted: bool = False
+    refused: bool = False
+    grounded: bool = True
     needs_all: bool = False
     replies: tuple[str, ...] = ()
     likelihoods: tuple[float, ...] = ()

@@ -15,8 +15,8 @@ from langgraph.runtime import RunControl
 
 from agent.answer import Answer
 from agent.answering.method import read_options
+from agent.answering.reader import find_reader, load_reader
 from agent.chats.conversation import Asked, Conversation, build_conversation
-from agent.chats.follow_ups import Understood
 from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library.chats import storage_error, thread
@@ -25,7 +25,7 @@ from agent.methods import DEFAULT, choose, find_method
 from agent.models.chat_model import Capabilities
 from agent.models.pool import ModelPool
 from agent.plan import Plan, make_plan
-from agent.records import Question
+from agent.records import Question, Understood
 from agent.settings import Settings, resolve
 from agent.state import Context, State
 from agent.text import is_text
@@ -81,6 +81,9 @@ class Session:
             make_tool(name, options)
         for name in self.settings.methods:
             read_options(name, find_method(name).options, self.settings)
+        find_reader(self.settings)
+        for name in self.settings.readers:
+            read_options(name, load_reader(name).options, self.settings)
         self.library = Library(self.settings.library)
         self._graphs: dict[str, Graph] = {}
         self.context = Context(

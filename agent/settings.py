@@ -19,7 +19,8 @@ from tools.errors import InputError
 from tools.registry import explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
-METHODS = "reelgraph.methods"  # the entry-point group; what they are is for `agent.methods`
+# Entry-point groups; settings know the names in them alone.
+METHODS, READERS = "reelgraph.methods", "reelgraph.readers"
 
 
 class Section(BaseModel):
@@ -147,23 +148,12 @@ class RetrievalSettings(Section):
     )
     top_k: int = Field(12, gt=0, description="evidence records chosen by the fused rule")
     threshold: float = Field(0.3, ge=-1, le=1, description="cosine of the threshold rule, strict")
-    lines: int = Field(
-        0, ge=0, description="best lines that a small model is given; 0 gives whole records"
-    )
     merge_gap_s: float = Field(
         1.5, ge=0, description="longest pause within a sentence that is joined again, in seconds"
     )
     token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
-    candidates: int = Field(
-        10, ge=0, description="lines that the language model ranks, if it is given lines"
-    )
     min_relevance: float = Field(
         0.25, ge=0, le=1, description="cosine below which no record is relevant: abstain"
-    )
-    min_gain: float = Field(
-        0.2,
-        description="log-likelihood per token that the best line must add to the question's,"
-        " or it is not relevant: abstain",
     )
 
 
@@ -178,6 +168,11 @@ class Settings(Section):
     )
     offline: bool = Field(True, description="true: no download is ever tried")
     method: str = "auto"
+    reader: str = Field(
+        "generative",
+        description="generative: the model reads whole records; extractive: for one too small"
+        " to, its lines are narrowed and checked by rules",
+    )
     ingest: tuple[str, ...] = Field((), description="tools that look at every new video")
     sampling: Sampling = Sampling()
     chat: ChatSettings = ChatSettings()
@@ -189,6 +184,7 @@ class Settings(Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    readers: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def profiles() -> list[str]:
@@ -287,14 +283,15 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _validate(tree: dict[str, Any]) -> Settings:
-    fields = set(Settings.model_fields) - {"tools", "methods"}
-    known = [*sorted(fields), *tool_classes(), *names(METHODS)]
+    fields = set(Settings.model_fields) - {"tools", "methods", "readers"}
+    known = [*sorted(fields), *tool_classes(), *names(METHODS), *names(READERS)]
     for key in tree:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
     values = {key: tree[key] for key in tree if key in fields}
     values["tools"] = {key: tree[key] or {} for key in tree if key in tool_classes()}
     values["methods"] = {key: tree[key] or {} for key in tree if key in names(METHODS)}
+    values["readers"] = {key: tree[key] or {} for key in tree if key in names(READERS)}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

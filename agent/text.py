@@ -16,6 +16,9 @@ was we were what when where which while who whom whose why will with would you y
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 _YEAR = re.compile(r"\b(1[1-9]|20) (\d\d)\b")  # "nineteen sixty-one" is read as "19 61"
 _WORD = re.compile(r"\w+(?:[.:'-]\w+)*")
+_THOUSANDS = re.compile(r"(?<=\d)[ ,.'\u00a0\u2019](?=\d{3}(?!\d))")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_FULL = re.compile(r"[.,:]00$")  # a full hour or a round price
 
 
 @lru_cache(maxsize=4096)
@@ -34,6 +37,27 @@ def plain(text: str) -> str:
 def words(text: str) -> list[str]:
     """Return the words of a text that carry meaning, as `plain` writes them."""
     return [word for word in plain(text).split() if word not in STOP_WORDS]
+
+
+def numbers(text: str, *, parts: bool = False) -> set[str]:
+    """Return the numbers of a text in digits alone, those in words too.
+
+    The word "one" is no number, for it mostly stands for a thing; "9:00" is "9".
+
+    Args:
+        text: Any text.
+        parts: Also those on either side of a point or colon: of "9:30" not "930" alone.
+
+    >>> sorted(numbers("At half past nine or 9:30, for 1,000 euros"))
+    ['1000', '9', '930']
+    """
+    lowered = text.lower()
+    digits = _YEAR.sub(r"\1\2", alpha2digit(lowered, "en", threshold=1))
+    written = [_FULL.sub("", n) for n in _NUMBER.findall(_THOUSANDS.sub("", digits))]
+    found = {re.sub(r"\D", "", number) for number in written}
+    if parts:
+        found |= {part for number in written for part in re.findall(r"\d+", number)}
+    return found - ({"1"} - set(re.findall(r"\d+", lowered)))
 
 
 @cache

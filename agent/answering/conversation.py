@@ -25,12 +25,7 @@ def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
 
 def send(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
     """Send a conversation to one chat model; `drawn` says how its reply is drawn."""
-    return _timed(lambda: chat.invoke(messages(turns), **drawn))
-
-
-def copy(prompt: str, passages: Sequence[str], chat: ChatModel) -> tuple[str, Usage]:
-    """Let a chat model reply with a literal span of one of some passages."""
-    return _timed(lambda: chat.copy_span([HumanMessage(prompt)], passages))
+    return timed(lambda: chat.invoke(messages(turns), **drawn))
 
 
 def option_likelihoods(
@@ -87,7 +82,7 @@ def usage_of(reply: AIMessage, seconds: float) -> Usage:
     )
 
 
-def _timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
+def timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
     """Return the text of a reply and what it cost."""
     start = perf_counter()
     reply = send()

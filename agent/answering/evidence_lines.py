@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from agent.records import Excerpt
 from agent.text import clock
 from tools.evidence import Evidence
 
@@ -11,7 +12,7 @@ MAX_SENTENCE_S = 20.0  # recognised speech has no full stops: it must not all be
 SEPARATOR = " | "  # between the rows of one record
 
 
-def as_line(evidence: Evidence) -> str:
+def as_line(evidence: Evidence | Excerpt) -> str:
     """Return evidence as one prompt line, quoted so that it reads as data, never as orders."""
     text = " ".join(evidence.text.split()).replace('"', "'")
     return f'[{clock(evidence.start_s)}] {evidence.kind}: "{text}"'

@@ -6,7 +6,7 @@ A method leaves what it wants to ask in the state; what comes back is parsed, ch
 with its evidence. Nothing is ever answered at random.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 from time import perf_counter
@@ -21,11 +21,12 @@ from agent.answer import Answer, Usage
 from agent.answering.conversation import option_likelihoods, send
 from agent.answering.evidence_lines import in_time_order
 from agent.answering.reader import GENERATIVE, Reader
+from agent.answering.support import claims_of, held_by
 from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel, ContextOverflowError
 from agent.records import Ask, Draft, Question, Turn
 from agent.state import Context, State
-from agent.text import words
+from tools.evidence import Evidence
 
 LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
 MAX_CITED = 3  # lines under an answer, unless all are needed
@@ -115,7 +116,7 @@ def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[st
         judged = reader.judge(state, runtime.context)
         if judged.accepted:
             return Command(update={"draft": judged}, goto="cite")
-        again = state["attempt"] < 2 and not state["ask"].parity
+        again = state["attempt"] < 2 and not (state["ask"].parity or judged.refused)
         return Command(update={"draft": judged}, goto="reason" if again else "backup")
 
     return parse
@@ -132,27 +133,41 @@ def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[s
     return backup
 
 
-def cite(state: State, runtime: Runtime[Context]) -> State:
-    """Give the answer with the lines that hold its words, and the pictures that were shown."""
-    draft, question, lines = state["draft"], state["question"], state.get("lines", ())
-    text = draft.text if draft.choice is None else question.options[draft.choice]
-    shown = [line for line in lines if line.kind == PICTURE]
+def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
+    """Return the node that gives the answer with the lines that hold it."""
+
+    def cite(state: State, runtime: Runtime[Context]) -> State:
+        draft, question = state["draft"], state["question"]
+        text = draft.text if draft.choice is None else question.options[draft.choice]
+        said = text if reader.lettered else f"{text}\n{draft.text}"
+        answer = Answer(
+            answer=text,
+            choice=draft.choice,
+            reason="; ".join(filter(None, (draft.reason, _note(state)))),
+            confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
+            measured_by=draft.measured_by or "none",
+            evidence=in_time_order(_cited(said, state)),
+        )
+        return {"answer": answer}
+
+    return cite
+
+
+def _cited(said: str, state: State) -> list[Evidence]:
+    """Return the lines that an answer rests on, and the pictures that were shown."""
+    lines = state.get("lines", ())
     told = [line for line in lines if line.kind != PICTURE]
-    wanted = set(words(f"{draft.text} {text}")) - set(words(question.text))
-    overlap = [len(wanted & set(words(e.text))) for e in told]
-    ranked = sorted(range(len(told)), key=lambda i: (-overlap[i], i))
-    cited = [told[i] for i in ranked if overlap[i]][:MAX_CITED] or told[:1]
-    if draft.needs_all:
-        cited = told
-    answer = Answer(
-        answer=text,
-        choice=draft.choice,
-        reason="; ".join(filter(None, (draft.reason, _note(state)))),
-        confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
-        measured_by=draft.measured_by or "none",
-        evidence=in_time_order([*cited, *shown]),
-    )
-    return {"answer": answer}
+    if not state["draft"].needs_all:
+        told = holding(said, told, state["question"].text)
+    return [*told, *(line for line in lines if line.kind == PICTURE)]
+
+
+def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidence]:
+    """Return the lines that hold most of what a text claims; none that shares nothing with it."""
+    claims = claims_of(text, question).all
+    shared = [len(claims & held_by(line.text)) for line in lines]
+    ranked = sorted(range(len(lines)), key=lambda i: (-shared[i], i))
+    return [lines[i] for i in ranked if shared[i]][:MAX_CITED]
 
 
 def abstain(state: State, runtime: Runtime[Context]) -> State:
@@ -193,7 +208,7 @@ def add_tail(
     graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", maker))
     graph.add_node("parse", parse_with(reader), destinations=("cite", "reason", "backup"))
     graph.add_node("backup", backup_with(reader), destinations=("cite", "abstain"))
-    for node in (cite, abstain):
-        graph.add_node(node)
+    graph.add_node("cite", cite_with(reader))
+    graph.add_node(abstain)
     graph.add_edge("cite", then)
     graph.add_edge("abstain", then)

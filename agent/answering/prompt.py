@@ -16,7 +16,10 @@ from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-AGAIN = {True: "ask_letter_again", False: "ask_again"}  # by whether there are options
+AGAIN = {  # by whether there are options
+    True: ("ask_letter_again", "ask_letter_again_grounded"),
+    False: ("ask_again", "ask_again_grounded"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +112,4 @@ def ask_for(maker: str, question: Question, *given: Part, images: Sequence[Path]
 def prompt_names(question: Question, *given: str) -> tuple[str, ...]:
     """Return the prompts that `ask_for` and asking again may use."""
     asked = "question_choice" if question.options else "question_open"
-    return (*given, asked, AGAIN[bool(question.options)])
+    return (*given, asked, *AGAIN[bool(question.options)])

@@ -1,29 +1,53 @@
-"""How replies are read: what differs between a model that reads well and one too small to.
+"""Readers: how what was retrieved is read, and how a reply is judged against it.
 
-A reader judges a reply, words the second question, and says what is left when that fails too.
+The generative reader is for models that read whole records. A reader for models too small to do so
+is a plug-in of the entry-point group `reelgraph.readers`; `reader: NAME` chooses it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Protocol
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
 
 import prompts
 from agent.answer import Usage
 from agent.answering.choice import parse_choice
 from agent.answering.conversation import send
-from agent.answering.support import REFUSALS
+from agent.answering.support import Text, held_by, is_refusal, support
 from agent.answering.voting import majority
+from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel
-from agent.records import Draft, Parity, Question, Turn
+from agent.records import Draft, Parity, Question, Turn, Understood
+from agent.settings import READERS, Section, Settings
 from agent.state import Context, State
+from tools.errors import InputError
+from tools.registry import names, suggest
 
 Reread = tuple[Draft, Usage, tuple[str, ...]]  # with the names of the prompts that were used
+MAJORITY = 0.5  # likelihood from which an option is likelier than all others together
+
+
+class Options(Section):
+    """The generative reader has no settings."""
 
 
 class Reader(Protocol):
-    """Reads what a chat model replies."""
+    """Reads what was retrieved, and what a chat model replies."""
 
+    options: type[Section]
+    """Its settings, as in `--set extractive.lines=3`."""
     lettered: bool
     """Whether the model is shown the options with their letters."""
+    prompts: tuple[str, ...]
+    """What it asks in place of the question as all methods put it; empty if it asks the same."""
+
+    def read(self, state: State, runtime: Runtime[Context]) -> Command[str] | None:
+        """Lead from retrieved evidence to an answer; None lets the method write its prompt."""
+        ...
 
     def judge(self, state: State, context: Context) -> Draft:
         """Say whether the draft may be given as the answer."""
@@ -37,38 +61,87 @@ class Reader(Protocol):
         """Return what can be answered without the model's words, accepted or not."""
         ...
 
+    def follow_up(
+        self, question: str, before: str, answer: str, context: Context
+    ) -> Understood | None:
+        """Say a follow-up question so that it stands alone; None leaves it to the chat model."""
+        ...
+
 
 class Generative:
     """The reader of models that read whole records and choose a letter."""
 
+    options: type[Section] = Options
     lettered = True
+    prompts: tuple[str, ...] = ()
+
+    def read(self, state: State, runtime: Runtime[Context]) -> Command[str] | None:
+        """Let the method write its prompt."""
+        return None
 
     def judge(self, state: State, context: Context) -> Draft:
-        """Take the option or the text that the reply, or most samples, mean."""
+        """Take the option or the text that the reply, or most samples, mean, if it is grounded."""
+        read: Callable[[Draft, Question, Parity | None], Draft]
         read = vote if state["draft"].replies else understand
-        return read(state["draft"], state["question"], state["ask"].parity)
+        draft = read(state["draft"], state["question"], state["ask"].parity)
+        return draft if state["ask"].parity or not draft.accepted else ground(draft, state)
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
-        """Ask for the bare answer."""
-        asked, draft = state["ask"], state["draft"]
-        name = "ask_letter_again" if state["question"].options else "ask_again"
-        turns = (*asked.turns, Turn("assistant", draft.text), Turn("user", prompts.render(name)))
-        text, usage = send(turns, chat)
-        return replace(draft, text=text, replies=()), usage, (name,)
+        """Ask for the bare answer, or for one that the given lines hold."""
+        turns, name = state["ask"].turns, again_name(state["draft"], state["question"])
+        said = (Turn("assistant", state["draft"].text), Turn("user", prompts.render(name)))
+        text, usage = send((*turns, *said), chat)
+        return Draft(text, likelihoods=state["draft"].likelihoods), usage, (name,)
 
     def fall_back(self, state: State, context: Context) -> tuple[Draft, Usage]:
-        """Take the likeliest option, where the model can tell."""
-        draft = state["draft"]
-        return likeliest(draft) if draft.likelihoods else replace(draft, accepted=False), Usage()
+        """Take the option that is likelier than all others together, if it is grounded."""
+        draft = replace(state["draft"], accepted=False)
+        if draft.refused or not draft.grounded or not draft.likelihoods:
+            return draft, Usage()
+        found = likeliest(draft)
+        return ground(found, state) if found.accepted else found, Usage()
+
+    def follow_up(
+        self, question: str, before: str, answer: str, context: Context
+    ) -> Understood | None:
+        """Leave it to the chat model."""
+        return None
 
 
 GENERATIVE = Generative()
 
 
+def find_reader(settings: Settings) -> Reader:
+    """Return the reader of some settings. `InputError` when there is none of that name."""
+    name = settings.reader
+    if name == "generative":
+        return GENERATIVE
+    if name not in names(READERS):
+        known = dict.fromkeys(["generative", *names(READERS)])
+        raise InputError(f"unknown reader {name!r}{suggest(name, known)}")
+    return load_reader(name)
+
+
+@cache
+def load_reader(name: str) -> Reader:
+    """Load a reader that is installed as a plug-in."""
+    (entry, *_) = entry_points(group=READERS, name=name)
+    reader: Reader = entry.load()
+    return reader
+
+
+def again_name(draft: Draft, question: Question) -> str:
+    """Return the prompt that asks again: for the form, or for what the lines hold."""
+    kind = "ask_letter_again" if question.options else "ask_again"
+    return kind if draft.grounded else f"{kind}_grounded"
+
+
 def understand(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
     """Read one reply: the option that it chooses, or for an open question the text itself."""
+    if not parity and is_refusal(draft.text):
+        return replace(draft, refused=True, reason="the model says that this is not known")
     if not question.options:
-        if not draft.text or REFUSALS.search(draft.text):
+        if not draft.text:
             return replace(draft, reason="the model gave no answer")
         return replace(draft, accepted=True)
     parsed = parse_choice(draft.text, question.options, parity)
@@ -102,9 +175,38 @@ def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draf
     )
 
 
+def ground(draft: Draft, state: State) -> Draft:
+    """Accept an answer only if the lines that the model was given hold what it claims.
+
+    Of an option only numbers and names must stand there, and only those that not all options have:
+    its other words are the asker's, and may be concluded. What was concluded from pictures cannot
+    be checked against lines; the reason says so.
+    """
+    lines, question = state.get("lines", ()), state["question"]
+    told = [line for line in lines if line.kind != PICTURE]
+    if not told:
+        return draft
+    results = [Text(step.result) for step in state.get("steps", ())]
+    options = [held_by(option) for option in question.options]
+    shared = frozenset.intersection(*options) if options else frozenset()
+    text = draft.text if draft.choice is None else question.options[draft.choice]
+    found = support(text, [*told, *results], question.text, shared)
+    if found.enough or (question.options and not found.missing):
+        if draft.measured_by or question.options:
+            return draft
+        return replace(draft, confidence=found.share, measured_by="support")
+    if len(told) < len(lines) or state["ask"].tokens or state["ask"].visuals:
+        why = f"it rests on the pictures alone: {found.reason}"
+        return replace(draft, reason="; ".join(filter(None, (draft.reason, why))))
+    return replace(draft, accepted=False, grounded=False, reason=found.reason)
+
+
 def likeliest(draft: Draft) -> Draft:
-    """Take the option that the model finds likeliest."""
+    """Take the option that the model finds likelier than all others together, if there is one."""
     choice = max(range(len(draft.likelihoods)), key=draft.likelihoods.__getitem__)
+    if draft.likelihoods[choice] <= MAJORITY:
+        why = f"{draft.reason}; no option is likelier than the others together"
+        return replace(draft, accepted=False, reason=why)
     return replace(
         draft,
         choice=choice,

@@ -24,15 +24,16 @@ from langgraph.runtime import Runtime
 
 import prompts
 from agent.answer import Answer, Usage
+from agent.answering.reader import find_reader
 from agent.chats.call_record import CallRecord
-from agent.chats.follow_ups import Understood, resolve
 from agent.frames.saved import visuals_of
 from agent.graph import Graph
 from agent.library.exchange import Exchange, ModelCall, Seen
-from agent.records import Question
+from agent.records import Question, Understood
 from agent.state import Context, State
 
 MAX_REWRITTEN = 400  # characters of a question that a model wrote
+TOGETHER = "read together with the question before"
 REWRITTEN = "said by the language model so that it stands alone"
 
 
@@ -97,16 +98,18 @@ def understand(state: Asked, runtime: Runtime[Context], config: RunnableConfig) 
 def _follow_up(
     question: str, before: Exchange, context: Context, config: RunnableConfig
 ) -> Understood:
-    """Let a model that reads well say it; a small one, or a bad reply, leaves it to the rules."""
+    """Let the reader or the chat model say it; after a bad reply both are read together."""
     asked, answer = before["understood"], str(before["answer"]["answer"])
-    if not context.settings.retrieval.lines:
-        told = prompts.render("follow_up", before=asked, answer=answer or "none", question=question)
-        said = context.pool.chat().invoke([HumanMessage(told)], config).text.strip()
-        if said.rstrip("?") == question.rstrip("?"):
-            return Understood(question)
-        if said and len(said) <= MAX_REWRITTEN and "\n" not in said:
-            return Understood(said, REWRITTEN)
-    return resolve(question, asked, answer, context.pool.embedder())
+    reader = find_reader(context.settings)
+    if found := reader.follow_up(question, asked, answer, context):
+        return found
+    told = prompts.render("follow_up", before=asked, answer=answer or "none", question=question)
+    said = context.pool.chat().invoke([HumanMessage(told)], config).text.strip()
+    if said.rstrip("?") == question.rstrip("?"):
+        return Understood(question)
+    if said and len(said) <= MAX_REWRITTEN and "\n" not in said:
+        return Understood(said, REWRITTEN)
+    return Understood(f"{asked} {question.strip()}", TOGETHER)
 
 
 def _usage(calls: Sequence[ModelCall]) -> Usage:

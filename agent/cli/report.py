@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from agent.answer import Answer, how_sure
-from agent.chats.follow_ups import Understood
 from agent.library.chats import ChatEntry
 from agent.library.store import LibraryEntry, Run
+from agent.records import Understood
 from agent.session import Event
 from agent.settings import Settings
 from agent.text import clock

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.answering.evidence_lines import SEPARATOR
+from agent.records import Excerpt
 from tools.evidence import Evidence
 
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "sixth": 5, "last": -1}
@@ -29,45 +30,48 @@ SLACK_S = 2.0  # a list may appear shortly after the words
 SAME_SUBJECT_S = 5.0  # pause after which a pronoun hardly means what was said before
 
 
-def with_subject(evidence: Evidence, speech: Sequence[Evidence]) -> Evidence:
-    """Return speech that begins with a pronoun with the sentence before it.
+def with_subject(excerpt: Excerpt, speech: Sequence[Evidence]) -> Excerpt:
+    """Return speech that begins with a pronoun with the sentence before it beside it.
 
     Args:
-        evidence: A record of any kind.
+        excerpt: Of a record of any kind.
         speech: All speech records of the video, in time order.
     """
-    if evidence.kind != "speech" or not PRONOUN.match(evidence.text):
-        return evidence
-    before = [e for e in speech if e.tool == evidence.tool and e.end_s <= evidence.start_s + 0.1]
-    if not before or evidence.start_s - before[-1].end_s > SAME_SUBJECT_S:
-        return evidence
-    text = f"{before[-1].text} {evidence.text}"
-    return replace(evidence, text=text, start_s=before[-1].start_s)
+    record = excerpt.record
+    if record.kind != "speech" or not PRONOUN.match(excerpt.text):
+        return excerpt
+    before = [e for e in speech if e.tool == record.tool and e.end_s <= record.start_s + 0.1]
+    if not before or record.start_s - before[-1].end_s > SAME_SUBJECT_S:
+        return excerpt
+    text = f"{before[-1].text} {excerpt.text}"
+    return replace(excerpt, text=text, beside=(*excerpt.beside, before[-1]))
 
 
-def resolve_pointing(evidence: Evidence, screen: Sequence[Evidence]) -> Evidence:
-    """Return speech with the on-screen text that it points at; other evidence as it is.
+def resolve_pointing(excerpt: Excerpt, screen: Sequence[Evidence]) -> Excerpt:
+    """Return speech with the on-screen text that it points at; what is no speech as it is.
 
     Args:
-        evidence: A record of any kind.
+        excerpt: Of a record of any kind.
         screen: All text records of the video, with their rows in `data["lines"]`.
     """
-    if evidence.kind != "speech":
-        return evidence
-    if found := POINTING.search(evidence.text):
-        rows = list_on_screen(screen, evidence.start_s, evidence.end_s)
+    record = excerpt.record
+    if record.kind != "speech":
+        return excerpt
+    if found := POINTING.search(excerpt.text):
+        rows = list_on_screen(screen, record.start_s, record.end_s)
         meant = _at(ORDINALS[found["which"].lower()], [row["text"] for row in rows])
-    elif found := PLACED.search(evidence.text):
-        labels = labels_on_screen(screen, evidence.start_s, evidence.end_s)
+    elif found := PLACED.search(excerpt.text):
+        labels = labels_on_screen(screen, record.start_s, record.end_s)
         place = found["place"].lower()
         index = {"left": 0, "right": -1}.get(place, len(labels) // 2)
         meant = _at(index, labels if len(labels) % 2 or place in ("left", "right") else [])
     else:
-        return evidence
+        return excerpt
     if meant is None:
-        return evidence
-    data = {**evidence.data, "points_at": meant}
-    return replace(evidence, text=f"{evidence.text} (On screen: {meant})", data=data)
+        return excerpt
+    shown = [e for e in screen if any(_holds(row, meant, record) for row in _lines(e))]
+    text = f"{excerpt.text} (On screen: {meant})"
+    return replace(excerpt, text=text, beside=(*excerpt.beside, *shown[:1]))
 
 
 def list_on_screen(
@@ -99,11 +103,21 @@ def labels_on_screen(screen: Sequence[Evidence], start_s: float, end_s: float) -
 
 def _rows(screen: Sequence[Evidence], start_s: float, end_s: float) -> list[Mapping[str, Any]]:
     return [
-        row
-        for record in screen
-        for row in record.data.get("lines", ())
-        if row["start_s"] <= start_s + SLACK_S and row["end_s"] >= end_s - SLACK_S
+        row for record in screen for row in _lines(record) if _is_on_screen(row, start_s, end_s)
     ]
+
+
+def _lines(record: Evidence) -> Sequence[Mapping[str, Any]]:
+    rows: Sequence[Mapping[str, Any]] = record.data.get("lines", ())
+    return rows
+
+
+def _is_on_screen(row: Mapping[str, Any], start_s: float, end_s: float) -> bool:
+    return bool(row["start_s"] <= start_s + SLACK_S and row["end_s"] >= end_s - SLACK_S)
+
+
+def _holds(row: Mapping[str, Any], text: str, said: Evidence) -> bool:
+    return text in row["text"] and _is_on_screen(row, said.start_s, said.end_s)
 
 
 def _at(index: int, texts: Sequence[str]) -> str | None:

@@ -7,25 +7,24 @@ the kind of thing that was asked for, and when it is no refusal.
 from collections.abc import Sequence
 
 from agent.answering.option_match import match_option
-from agent.answering.support import REFUSALS, support
+from agent.answering.support import is_refusal, support
 from agent.extractive.rank import clear_row, expected_pattern, fits
 from agent.models.embedding import SentenceEmbeddings
-from agent.records import Draft, Question
+from agent.records import Draft, Excerpt, Question
 from agent.text import mentions
-from tools.evidence import Evidence
 
-SUPPORT = 0.8  # share of an answer's words that its evidence and question must hold
+SHARE = 0.8  # share of an answer's words that its evidence and question must hold
 
 
 def judge(
-    text: str, question: Question, lines: Sequence[Evidence], embedder: SentenceEmbeddings
+    text: str, question: Question, lines: Sequence[Excerpt], embedder: SentenceEmbeddings
 ) -> Draft:
     """Say whether a model's text answers the question from the lines that it was given."""
-    if not text or REFUSALS.search(text):
+    if not text or is_refusal(text):
         return Draft(text, reason="the model gave no answer")
-    supported = support(text, lines, question.text)
-    if supported < SUPPORT:
-        return Draft(text, reason="the evidence does not support what the model wrote")
+    found = support(text, lines, question.text)
+    if found.missing or found.share < SHARE:
+        return Draft(text, reason=found.reason)
     if question.options:
         match = match_option(text, question.options, embedder)
         if match.choice is None:
@@ -33,13 +32,13 @@ def judge(
         named = named_option(lines[0], question)
         if named is not None and match.choice != named:
             return Draft(text, reason="the best line names another option than the model")
-        return Draft(text, match.choice, match.confidence * supported, "support", accepted=True)
+        return Draft(text, match.choice, match.confidence * found.share, "support", accepted=True)
     if not fits(text, expected_pattern(question.text)):
         return Draft(text, reason="what the model wrote is not the kind of thing asked for")
-    return Draft(text, confidence=supported, measured_by="support", accepted=True)
+    return Draft(text, confidence=found.share, measured_by="support", accepted=True)
 
 
-def named_option(line: Evidence, question: Question) -> int | None:
+def named_option(line: Excerpt, question: Question) -> int | None:
     """Return the one option that a line names; of several rows, the row that the question means."""
     text = clear_row(question.text, line.text) or line.text
     named = [i for i, option in enumerate(question.options) if mentions(text, option)]

@@ -16,7 +16,7 @@ import prompts
 from agent.answering.evidence_lines import SEPARATOR
 from agent.models.chat_model import ChatModel
 from agent.models.embedding import SentenceEmbeddings
-from agent.records import Question
+from agent.records import Excerpt, Question
 from agent.text import mentions, plain, stems
 from tools.evidence import Evidence
 
@@ -90,8 +90,8 @@ def fits(text: str, pattern: re.Pattern[str] | None) -> bool:
 
 
 def best_lines(
-    question: Question, evidence: Sequence[Evidence], embedder: SentenceEmbeddings
-) -> list[Evidence]:
+    question: Question, evidence: Sequence[Excerpt], embedder: SentenceEmbeddings
+) -> list[Excerpt]:
     """Return the pieces of the records that fit a question, best first.
 
     Lines that hold the kind of thing that was asked for come first, for a multiple choice those
@@ -119,8 +119,8 @@ def best_lines(
 
 
 def rerank(
-    question: Question, lines: Sequence[Evidence], chat: ChatModel
-) -> list[tuple[Evidence, float]]:
+    question: Question, lines: Sequence[Excerpt], chat: ChatModel
+) -> list[tuple[Excerpt, float]]:
     """Return lines with how much likelier each makes the question, the best first.
 
     Unsupervised passage re-ranking (Sachan et al., EMNLP 2022): a line is as relevant as the
@@ -130,7 +130,7 @@ def rerank(
     """
 
     def likelihood(text: str) -> float:
-        prompt = prompts.render("asked_about", line=text)
+        prompt = prompts.render("extractive_asked_about", line=text)
         return chat.score_options([HumanMessage(prompt)], [question.text])[0]
 
     nothing = likelihood("something")
@@ -142,13 +142,13 @@ def rerank(
     return [gains[i] for i in order]
 
 
-def leading(ranked: Sequence[tuple[Evidence, float]]) -> list[Evidence]:
+def leading(ranked: Sequence[tuple[Excerpt, float]]) -> list[Excerpt]:
     """Return the lines that are nearly as good as the first: a small model mixes up the others."""
     best = ranked[0][1] + ranked[0][0].score
     return [line for line, gain in ranked if best - gain - line.score <= CLOSE]
 
 
-def is_beside_the_point(question: Question, ranked: Sequence[tuple[Evidence, float]]) -> bool:
+def is_beside_the_point(question: Question, ranked: Sequence[tuple[Excerpt, float]]) -> bool:
     """Say whether the first line was only put first because it is of the kind that is asked for.
 
     "In which year was he born?" finds a year, but the lines that are about him hold none.
@@ -157,7 +157,7 @@ def is_beside_the_point(question: Question, ranked: Sequence[tuple[Evidence, flo
     return not question.options and best - ranked[0][1] > MAX_LAG
 
 
-def is_elsewhere(question: Question, line: Evidence, told: Sequence[Evidence]) -> bool:
+def is_elsewhere(question: Question, line: Excerpt, told: Sequence[Evidence]) -> bool:
     """Say whether a number comes from a part of the video that is about something else.
 
     Of the question's words that the video seldom uses, one must be used near the line.
@@ -178,9 +178,9 @@ def is_elsewhere(question: Question, line: Evidence, told: Sequence[Evidence]) -
     return bool(rare) and not any(rare & texts for texts in near)
 
 
-def without_repeats(lines: Sequence[Evidence]) -> list[Evidence]:
+def without_repeats(lines: Sequence[Excerpt]) -> list[Excerpt]:
     """Return the lines without those that hold, or stand in, a better one of their record."""
-    kept: list[Evidence] = []
+    kept: list[Excerpt] = []
     for line in lines:
         same = [k.text for k in kept if k.id == line.id]
         if not any(text in line.text or line.text in text for text in same):
@@ -204,8 +204,8 @@ def answering_row(question: Question, text: str) -> str:
 
 
 def meant_row(
-    question: Question, line: Evidence, records: Sequence[Evidence], embedder: SentenceEmbeddings
-) -> Evidence:
+    question: Question, line: Excerpt, records: Sequence[Excerpt], embedder: SentenceEmbeddings
+) -> Excerpt:
     """Return the one row of a line's record that is asked about, or the line if none stands out.
 
     Of "Adults 14.50 | Students 9.00" a question about a student is given the second alone. Only
@@ -227,7 +227,7 @@ def meant_row(
     return replace(line, text=likely[best]) if ahead else line
 
 
-def _pieces(record: Evidence) -> Iterator[Evidence]:
+def _pieces(record: Excerpt) -> Iterator[Excerpt]:
     """Yield every run of at most `MAX_ROWS` rows of a record."""
     rows = record.text.split(SEPARATOR)
     for start in range(len(rows)):

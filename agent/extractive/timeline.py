@@ -65,11 +65,19 @@ def reckon(question: Question, timeline: Timeline, embedder: SentenceEmbeddings)
     """
     if not timeline.records:
         return None
-    asked = ORDER.search(question.text)
+    asked, counted = ORDER.search(question.text), COUNT.search(question.text)
+    found: Reckoned | None = None
     if asked and NEAR.search(question.text):
-        return _order(question, asked["side"].lower(), asked["anchor"], timeline, embedder)
-    counted = COUNT.search(question.text)
-    return _count(question, counted["what"], timeline, embedder) if counted else None
+        found = _order(question, asked["side"].lower(), asked["anchor"], timeline, embedder)
+    elif counted:
+        found = _count(question, counted["what"], timeline, embedder)
+    return replace(found, evidence=_as_found(found.evidence, timeline)) if found else None
+
+
+def _as_found(used: Sequence[Evidence], timeline: Timeline) -> tuple[Evidence, ...]:
+    """Return the records that parts come from, each once, as their tools found them."""
+    records = {record.id: record for record in timeline.records}
+    return tuple(records[i] for i in dict.fromkeys(part.id for part in used))
 
 
 def _order(

@@ -123,7 +123,7 @@ class EndpointChat(ChatModel):
             max_images=self.max_images if self.images else 0,
             context_tokens=self.context_limit,
             option_scoring=False,
-            span_copying=False,
+            constrained_decoding=False,
             visual_tokens=False,
             tool_calling=self.calls_tools,
         )

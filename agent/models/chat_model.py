@@ -9,10 +9,10 @@ import base64
 import binascii
 import io
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -33,7 +33,7 @@ class Capabilities:
         max_images: Pictures in one conversation, at most; None when only the context limits them.
         context_tokens: Tokens of prompt and reply together; None when unknown.
         option_scoring: `score_options` works.
-        span_copying: `copy_span` works.
+        constrained_decoding: `constrained` works.
         visual_tokens: The visual tokens of a picture can be read and replaced before the language
             model sees them.
         tool_calling: `bind_tools` works.
@@ -43,7 +43,7 @@ class Capabilities:
     max_images: int | None
     context_tokens: int | None
     option_scoring: bool
-    span_copying: bool
+    constrained_decoding: bool
     visual_tokens: bool
     tool_calling: bool
 
@@ -126,6 +126,14 @@ class Deadline:
         return self.at is not None and monotonic() >= self.at
 
 
+class Grammar(Protocol):
+    """The texts that a reply may be."""
+
+    def next_tokens(self, written: str) -> list[int]:
+        """Return the tokens that may follow what was written; the end where it may end."""
+        ...
+
+
 class ChatModel(BaseChatModel):
     """A frozen language or vision-language model.
 
@@ -160,9 +168,11 @@ class ChatModel(BaseChatModel):
         """Return the mean log-likelihood per token of each option as the model's reply."""
         raise InputError(f"{self.name} cannot score options; ask its capabilities first")
 
-    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
-        """Reply with a literal span of one of the passages (see `agent.models.copying`)."""
-        raise InputError(f"{self.name} cannot copy spans; ask its capabilities first")
+    def constrained(
+        self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
+    ) -> AIMessage:
+        """Reply with a text of a grammar, which is made for the model's tokenizer."""
+        raise InputError(f"{self.name} writes freely alone; ask its capabilities first")
 
     @property
     def sees_images(self) -> bool:

@@ -1,7 +1,7 @@
 """A frozen language or vision-language model of transformers, running in this process."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,12 +17,12 @@ from agent.models.chat_model import (
     Capabilities,
     ChatModel,
     Decoding,
+    Grammar,
     MemoryLimitError,
     image_blocks,
     image_size,
 )
 from agent.models.context_window import context_limit
-from agent.models.copying import SpanGrammar
 from agent.models.loading import Loaded, load_model
 from agent.models.scoring import score_replies
 from agent.models.transformers_inputs import PromptEncoder
@@ -116,7 +116,7 @@ class TransformersChat(ChatModel):
             max_images=self.max_images if sees else 0,
             context_tokens=min(made_for, self.context_limit or made_for),
             option_scoring=True,
-            span_copying=True,
+            constrained_decoding=True,
             visual_tokens=config.model_type in TOKEN_ACCESS,
             tool_calling=False,
         )
@@ -178,11 +178,16 @@ class TransformersChat(ChatModel):
         with self._writer.running(prompt):
             return score_replies(self.hf_model, prompt, replies)
 
-    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
-        """Reply with a literal span of one of the passages (see `agent.models.copying`)."""
-        inputs = self.encode(messages)
-        grammar = SpanGrammar(passages, self.tokenizer)
-        allowed = grammar.allowed(inputs["input_ids"].shape[1])
+    def constrained(
+        self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
+    ) -> AIMessage:
+        """Reply with a text of a grammar, the likeliest token each time."""
+        inputs, made = self.encode(messages), grammar(self.tokenizer)
+        start = inputs["input_ids"].shape[1]
+
+        def allowed(row: int, tokens: Any) -> list[int]:
+            return made.next_tokens(self.tokenizer.decode(tokens[start:]))
+
         decoding = self.decoding(None, {"temperature": 0.0})
         written = self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0]
         # Through `invoke`, so that callbacks and traces see the call.

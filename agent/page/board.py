@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
-from agent.chats.follow_ups import Understood
 from agent.library.exchange import Exchange
 from agent.page.markup import render
+from agent.records import Understood
 from agent.session import Event
 from agent.text import clock
 from tools.evidence import ChannelReport

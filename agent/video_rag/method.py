@@ -26,8 +26,7 @@ from agent.answering import nodes as tail
 from agent.answering.conversation import call
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import ask_for, pictures_part, prompt_names
-from agent.answering.reader import GENERATIVE
-from agent.extractive.reader import EXTRACTIVE
+from agent.answering.reader import GENERATIVE, find_reader
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools
@@ -107,8 +106,8 @@ def build(settings: Settings) -> Subgraph:
         graph.add_edge("budget", "read")
         graph.add_edge("look", "reason")
     _add_looking(graph, settings, options)
-    small = settings.retrieval.lines > 0 and not options.parity
-    tail.add_tail(graph, maker="read", reader=EXTRACTIVE if small else GENERATIVE)
+    reader = GENERATIVE if options.parity else find_reader(settings)
+    tail.add_tail(graph, maker="read", reader=reader)
     return graph.compile(name="video-rag")
 
 
@@ -221,8 +220,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     if options.parity:
         names = ("decouple", *looked, *prompt_names(question, "given_channels"))
         return MethodPlan(names, calls=(2, 3), tokens=0, frames=frames, visuals=visuals)
-    small = context.settings.retrieval.lines > 0
-    asked = ("answer", "answer_again") if small else prompt_names(question, "given_notes")
+    asked = find_reader(context.settings).prompts or prompt_names(question, "given_notes")
     return MethodPlan(
         prompts=("decouple", *looked, *asked),
         calls=(2 if frames else 1, 3),  # one alone where nothing relevant is found

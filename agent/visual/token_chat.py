@@ -115,7 +115,7 @@ class TokenChat(ChatModel):
     @property
     def capabilities(self) -> Capabilities:
         """What the model can do beside looking."""
-        return replace(self.chat.capabilities, span_copying=False)
+        return replace(self.chat.capabilities, constrained_decoding=False)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -75,7 +75,7 @@ class ScriptedChat(ChatModel):
             max_images=self.max_images,
             context_tokens=self.context,
             option_scoring=self.option_scoring,
-            span_copying=True,
+            constrained_decoding=True,
             visual_tokens=False,
             tool_calling=self.tool_calling,
         )
@@ -91,9 +91,9 @@ class ScriptedChat(ChatModel):
         shares = [[word in known for word in words(option)] for option in options]
         return [3 * sum(share) / max(1, len(share)) - 3 for share in shares]
 
-    def copy_span(self, messages: Sequence[BaseMessage], passages: Sequence[str]) -> AIMessage:
+    def constrained(self, messages: Sequence[BaseMessage], grammar: partial[Any]) -> AIMessage:
         self._seen.append(messages[-1].text)
-        return _message(passages[0])
+        return _message(grammar.args[0][0])
 
     def _generate(
         self,

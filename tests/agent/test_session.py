@@ -56,7 +56,7 @@ def test_an_answer_says_how_it_came_about(
     assert (answer.method, answer.profile) == ("video-rag", "embedded")
     assert answer.models == {"chat": "smollm2-135m", "embedder": "all-MiniLM-L6-v2"}
     assert answer.prompts["decouple"] == prompts.version("decouple")
-    assert "answer" in answer.prompts
+    assert "extractive_answer" in answer.prompts
     assert answer.plan == session.plan(harbour, QUESTION).id
     assert answer.total("tool_runs") == 2
     assert answer.total("decodes") == 1

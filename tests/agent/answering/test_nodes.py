@@ -1,11 +1,13 @@
 """The end of every method, on a scripted model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import prompts
+from agent.answering.support import NOT_KNOWN
 from agent.models.chat_model import ContextOverflowError
 from agent.session import Session
 
@@ -41,10 +43,23 @@ def test_where_the_model_can_tell_the_confidence_is_its_likelihood(
 def test_the_likeliest_option_is_the_last_resort_and_says_so(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:
-    chat = scripted(replies=("Nobody knows.", "Really nobody."))
+    class Sure(scripted):  # type: ignore[misc, valid-type]
+        def score_options(self, messages: Any, options: Sequence[str]) -> list[float]:
+            return [-4.0, -0.1, -4.0]
+
+    chat = Sure(replies=("Nobody can say.", "Really nobody."))
     answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
-    assert answer.choice is not None
+    assert answer.choice == 1
     assert "likeliest" in answer.reason
+
+
+def test_where_no_option_is_likelier_than_the_others_together_it_abstains(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("Nobody can say.", "Really nobody."))
+    answer = open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert answer.abstained
+    assert "no option is likelier than the others together" in answer.reason
 
 
 def test_without_likelihoods_it_abstains_and_never_guesses(
@@ -76,8 +91,9 @@ def test_a_prompt_that_is_too_long_is_made_again_with_less_evidence(
             raise ContextOverflowError("scripted", 900, 300)
 
     chat = scripted(replies=("A",), on_call=refuse_long)
-    session = open_session(chat, method="subtitles-only", **{"retrieval.lines": 0})
-    answer = session.ask(make_clip(seconds=20, subtitles=cues), QUESTION, OPTIONS)
+    session = open_session(chat, method="subtitles-only", **{"reader": "generative"})
+    options = ("slowly", "7391")
+    answer = session.ask(make_clip(seconds=20, subtitles=cues), QUESTION, options)
     assert answer.choice == 0
     assert len(seen) > 1
     assert all(QUESTION in prompt and "7391" in prompt for prompt in seen)
@@ -104,3 +120,60 @@ def test_words_are_streamed_as_the_model_writes_them(
     tokens = [event.data for event in events if event.kind == "token"]
     assert len(tokens) > 1
     assert events[-1].kind == "answer"
+
+
+@pytest.mark.parametrize("reply", ["Do not enter.", "He cannot swim", "the Unknown Soldier"])
+def test_an_answer_with_a_negation_is_an_answer(
+    reply: str, open_session: Open, scripted: Scripted, make_clip: Callable[..., Path]
+) -> None:
+    chat = scripted(replies=(reply,))
+    clip = make_clip(seconds=3, subtitles=[(0.2, 2.8, f"Then I read it out: {reply}")])
+    answer = open_session(chat, reader="generative").ask(clip, "What did he read out then?")
+    assert answer.answer == reply
+    assert [e.text for e in answer.evidence] == [f"Then I read it out: {reply}"]
+    assert len(chat.asked) == 1
+
+
+@pytest.mark.parametrize("method", ["video-rag", "subtitles-only", "llovi"])
+@pytest.mark.parametrize("options", [(), ("9999", "7391")])
+def test_what_no_given_line_holds_is_asked_again_and_never_cited(
+    method: str,
+    options: tuple[str, ...],
+    open_session: Open,
+    scripted: Scripted,
+    harbour: Path,
+) -> None:
+    wrong = "A" if options else "9999"
+    chat = scripted(replies=(wrong,))
+    session = open_session(chat, reader="generative", method=method, **{"llovi.summary": "none"})
+    answer = session.ask(harbour, QUESTION, options)
+    assert answer.abstained
+    assert answer.answer == ""
+    assert "9999" in answer.reason
+    assert len(chat.asked) == 2
+
+
+def test_the_second_reply_counts_if_the_lines_hold_it(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("9999", "7391"))
+    answer = open_session(chat, reader="generative").ask(harbour, QUESTION)
+    assert answer.answer == "7391"
+    assert [e.text for e in answer.evidence] == ["The gate code is 7391."]
+    assert (answer.measured_by, answer.confidence) == ("support", 1.0)
+
+
+def test_the_reply_that_the_prompt_names_abstains_at_once(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    chat = scripted(replies=("Not known.", "7391"))
+    answer = open_session(chat, reader="generative").ask(harbour, QUESTION)
+    assert answer.abstained
+    assert len(chat.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["question_open", "ask_again", "ask_again_grounded", "ask_letter_again_grounded"]
+)
+def test_the_prompts_name_the_reply_that_stands_for_not_known(name: str) -> None:
+    assert NOT_KNOWN in prompts.source(name)

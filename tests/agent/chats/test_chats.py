@@ -52,7 +52,7 @@ def test_a_model_that_reads_well_says_it_itself(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:
     chat = scripted(replies=["nine", "At what time does the first ferry go?", "seven"])
-    session = open_session(chat, **{"retrieval.lines": 0})
+    session = open_session(chat, **{"reader": "generative"})
     session.ask(harbour, FERRY, chat="trip")
     session.ask(harbour, "And the first?", chat="trip")
     _, second = session.library.chats.exchanges("trip")
@@ -69,7 +69,7 @@ def test_a_model_that_reads_well_says_it_itself(
 def test_a_rewriting_that_cannot_be_one_is_left_to_the_rules(
     open_session: Open, scripted: Scripted, harbour: Path, reply: str
 ) -> None:
-    session = open_session(scripted(replies=["nine", reply, "seven"]), **{"retrieval.lines": 0})
+    session = open_session(scripted(replies=["nine", reply, "seven"]), **{"reader": "generative"})
     session.ask(harbour, FERRY, chat="trip")
     session.ask(harbour, "And the first ferry?", chat="trip")
     _, second = session.library.chats.exchanges("trip")

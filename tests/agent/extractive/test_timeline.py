@@ -16,13 +16,13 @@ from agent.extractive.rank import (
 from agent.extractive.timeline import Timeline, reckon
 from agent.library.retrieval import fuse
 from agent.models.embedding import SentenceEmbeddings
-from agent.records import Question
+from agent.records import Excerpt, Question
 from agent.text import mentions, plain, stem, words
 from tools.evidence import Evidence
 
 
 def speech(start_s: float, end_s: float, text: str) -> Evidence:
-    return Evidence("subtitles", "speech", start_s, end_s, text)
+    return Evidence("subtitles", "speech", start_s, end_s, text, id=f"subtitles:{start_s}")
 
 
 def screen(start_s: float, end_s: float, *rows: tuple[float, float, str]) -> Evidence:
@@ -31,7 +31,11 @@ def screen(start_s: float, end_s: float, *rows: tuple[float, float, str]) -> Evi
         for n, (a, b, text) in enumerate(rows)
     ]
     text = " | ".join(line["text"] for line in lines)
-    return Evidence("ocr", "text", start_s, end_s, text, data={"lines": lines})
+    return Evidence("ocr", "text", start_s, end_s, text, data={"lines": lines}, id=f"ocr:{text}")
+
+
+def whole(record: Evidence) -> Excerpt:
+    return Excerpt(record, record.text, record.score)
 
 
 MENU = ["Today", "Soup 7.80", "Cake 4.20", "Tea 2.60"]
@@ -64,10 +68,10 @@ def test_pointing_words_get_the_row_that_they_mean() -> None:
         0, 60, (0, 60, "Today"), (0, 60, "Soup 7.80"), (0, 60, "Cake 4.20"), (0, 60, "Tea 2.60")
     )
     said = speech(10, 12, "I like the second thing on the menu.")
-    assert resolve_pointing(said, [menu]).text.endswith("(On screen: Cake 4.20)")
-    assert resolve_pointing(said, []) == said
+    assert resolve_pointing(whole(said), [menu]).text.endswith("(On screen: Cake 4.20)")
+    assert resolve_pointing(whole(said), []) == whole(said)
     late = speech(100, 102, "I like the second thing on the menu.")
-    assert resolve_pointing(late, [menu]) == late
+    assert resolve_pointing(whole(late), [menu]) == whole(late)
 
 
 def test_what_comes_next_is_read_off_the_time_line(embedder: SentenceEmbeddings) -> None:
@@ -150,7 +154,7 @@ def shelf(start_s: float, end_s: float, *labels: str) -> Evidence:
         "box": [0, 0.5, 1, 0.6],
         "pieces": pieces,
     }
-    return Evidence("ocr", "text", start_s, end_s, text, data={"lines": [row]})
+    return Evidence("ocr", "text", start_s, end_s, text, data={"lines": [row]}, id=f"ocr:{text}")
 
 
 SHIPS = ("Petrel", "Grey Marten", "Juno", "Halcyon", "Old Bess")
@@ -167,14 +171,14 @@ SHIPS = ("Petrel", "Grey Marten", "Juno", "Halcyon", "Old Bess")
 )
 def test_a_place_on_screen_is_looked_up(text: str, ship: str | None) -> None:
     said = speech(10, 12, text)
-    resolved = resolve_pointing(said, [shelf(0, 60, *SHIPS)])
+    resolved = resolve_pointing(whole(said), [shelf(0, 60, *SHIPS)])
     assert resolved.text == (f"{text} (On screen: {ship})" if ship else text)
-    assert resolve_pointing(said, [shelf(30, 60, *SHIPS)]) == said
+    assert resolve_pointing(whole(said), [shelf(30, 60, *SHIPS)]) == whole(said)
 
 
 def test_there_is_no_middle_of_an_even_number() -> None:
     said = speech(10, 12, "Look at the one in the middle.")
-    assert resolve_pointing(said, [shelf(0, 60, *SHIPS[:4])]) == said
+    assert resolve_pointing(whole(said), [shelf(0, 60, *SHIPS[:4])]) == whole(said)
 
 
 def test_two_columns_are_two_lists() -> None:
@@ -182,16 +186,20 @@ def test_two_columns_are_two_lists() -> None:
     hours = {"text": "9:30", "start_s": 0, "end_s": 60, "box": [0.95, 0.05, 0.99, 0.15]}
     both = Evidence("ocr", "text", 0, 60, "", data={"lines": [hours, *menu.data["lines"]]})
     said = speech(10, 12, "I like the second thing on the menu.")
-    assert resolve_pointing(said, [both]).text.endswith("(On screen: Cake 4.20)")
+    assert resolve_pointing(whole(said), [both]).text.endswith("(On screen: Cake 4.20)")
 
 
 def test_a_pronoun_brings_the_sentence_before_it() -> None:
     before, said = speech(1, 3, "Look at the Juno."), speech(3.5, 6, "She was lost in a gale.")
-    assert with_subject(said, [before, said]).text == "Look at the Juno. She was lost in a gale."
-    assert with_subject(said, [before, said]).start_s == 1
-    assert with_subject(before, [before, said]) == before
+    assert (
+        with_subject(whole(said), [before, said]).text
+        == "Look at the Juno. She was lost in a gale."
+    )
+    assert with_subject(whole(said), [before, said]).beside == (before,)
+    assert with_subject(whole(said), [before, said]).record == said
+    assert with_subject(whole(before), [before, said]) == whole(before)
     late = speech(60, 62, "She was lost.")
-    assert with_subject(late, [before, late]) == late
+    assert with_subject(whole(late), [before, late]) == whole(late)
 
 
 def test_labels_side_by_side_are_counted(embedder: SentenceEmbeddings) -> None:
@@ -205,7 +213,7 @@ def test_labels_side_by_side_are_counted(embedder: SentenceEmbeddings) -> None:
     found = reckon(asked, timeline(records, embedder), embedder)
     assert found is not None
     assert found.draft.text == "5"
-    assert [e.text for e in found.evidence[1:]] == [f"{n} 18{i}0" for i, n in enumerate(SHIPS)]
+    assert found.evidence == (records[0], records[2])
 
 
 def test_an_option_that_the_video_never_names_does_not_stop_the_order(

@@ -77,7 +77,7 @@ class LloviChat(ChatModel):
             max_images=self.max_images,
             context_tokens=self.window,
             option_scoring=self.option_scoring,
-            span_copying=False,
+            constrained_decoding=False,
             visual_tokens=False,
             tool_calling=False,
         )

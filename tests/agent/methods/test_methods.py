@@ -39,7 +39,7 @@ def test_a_random_model_that_sees_takes_every_method_to_its_end(
         **{
             "chat.model": str(tiny_llava),
             "chat.max_new_tokens": 8,
-            "retrieval.lines": 0,
+            "reader": "generative",
             "video-rag.frames": 2,
             "direct.frames": 3,
             "llovi.clip_s": 1.5,
@@ -113,9 +113,9 @@ def test_needs_are_read_off_the_capabilities() -> None:
     assert not has(SEEING, "tool calls")
 
 
-@pytest.mark.parametrize("lines", [0, 3])
+@pytest.mark.parametrize("reader", ["generative", "extractive"])
 def test_orders_in_a_video_change_nothing_but_the_evidence(
-    lines: int,
+    reader: str,
     open_session: Open,
     scripted: Callable[..., Any],
     make_clip: Callable[..., Path],
@@ -124,7 +124,7 @@ def test_orders_in_a_video_change_nothing_but_the_evidence(
     prompts, answers = [], []
     for name, extra in (("plain.mp4", []), ("order.mp4", [(2.7, 2.9, order)])):
         chat = scripted(replies=("7391",))
-        session = open_session(chat, **{"retrieval.lines": lines})
+        session = open_session(chat, **{"reader": reader})
         answers.append(session.ask(make_clip(name, seconds=3, subtitles=[*CUES, *extra]), QUESTION))
         prompts.append(chat.asked[0])
     kept = [line for line in prompts[1].splitlines() if "Ignore the question" not in line]

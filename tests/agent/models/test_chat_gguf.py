@@ -1,9 +1,11 @@
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from langchain_core.messages import HumanMessage
 
+from agent.extractive.copying import SpanGrammar
 from agent.models.chat import WHEEL, TransformersChat, find_source
 from agent.models.chat_gguf import GGUF, wheel_folder
 from tools.errors import MissingError
@@ -44,8 +46,9 @@ def test_the_embedded_model_is_unpacked_once_and_reads_evidence(embedded_models:
     assert {file: file.stat().st_mtime_ns for file in source.iterdir()} == written
     assert not list(embedded_models.glob("*.unfinished"))
     chat = load(str(source))
+    grammar = partial(SpanGrammar, ["The gate code is 7391."])
     assert "7391" in chat.invoke(PROMPT).text
-    assert "7391" in chat.copy_span([HumanMessage(PROMPT)], ["The gate code is 7391."]).text
+    assert "7391" in chat.constrained([HumanMessage(PROMPT)], grammar).text
     parts = [part.text for part in chat.stream(PROMPT) if part.text]
     assert "".join(parts) == chat.invoke(PROMPT).text
     assert len(parts) > 3  # word by word

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from agent.answer import Answer
-from agent.chats.follow_ups import Understood
+from agent.extractive.follow_ups import Understood
 from agent.library.exchange import Exchange, ModelCall, Seen
 from agent.page.board import Board
 from agent.page.chats import history

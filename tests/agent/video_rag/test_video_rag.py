@@ -33,7 +33,7 @@ CUES = [
 ]
 WHERE = "Where is the red buoy?"
 REQUEST = '{"speech": null, "entities": ["red buoy"], "aspects": ["location"]}'
-WHOLE = {"retrieval.lines": "0", "method": "video-rag"}
+WHOLE = {"reader": "generative", "method": "video-rag"}
 
 
 def paint(time_s: float, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -645,7 +645,7 @@ def test_a_real_encoder_and_a_real_detector_work_together(
 ) -> None:
     """CLIP and YOLO-World of their real architectures, tiny and with random weights."""
     tests = Path(__file__).parents[2]
-    detectors = load_file(tests / "tools" / "test_detect.py")
+    detectors = load_file(tests / "tools" / "detect" / "test_detect.py")
     detectors.build_weights(tmp_path)
     clip = load_file(tests / "agent" / "models" / "test_image_text.py").save_clip(tmp_path / "clip")
     random = np.random.default_rng(0)

@@ -225,7 +225,7 @@ def test_options_that_make_no_sense_are_refused(
         return str(done.err)
 
     clip = make_clip(seconds=1)
-    assert "take one of video-rag, " in refused("--parity")
+    assert "take one of ig-vlm, llovi, " in refused("--parity")
     assert "leave out --dry-run" in refused("--dry-run", "--save-visuals", tmp_path)
     assert "needs a chat model with images" in refused("--method", "ig-vlm")
     assert "needs a chat model with images" in refused("--method", "ts-llava")

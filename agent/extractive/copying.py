@@ -5,7 +5,7 @@ the given passages, so the reply is a literal quotation and the model only choos
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,15 +27,6 @@ class SpanGrammar:
         self._tokenizer = tokenizer
         self._end: int = tokenizer.eos_token_id
         self._tokens = _token_texts(tokenizer)
-
-    def allowed(self, prompt_length: int) -> Callable[[int, Any], list[int]]:
-        """Return the function that `generate` takes as `prefix_allowed_tokens_fn`."""
-
-        def next_tokens(batch: int, tokens: Any) -> list[int]:
-            written = self._tokenizer.decode(tokens[prompt_length:])
-            return self.next_tokens(written)
-
-        return next_tokens
 
     def next_tokens(self, written: str) -> list[int]:
         """Return the tokens that may follow what was written; the end where a span may end."""

@@ -1,6 +1,6 @@
 import pytest
 
-from agent.chats.follow_ups import ALIKE, TOGETHER, resolve
+from agent.extractive.follow_ups import ALIKE, TOGETHER, resolve
 from agent.models.embedding import SentenceEmbeddings
 
 PRICE = "How much do I pay as a student to get in?"

@@ -7,10 +7,11 @@ what was asked about. Those rules know English only.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
+
+from agent.records import Understood
 
 LEAST_LIKENESS = 0.45  # of what is new and what it replaces; below, both are read together
 SAME_WORD = 0.2  # is added where both begin with the same word: "as a student", "as a family"
@@ -37,14 +38,6 @@ THING = re.compile(
     re.IGNORECASE,
 )
 ALIKE, TOGETHER = "in the words of the question before", "read together with the question before"
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """A question that stands alone, and how it came to; `how` is empty if it did so by itself."""
-
-    question: str
-    how: str = ""
 
 
 def resolve(question: str, before: str, answer: str, embedder: Embeddings) -> Understood:
