@@ -70,6 +70,8 @@ def bare(tmp_path: Path, own_library: Path) -> dict[str, str]:
         "REELGRAPH_LIBRARY": str(own_library),
         "ORT_DISABLE_TELEMETRY": "0",
         "HF_HUB_DISABLE_TELEMETRY": "0",
+        "LANGSMITH_TRACING": "true",
+        "LANGSMITH_API_KEY": "none",
     }
 
 
