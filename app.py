@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import tools  # noqa: F401 - before gradio, it says what libraries may not report
+
+# isort: split
 import gradio as gr
 import typer
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tools  # noqa: F401 - before any library, it says what these may not report
+
 if TYPE_CHECKING:
     from agent.answer import Answer
     from agent.session import Session
