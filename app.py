@@ -13,6 +13,7 @@ import tools  # noqa: F401 - before gradio, it says what libraries may not repor
 # isort: split
 import gradio as gr
 import typer
+from starlette.middleware import Middleware
 
 from agent.page import markup
 from agent.page.api import Endpoints
@@ -22,10 +23,10 @@ from agent.page.desk import Desk
 from agent.page.library import LibraryTab
 from agent.page.sessions import Sessions
 from agent.page.tools import ToolsTab
+from agent.page.uploads import MAX_UPLOAD, UploadLimit
 from agent.settings import parse_pairs
 from tools.errors import ReelgraphError
 
-MAX_UPLOAD = "8gb"  # of one file
 DEMO = Path(__file__).parent / "examples" / "tour.mp4"
 EXAMPLES = (
     Example(DEMO, "What do I have to type in to get into the cloakroom?"),
@@ -64,7 +65,7 @@ def build_page(desk: Desk) -> gr.Blocks:
 def launch(desk: Desk, **options: Any) -> gr.Blocks:
     """Serve the page on this machine only, with nothing from elsewhere; return it."""
     # Gradio puts uploads there, and reads the name when the page is built.
-    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads)
+    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     page = build_page(desk)
     fonts = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
@@ -77,7 +78,10 @@ def launch(desk: Desk, **options: Any) -> gr.Blocks:
         css=markup.style(),
         head=markup.head(),
         footer_links=["api"],
-        app_kwargs={"routes": [*desk.files.routes(), *chat_routes(desk)]},
+        app_kwargs={
+            "routes": [*desk.files.routes(), *chat_routes(desk)],
+            "middleware": [Middleware(UploadLimit, uploads=desk.uploads)],
+        },
         **options,
     )
     return page
@@ -94,6 +98,7 @@ def main(
     """Open the page in the browser."""
     try:
         desk = Desk(Sessions(profile, parse_pairs(pairs or [])))
+        desk.uploads.sweep()
     except ReelgraphError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from error

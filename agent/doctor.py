@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from agent.models import chat_gguf, embedding
 from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
-from tools.registry import make_tool
+from tools.registry import broken_tools, make_tool, tool_classes
 
 QUICK = {"timeout_s": 3.0, "max_retries": 0}  # how a server is asked whether it is there
 LOW_DISK = 2e9  # bytes; the frames of an hour take about 0.3e9, a converted model as much
@@ -37,23 +38,35 @@ def checks(settings: Settings) -> Iterator[Check]:
         yield _chat("captioner", settings.captioner, settings)
     yield _embedder(settings)
     for name in settings.ingest:
-        tool = make_tool(name, settings.tools.get(name, {}))
-        state = tool.available()
-        engine = getattr(tool.options, "engine", "")
-        yield Check(f"tool {name}", state.ok, state.reason or str(engine), state.remedy)
+        yield _tool(name, settings)
+
+
+def plug_ins(settings: Settings) -> Iterator[Check]:
+    """Yield a check for each broken tool that is installed and not in the profile."""
+    return (_tool(name, settings) for name in broken_tools() if name not in settings.ingest)
 
 
 def print_report(settings: Settings) -> bool:
     """Print all checks and return whether everything works."""
     console, healthy = Console(highlight=False), True
     console.print(f"profile [bold]{settings.profile}[/], offline: {settings.offline}")
-    for check in checks(settings):
+    for check in chain(checks(settings), plug_ins(settings)):
         healthy &= check.ok
         mark = "[green]ok     [/]" if check.ok else "[red]missing[/]"
         console.print(f"{mark} {check.name}: {escape(check.detail)}", soft_wrap=True)
         if not check.ok:
             console.print(f"        mend it with: {escape(check.remedy)}", soft_wrap=True)
     return healthy
+
+
+def _tool(name: str, settings: Settings) -> Check:
+    if name in broken_tools() and name not in tool_classes():
+        why, _, remedy = broken_tools()[name].rpartition("; ")
+        return Check(f"tool {name}", False, why, remedy)
+    tool = make_tool(name, settings.tools.get(name, {}))
+    state = tool.available()
+    engine = getattr(tool.options, "engine", "")
+    return Check(f"tool {name}", state.ok, state.reason or str(engine), state.remedy)
 
 
 def _library(settings: Settings) -> Check:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from string import ascii_uppercase
 from time import perf_counter
 from typing import Any, cast
 
@@ -245,6 +246,11 @@ def make_question(text: str, options: Sequence[str] = ()) -> Question:
         )
     if len(options) == 1 or len(set(options)) != len(options) or "" in options:
         raise InputError("options must be two or more different texts; give --option once for each")
+    if len(options) > len(ascii_uppercase):
+        raise InputError(
+            f"{len(options)} options were given, at most {len(ascii_uppercase)} can be told apart "
+            f"by letters; ask with fewer, or without options"
+        )
     return Question(text, options)
 
 

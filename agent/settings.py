@@ -5,7 +5,8 @@ and methods.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,13 +15,16 @@ from urllib.parse import urlsplit
 import yaml
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from tools.errors import InputError
-from tools.registry import explain, names, suggest, tool_classes
+from tools.registry import broken_tools, explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
+NO_SETTINGS = ("profile", "test_media")  # further variables: which profile; the tests' clips
 # Entry-point groups; settings know the names in them alone.
 METHODS, READERS = "reelgraph.methods", "reelgraph.readers"
+PLUG_INS = frozenset({"tools", "methods", "readers"})  # fields whose keys stand at the top
 
 
 class Section(BaseModel):
@@ -164,7 +168,10 @@ class Settings(Section):
     library: Path = Field(default_factory=lambda: user_data_path("reelgraph"))
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     memory_gb: float | None = Field(
-        None, gt=0, description="of all loaded models together; none takes what the device has"
+        None,
+        gt=0,
+        description="of all loaded models together, those that runs hold included, which are never"
+        " let go of; none takes what the device has",
     )
     offline: bool = Field(True, description="true: no download is ever tried")
     method: str = "auto"
@@ -238,11 +245,21 @@ def _read_profile(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
         file = shipped if name in profiles() else Path(name)
         tree = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"profile {name!r} is not valid YAML in UTF-8: {error}") from error
+        raise InputError(f"profile {name!r} is not valid YAML in UTF-8: {_place(error)}") from error
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"profile {name!r} must be a YAML mapping of names to values")
     base = tree.pop("extends", None)
     return _merge(_read_profile(str(base), (*above, name)), tree) if base else tree
+
+
+def _place(error: Exception) -> str:
+    """Say what is wrong where in a profile, without a word of what stands there."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"it cannot be read from line {mark.line + 1}, column {mark.column + 1} on"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is no UTF-8"
+    return error.strerror or "" if isinstance(error, OSError) else "it holds control characters"
 
 
 def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,19 +271,51 @@ def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Collect `REELGRAPH_A__B=v` as `a.b=v`; names that are no settings are left alone."""
-    sections = {*Settings.model_fields, *tool_classes()}
+    """Collect `REELGRAPH_A__B=v` as `a.b=v`; a shell's names have no hyphens.
+
+    Raises:
+        InputError: A name that begins like ours belongs to no setting, tool or method.
+    """
+    sections = {_variable(name): name for name in _sections()}
     found = {}
     for name, value in environ.items():
-        key = name.removeprefix(PREFIX).lower().replace("__", ".")
-        if name.startswith(PREFIX) and key != "profile" and key.split(".")[0] in sections:
-            found[key] = value
+        first, *rest = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or first in NO_SETTINGS:
+            continue
+        if first not in sections:
+            known = sections if rest else map(_variable, _keys())
+            near = get_close_matches(first, known, n=1)
+            meant = "__".join([*near, *rest]).upper()
+            remedy = f"did you mean {PREFIX}{meant}?" if near else "unset it"
+            raise InputError(f"the environment variable {name} belongs to no setting; {remedy}")
+        found[".".join([sections[first], *rest])] = value
     return found
+
+
+def _variable(key: str) -> str:
+    """Return the name of a key's environment variable, in small letters without the prefix."""
+    return key.replace(".", "__").replace("-", "_")
+
+
+def _keys() -> Iterator[str]:
+    """Yield the dotted keys of all settings; of what is not imported, its name."""
+    yield from (*names(METHODS), *names(READERS))
+    groups = {name: _group(field) for name, field in Settings.model_fields.items()}
+    groups |= {name: one.Options for name, one in tool_classes().items()}
+    for name, group in groups.items():
+        yield from (f"{name}.{key}" for key in group.model_fields) if group else (name,)
+
+
+def _group(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the settings within a field that is a group, also of one that may be None."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    groups = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
+    return groups[0] if groups else None
 
 
 def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
-    if dotted.startswith("profile"):
+    if [*parents, last][0] == "profile":
         raise InputError("the profile is chosen with --profile NAME or REELGRAPH_PROFILE")
     node = tree
     for part in parents:
@@ -283,13 +332,13 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _validate(tree: dict[str, Any]) -> Settings:
-    fields = set(Settings.model_fields) - {"tools", "methods", "readers"}
-    known = [*sorted(fields), *tool_classes(), *names(METHODS), *names(READERS)]
+    fields = set(Settings.model_fields) - PLUG_INS
+    known = _sections()
     for key in tree:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
     values = {key: tree[key] for key in tree if key in fields}
-    values["tools"] = {key: tree[key] or {} for key in tree if key in tool_classes()}
+    values["tools"] = {key: tree[key] or {} for key in tree if key in _tool_names()}
     values["methods"] = {key: tree[key] or {} for key in tree if key in names(METHODS)}
     values["readers"] = {key: tree[key] or {} for key in tree if key in names(READERS)}
     try:
@@ -297,17 +346,26 @@ def _validate(tree: dict[str, Any]) -> Settings:
     except ValidationError as error:
         raise InputError(explain(error, "", _known_keys(error))) from error
     for name in settings.ingest:
-        if name not in tool_classes():
+        if name not in _tool_names():
             raise InputError(f"ingest: unknown tool {name!r}{suggest(name, tool_classes())}")
     return settings
 
 
+def _sections() -> list[str]:
+    """Return what a key may begin with: a setting, a group of them, or the name of a plug-in."""
+    fields = set(Settings.model_fields) - PLUG_INS
+    return [*sorted(fields), *_tool_names(), *names(METHODS), *names(READERS)]
+
+
+def _tool_names() -> list[str]:
+    """Return every installed tool; one that is broken is told of by whoever asks for it."""
+    return [*tool_classes(), *broken_tools()]
+
+
 def _known_keys(error: ValidationError) -> Mapping[str, Any]:
     """Return the keys of the section in which the error lies."""
-    section: Any = Settings
+    section: type[BaseModel] | None = Settings
     for part in error.errors()[0]["loc"][:-1]:
-        field = getattr(section, "model_fields", {}).get(str(part))
-        section = field.annotation if field else None
-        section = next(iter(get_args(section)), section)  # of "one or none", the one
-    known: Mapping[str, Any] = getattr(section, "model_fields", {})
-    return known
+        field = section.model_fields.get(str(part)) if section else None
+        section = _group(field) if field else None
+    return section.model_fields if section else {}

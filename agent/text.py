@@ -88,6 +88,15 @@ def mentions(text: str, phrase: str) -> bool:
     return f" {plain(phrase)} " in f" {plain(text)} "
 
 
+def quoted(text: str) -> str:
+    """Return a text of a video or a model as a prompt holds it: one line of data, in quotes.
+
+    >>> quoted("Mind the" + chr(10) + "gap")
+    '"Mind the gap"'
+    """
+    return '"' + " ".join(text.split()).replace('"', "'") + '"'
+
+
 def is_text(text: str) -> bool:
     """Say whether a text can be written as UTF-8; a name of a file on Linux may be any bytes."""
     return text.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -105,6 +105,25 @@ class Tool(ABC):
         """What `run` wants in its input; may depend on the options."""
         return frozenset()
 
+    @property
+    def reentrant(self) -> bool:
+        """Whether several runs may use one loaded tool at once.
+
+        They may where `run` changes neither the tool nor what `setup` loaded, and that can be used
+        by several threads. False lends the tool to one run after the other. May depend on the
+        options.
+        """
+        return False
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take which `setup` loaded; 0 without any.
+
+        They count among those that all loaded models may take, and a tool that takes some is let
+        go of when another needs the room and no run holds it.
+        """
+        return 0
+
     def available(self) -> Availability:
         """Say cheaply (no import of a heavy package, no download) whether the tool can run."""
         return Availability(ok=True)

@@ -58,6 +58,11 @@ class Caption(Tool):
         """Distinct frames and a chat model that can see."""
         return frozenset({"frames", "vision"})
 
+    @property
+    def reentrant(self) -> bool:
+        """A run keeps everything to itself, and the chat model takes one call after the other."""
+        return True
+
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield one caption per chosen frame, in time order.
 

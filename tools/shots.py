@@ -56,6 +56,11 @@ class Shots(Tool):
         """The samples that come with the frames."""
         return frozenset({"frames"})
 
+    @property
+    def reentrant(self) -> bool:
+        """A run keeps everything to itself."""
+        return True
+
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield one record per shot, in time order; together they cover the whole video."""
         assert given.frames is not None  # promised by `needs`

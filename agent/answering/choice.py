@@ -53,7 +53,15 @@ _STATEMENTS = (
         re.I,
     ),
     re.compile(rf"(?<![\w'])\(?(?P<letter>[A-Z])\)? (?:is|seems|must be) {_VERDICT}\b(?P<other>)?"),
+    # "I think B", where nothing follows but a full stop or a reason, and nothing is taken back.
+    re.compile(
+        r"\bI(?:'d| would)? (?:say|think|believe|guess)(?: that)?(?: it(?:'s| is| must be))?:? "
+        r"(?:(?:option|choice|letter) \(?|\(?(?!I\b))(?P<letter>[A-Z])\)?"
+        r"(?=\s*$|[.;\n]|,? (?:because|since|as|for|given|based)\b)"
+        r"(?!(?s:.{0,200}?)\b(?i:no|wait|actually|however|but|or|though)\b)(?P<other>)?"
+    ),
 )
+_PRONOUN = re.compile(r"\bI(?= (?:would|say|think|believe|guess|choose|pick|must)\b)")
 _LABEL_LINE = re.compile(r"^[^\w\n]*([A-Za-z])\s*(?:[):.](?!\w)|\s-\s|,\s)", re.M)
 _ALONE = re.compile(r"^\W*(?:option |choice |answer )?\W*([A-Za-z])\W*$", re.I)
 _NEGATED = re.compile(
@@ -72,7 +80,8 @@ _DOUBT = re.compile(
 _CLAUSE_END = re.compile(r"[.,;:!?\n]|\b(?:so|but|hence|therefore|thus)\b", re.I)
 _SMALL_WORDS = """
 the answer option choice letter is it it's its isn't not nor neither or and but so either definitely
-probably maybe likely therefore thus hence be would must i choose pick say guess i'd i'm my
+probably maybe likely therefore thus hence be would must i choose pick say think
+believe guess i'd i'm my
 """
 _VERDICT_WORDS = frozenset(_SMALL_WORDS.split())
 _NEGATIONS = frozenset({"not", "isn't", "wasn't", "never", "neither", "nor", "unlike"})
@@ -218,12 +227,15 @@ def _labelled(index: int, rest: str, options: Sequence[str], path: ParsePath) ->
 
 
 def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read a reply made of letters and small words alone: "not A; C", "A or B"."""
+    """Read a reply made of letters and small words alone: "not A; C", "A or B", "I say B"."""
+    text, pronouns = _PRONOUN.subn("", text)
     said = re.findall(r"[\w']+", text)
     letters = [
         word for word in said if len(word) == 1 and word.isupper() and word in ascii_uppercase
     ]
     if not letters or any(w not in letters and w.lower() not in _VERDICT_WORDS for w in said):
+        return None
+    if pronouns and "?" in text:  # "Would I say B?"
         return None
     denied = _denied(text)
     return _only([i for i in map(letter_index, letters) if i not in denied], options, "label")

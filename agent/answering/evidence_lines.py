@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent.records import Excerpt
-from agent.text import clock
+from agent.text import clock, quoted
 from tools.evidence import Evidence
 
 SENTENCE_ENDS = (".", "!", "?", '"', "\N{RIGHT DOUBLE QUOTATION MARK}")
@@ -14,8 +14,7 @@ SEPARATOR = " | "  # between the rows of one record
 
 def as_line(evidence: Evidence | Excerpt) -> str:
     """Return evidence as one prompt line, quoted so that it reads as data, never as orders."""
-    text = " ".join(evidence.text.split()).replace('"', "'")
-    return f'[{clock(evidence.start_s)}] {evidence.kind}: "{text}"'
+    return f"[{clock(evidence.start_s)}] {evidence.kind}: {quoted(evidence.text)}"
 
 
 def in_time_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:

@@ -24,6 +24,7 @@ from agent.models.chat_model import ChatModel
 from agent.records import Draft, Parity, Question, Turn, Understood
 from agent.settings import READERS, Section, Settings
 from agent.state import Context, State
+from agent.text import plain
 from tools.errors import InputError
 from tools.registry import names, suggest
 
@@ -161,7 +162,7 @@ def understand(draft: Draft, question: Question, parity: Parity | None = None) -
 def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
     """Take the option that most samples choose (self-consistency)."""
     if not question.options:
-        return understand(draft, question)
+        return _vote_on_texts(draft, question)
     choices = [parse_choice(reply, question.options, parity).choice for reply in draft.replies]
     winner = majority(choices)
     if winner.choice is None:
@@ -172,6 +173,23 @@ def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draf
         confidence=winner.share,
         measured_by="agreement",
         accepted=True,
+    )
+
+
+def _vote_on_texts(draft: Draft, question: Question) -> Draft:
+    """Take the answer that more than half of the samples give, but for case and punctuation.
+
+    Free answers have no set of options over which a plurality of two in five would mean anything.
+    """
+    won = majority([plain(reply) or None for reply in draft.replies])
+    if won.share <= 0.5:
+        count = len(draft.replies)
+        return replace(draft, reason=f"no answer was given by more than half of {count} samples")
+    text = next(reply for reply in draft.replies if plain(reply) == won.choice)
+    return replace(
+        understand(replace(draft, text=text), question),
+        confidence=won.share,
+        measured_by="agreement",
     )
 
 

@@ -1,25 +1,28 @@
 """Self-consistency: the answer on which most of several samples agree (Wang et al., ICLR 2023)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
-class Majority:
+class Majority(Generic[T]):
     """What a vote came to.
 
     Attributes:
-        choice: Index of the chosen option; None when no sample could be read.
+        choice: What won: the index of an option, or an answer; None when no sample could be read.
         share: Votes for it over all samples, those that could not be read included.
     """
 
-    choice: int | None
+    choice: T | None
     share: float = 0.0
 
 
-def majority(choices: Sequence[int | None]) -> Majority:
-    """Return the option with the most votes; of equals, the one that was sampled first.
+def majority(choices: Sequence[T | None]) -> Majority[T]:
+    """Return the choice with the most votes; of equals, the one that was sampled first.
 
     Args:
         choices: What each sample chose, in the order of the samples; None casts no vote.

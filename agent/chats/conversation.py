@@ -31,6 +31,7 @@ from agent.graph import Graph
 from agent.library.exchange import Exchange, ModelCall, Seen
 from agent.records import Question, Understood
 from agent.state import Context, State
+from agent.text import quoted
 
 MAX_REWRITTEN = 400  # characters of a question that a model wrote
 TOGETHER = "read together with the question before"
@@ -103,7 +104,8 @@ def _follow_up(
     reader = find_reader(context.settings)
     if found := reader.follow_up(question, asked, answer, context):
         return found
-    told = prompts.render("follow_up", before=asked, answer=answer or "none", question=question)
+    given = quoted(answer) if answer else "none"
+    told = prompts.render("follow_up", before=asked, answer=given, question=question)
     said = context.pool.chat().invoke([HumanMessage(told)], config).text.strip()
     if said.rstrip("?") == question.rstrip("?"):
         return Understood(question)

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from agent.session import Event
 from agent.settings import Settings
 from agent.text import clock
 from tools.evidence import ChannelReport, Evidence
-from tools.registry import make_tool, tool_classes
+from tools.registry import broken_tools, make_tool, tool_classes
 
 COLOURS = {"ok": "green", "empty": "yellow", "skipped": "dim", "unavailable": "red"}
 
@@ -70,7 +70,7 @@ def costs(answer: Answer) -> str:
 
 def print_methods() -> None:
     """Print every method with what it needs and its options."""
-    from agent.methods import methods
+    from agent.methods import broken_methods, methods
 
     table = Table("method", "what it does", "the model must have", "options", box=None)
     for method in methods().values():
@@ -79,6 +79,7 @@ def print_methods() -> None:
         )
         table.add_row(method.name, method.summary, ", ".join(sorted(method.needs)), escape(options))
     Console().print(table)
+    _print_broken(broken_methods())
 
 
 def print_tools(settings: Settings) -> None:
@@ -93,6 +94,13 @@ def print_tools(settings: Settings) -> None:
             status += " [dim](not in this profile)[/]"
         table.add_row(name, tool.kind, ", ".join(sorted(tool.needs)), escape(options), status)
     Console().print(table)
+    _print_broken(broken_tools())
+
+
+def _print_broken(broken: Mapping[str, str]) -> None:
+    """Print which plug-ins cannot be used, and why."""
+    for why in broken.values():
+        Console().print(f"[red]broken[/] {escape(why)}", soft_wrap=True)
 
 
 def print_entries(entries: Sequence[LibraryEntry]) -> None:
@@ -185,6 +193,8 @@ def _display(console: Console) -> Iterator[Callable[[Event], None]]:
                 if stage not in bars:
                     bars[stage] = progress.add_task(stage, total=total)
                 progress.update(bars[stage], completed=event.data["done_s"])
+            elif event.kind == "progress" and "waits" in event.data:
+                progress.console.print(f"{event.data['stage']}: waits for another run")
             elif event.kind == "understood":
                 progress.console.print(_understood(event.data), highlight=False)
             elif event.kind == "channel":
@@ -198,6 +208,8 @@ def _understood(understood: Understood) -> str:
 
 
 def _print_line(event: Event) -> None:
+    if event.kind == "progress" and "waits" in event.data:
+        sys.stderr.write(f"{event.data['stage']}: waits for another run\n")
     if event.kind == "understood":
         sys.stderr.write(f"understood as: {event.data.question} ({event.data.how})\n")
     if event.kind == "channel":

@@ -7,7 +7,9 @@ flight, progress events, counters, and the channel report, also of a failure.
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any, Protocol
@@ -17,12 +19,13 @@ from langgraph.runtime import Runtime
 
 from agent.answer import Meter
 from agent.ingest.frames import ensure_frames, progress_of
+from agent.ingest.spoken import SPEECH, told_by
 from agent.library.keys import captioner_of, digest, run_settings
 from agent.library.store import Library, Run
 from agent.state import Context, Findings, State
 from tools.base import Keep, Tool, ToolInput
 from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
-from tools.evidence import ChannelReport, Evidence
+from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.audio import AudioBlock, read_audio
 from tools.media.frames import FrameSet
 from tools.media.video import Video
@@ -110,13 +113,14 @@ def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport 
     video, channels = state["video"], state.get("channels", {})
     if tool.name in channels:  # the sampling before it failed
         return channels[tool.name]
-    spoken = [c.tool for c in channels.values() if c.tool == "subtitles" and c.status == "ok"]
     if "audio" in tool.needs and not video.has_audio:
         return ChannelReport(tool.name, "skipped", reason="the file has no sound")
     if "frames" in tool.needs and not video.has_picture:
         return ChannelReport(tool.name, "skipped", reason="the file has no picture")
-    if "audio" in tool.needs and tool.kind == "speech" and spoken:
-        return ChannelReport(tool.name, "skipped", reason=f"{spoken[0]} already tell what is said")
+    listens = "audio" in tool.needs and tool.kind == SPEECH
+    if listens and (told := told_by(video, state.get("runs", {}), context.library)):
+        reason = f"{' and '.join(told)} already tell what is said"
+        return ChannelReport(tool.name, "skipped", reason=reason)
     if "vision" in tool.needs and not context.pool.chat("captioner").sees_images:
         name = captioner_of(context.settings).model
         reason = f"{name} reads text only; captions need a model that sees"
@@ -158,15 +162,16 @@ def run_or_recall(
         if done := context.library.finished_run(video, tool.name, key):
             return done
         meter.tool_runs += 1
-        start = perf_counter()
         keep = _keeper(video, tool.name, key, context.library)
-        evidence = _run(context.pool.tool(tool.name), state, runtime, meter, pictures, keep)
-        report = ChannelReport(
-            tool.name,
-            "ok" if evidence else "empty",
-            count=len(evidence),
-            seconds=round(perf_counter() - start, 3),
-        )
+        waits = partial(_say_waiting, tool.name, runtime)
+        with context.pool.captioner() if "vision" in tool.needs else nullcontext() as chat:
+            given = replace(_input(tool, state, runtime, meter, pictures), chat=chat, keep=keep)
+            with context.pool.tool(tool.name, given.stopped, waits) as loaded:
+                start = perf_counter()
+                evidence = _run(loaded, given)
+                seconds = round(perf_counter() - start, 3)
+        status: Status = "ok" if evidence else "empty"
+        report = ChannelReport(tool.name, status, count=len(evidence), seconds=seconds)
         return context.library.save_run(video, key, settings, report, evidence)
 
 
@@ -175,15 +180,14 @@ def _phrases(tool: Tool, state: State) -> tuple[str, ...]:
     return tuple(sorted(state["request"].entities)) if "phrases" in tool.needs else ()
 
 
-def _run(
+def _input(
     tool: Tool,
     state: State,
     runtime: Runtime[Context],
     meter: Meter,
     pictures: FrameSet | None,
-    keep: Keep,
-) -> list[Evidence]:
-    """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
+) -> ToolInput:
+    """Return what a tool is given; pictures are sampled first if it wants those of the video."""
     video = state["video"]
 
     def audio() -> Iterator[AudioBlock]:
@@ -192,18 +196,20 @@ def _run(
 
     if pictures is None and "frames" in tool.needs:
         pictures = ensure_frames(video, runtime, meter)
-    given = ToolInput(
+    return ToolInput(
         video=video,
         frames=pictures,
         audio=audio,
         phrases=_phrases(tool, state),
-        chat=runtime.context.pool.chat("captioner") if "vision" in tool.needs else None,
         progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,
-        keep=keep,
     )
-    found = [checked(evidence, tool, video) for evidence in tool.run(given)]
-    if runtime.drain_requested:
+
+
+def _run(tool: Tool, given: ToolInput) -> list[Evidence]:
+    """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
+    found = [checked(evidence, tool, given.video) for evidence in tool.run(given)]
+    if given.stopped():
         raise StoppedError("stopped by the user")
     return found
 
@@ -248,3 +254,8 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
         end_s=min(max(end_s, start_s), video.duration_s),
         score=score,
     )
+
+
+def _say_waiting(stage: str, runtime: Runtime[Context]) -> None:
+    """Tell whoever watches the graph that a stage waits for another run to end."""
+    runtime.stream_writer({"stage": stage, "waits": True})

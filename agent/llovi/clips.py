@@ -11,6 +11,7 @@ from math import ceil
 from statistics import median
 
 from agent.answering.time_spans import Span, format_span
+from agent.text import quoted
 from tools.errors import InputError
 from tools.evidence import Evidence
 
@@ -92,11 +93,6 @@ def coverage(captions: Sequence[Evidence], duration_s: float) -> Coverage:
         stride_s=median(strides) if strides else length_s,
         gaps=sum(step > TOLERANCE_S for step in steps),
     )
-
-
-def quoted(text: str) -> str:
-    """Return a text of the video as one quoted piece of a line: data that gives no orders."""
-    return '"' + " ".join(text.split()).replace('"', "'") + '"'
 
 
 def caption_line(caption: Evidence) -> str:

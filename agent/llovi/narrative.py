@@ -5,12 +5,12 @@ notes -> chunks -> a summary each -> ... -> one summary
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
 from time import perf_counter
 from typing import Any
 
+from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langgraph.errors import GraphDrained
 from langgraph.runtime import Runtime
 
@@ -182,7 +182,7 @@ def summarise(told: Narrative, question: Question, runtime: Runtime[Context]) ->
     notes = [as_note(note) for note in told.within_limits(question) or told.notes]
     limits = told.limits(question)
     if runtime.context.settings.chat.engine == "endpoint":
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        with ContextThreadPoolExecutor(AT_ONCE) as threads:
             done = condense_notes(notes, write, limits, run=threads.map)
     else:
         done = condense_notes(notes, write, limits)

@@ -4,19 +4,22 @@ They are plug-ins: a package that brings a method names it in the entry-point gr
 `reelgraph.methods`, as this one does.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 
 from agent.answering.method import Method, Need
+from agent.ingest.spoken import SPEECH
 from agent.models.chat_model import Capabilities
 from agent.settings import METHODS, Settings
-from tools.errors import InputError
+from tools.errors import InputError, MissingError
 from tools.media.video import Video
-from tools.registry import names, suggest
+from tools.registry import load_plug_in, make_tool, names, suggest, unusable
 
 DEFAULT = "video-rag"
+log = logging.getLogger(__name__)
 SHORT_S = 60.0  # below this a few pictures show nearly everything
 
 
@@ -29,7 +32,12 @@ class Choice:
 
 
 def find_method(name: str) -> Method:
-    """Return a method. `InputError` when there is none of that name."""
+    """Return a method.
+
+    Raises:
+        InputError: There is none of that name.
+        MissingError: The package that brings it cannot be used.
+    """
     if name not in names(METHODS):
         known = dict.fromkeys(["auto", *names(METHODS)])
         raise InputError(f"unknown method {name!r}{suggest(name, known)}")
@@ -37,14 +45,33 @@ def find_method(name: str) -> Method:
 
 
 def methods() -> Mapping[str, Method]:
-    """Return every installed method by name."""
-    return {name: _load(name) for name in names(METHODS)}
+    """Return every method that can be used, by name."""
+    return _installed()[0]
+
+
+def broken_methods() -> Mapping[str, str]:
+    """Return why methods cannot be used, by name."""
+    return _installed()[1]
+
+
+@cache
+def _installed() -> tuple[Mapping[str, Method], Mapping[str, str]]:
+    usable, broken = {}, {}
+    for name in names(METHODS):
+        try:
+            usable[name] = _load(name)
+        except MissingError as error:
+            log.warning("%s", error)
+            broken[name] = str(error)
+    return usable, broken
 
 
 @cache
 def _load(name: str) -> Method:
     (entry, *_) = entry_points(group=METHODS, name=name)
-    method: Method = entry.load()
+    method = load_plug_in("method", entry)
+    if not isinstance(method, Method):
+        raise unusable("method", entry, "it is no agent.answering.method.Method")
     return method
 
 
@@ -60,8 +87,8 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
         InputError: The method asks for more than the chat model can do.
     """
     if settings.method == "auto":
-        silent = video.has_picture and not video.has_audio and not video.subtitles
-        if silent and video.duration_s <= SHORT_S and can().images:
+        short = video.has_picture and video.duration_s <= SHORT_S
+        if short and not _says_something(settings, video) and can().images:
             return Choice(
                 find_method("direct"), "the video is short and silent, and the model sees"
             )
@@ -77,6 +104,14 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
             f"--profile, or take --method auto"
         )
     return Choice(method, "it was asked for")
+
+
+def _says_something(settings: Settings, video: Video) -> bool:
+    """Whether there is sound or, within the file or beside it, speech to read."""
+    if video.has_audio or video.subtitles:
+        return True
+    tools = (make_tool(name, settings.tools.get(name, {})) for name in settings.ingest)
+    return any(tool.kind == SPEECH and tool.reads(video) for tool in tools)
 
 
 def has(can: Capabilities, need: Need) -> bool:

@@ -5,6 +5,7 @@ connections, a bounded number of times, after as long as the server asks for. Th
 clear error here.
 """
 
+import json
 import math
 import os
 import re
@@ -35,7 +36,7 @@ from agent.models.chat_model import (
     open_image,
 )
 from agent.models.decoding import DeadlinePassedError, in_thread
-from agent.models.endpoint_errors import Server, clear_errors
+from agent.models.endpoint_errors import Server, clear_errors, no_completion
 from tools.errors import InputError, MissingError
 
 BYTES_A_TOKEN = 3  # of UTF-8; English has about 4.5 in common vocabularies, Chinese about 3
@@ -43,6 +44,9 @@ BYTES_A_TOKEN = 3  # of UTF-8; English has about 4.5 in common vocabularies, Chi
 PIXELS_A_TOKEN = 28 * 28
 MESSAGE_TOKENS = 8  # role and separators that a chat template writes around a message
 DRAWS_ALWAYS = re.compile(r"o\d|gpt-5")  # OpenAI's models that refuse a temperature
+OPENAI = re.compile(  # hosts of OpenAI and of Azure in its clouds
+    r"api\.openai\.com|[\w-]+\.(?:openai|services\.ai|cognitiveservices)\.azure\.(?:com|us|cn)"
+)
 
 
 class EndpointChat(ChatModel):
@@ -84,6 +88,11 @@ class EndpointChat(ChatModel):
     def address(self) -> str:
         """Where the server is, for people."""
         return self.base_url or "api.openai.com"
+
+    @property
+    def newer(self) -> bool:
+        """Whether the server is OpenAI's or Azure's, who renamed and refuse what others expect."""
+        return self.base_url is None or bool(OPENAI.fullmatch(_host(self.base_url)))
 
     @property
     def key_name(self) -> str | None:
@@ -192,15 +201,14 @@ class EndpointChat(ChatModel):
         end: dict[str, Any] = {}
 
         def produce(give: Callable[[Any], None]) -> None:
-            with clear_errors(self.server):
-                finished = False
-                for chunk in self._client._stream(sent, **options):
-                    if over.is_set():
-                        return
-                    finished |= bool((chunk.generation_info or {}).get("finish_reason"))
-                    give(chunk)
-                if not finished:  # a lost connection looks like the end, and so does nonsense
-                    raise ValueError("its stream ended before the reply did")
+            finished = False
+            for chunk in self._chunks(sent, options):
+                if over.is_set():
+                    return
+                finished |= bool((chunk.generation_info or {}).get("finish_reason"))
+                give(chunk)
+            if not finished:  # a lost connection looks like the end, and so does nonsense
+                raise no_completion(self.server, "its stream ended before the reply did")
 
         try:
             for chunk in in_thread(produce, deadline):
@@ -213,6 +221,18 @@ class EndpointChat(ChatModel):
             over.set()
         last = AIMessageChunk(content="", chunk_position="last")
         yield ChatGenerationChunk(message=last, generation_info=end | self._cost(usage))
+
+    def _chunks(
+        self, sent: list[BaseMessage], options: dict[str, Any]
+    ) -> Iterator[ChatGenerationChunk]:
+        """Yield what the server streams; its mistakes are told from those of the caller."""
+        chunks = self._client._stream(sent, **options)
+        while True:
+            with clear_errors(self.server):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def _cost(self, usage: UsageMetadata | None) -> dict[str, float]:
         """Return the price of a call, if the prices are set and the server counted."""
@@ -234,14 +254,15 @@ class EndpointChat(ChatModel):
         self.check_images(messages)
         self.check_fits(self._prompt_tokens(messages), decoding.max_new_tokens)
         sent = [_in_true_rgb(message) for message in messages]
-        return sent, self._request(decoding) | passed, decoding.deadline_s
+        options = self._request(decoding) | passed
+        # Written once beforehand: what cannot be sent is a mistake of ours, not of the server.
+        json.dumps(self._client._get_request_payload(sent, **options))
+        return sent, options, decoding.deadline_s
 
     def _request(self, decoding: Decoding) -> dict[str, Any]:
         options: dict[str, Any] = {"max_tokens": decoding.max_new_tokens}
-        if not (self.base_url is None and DRAWS_ALWAYS.match(self.name)):
+        if not (self.newer and DRAWS_ALWAYS.match(self.name)):
             options["temperature"] = decoding.temperature
-        if self.base_url is not None:  # llama.cpp and Ollama know the older name alone
-            options["extra_body"] = {"max_tokens": decoding.max_new_tokens}
         if decoding.temperature > 0:
             options["seed"] = decoding.seed
         if decoding.stop:
@@ -257,26 +278,35 @@ class EndpointChat(ChatModel):
 
 def is_loopback(url: str | None) -> bool:
     """Whether an address leads to this machine, without asking a name server."""
-    host = urlsplit(url or "").hostname or ""
+    host = _host(url or "")
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
 
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
 def _make_client(chat: EndpointChat, key: str, here: bool) -> Any:
-    """Return LangChain's client. On this machine no proxy and, offline, no redirect is followed."""
+    """Return LangChain's client. On this machine no proxy and, offline, no redirect is followed.
+
+    One sends `max_completion_tokens`, the other `max_tokens`, which is all that llama.cpp and
+    Ollama know and what OpenAI's newer models refuse.
+    """
     import openai
-    from langchain.chat_models import init_chat_model
+    from langchain_openai import ChatOpenAI
+    from langchain_openai.chat_models.base import BaseChatOpenAI
 
     own: dict[str, Any] = {}
     if here:
         own["http_client"] = openai.DefaultHttpxClient(
             trust_env=False, follow_redirects=not chat.offline, timeout=chat.timeout_s
         )
-    return init_chat_model(
-        chat.name,
-        model_provider="openai",
+    kind = ChatOpenAI if chat.newer else BaseChatOpenAI
+    return kind(
+        model=chat.name,
         base_url=chat.base_url or "https://api.openai.com/v1",
         api_key=key,
         timeout=chat.timeout_s,

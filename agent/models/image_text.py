@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tools.errors import InputError, MissingError
 from tools.media.video import RGBImage
+from tools.weights import module_bytes
 
 Vectors = npt.NDArray[np.float32]  # [n, dimensions]
 
@@ -77,7 +78,7 @@ class ImageTextEncoder:
     @property
     def memory_bytes(self) -> int:
         """Bytes that the weights take."""
-        return sum(p.numel() * p.element_size() for p in self._model.parameters())
+        return module_bytes(self._model)
 
     def _encode_images(self, pictures: Sequence[RGBImage]) -> Vectors:
         import torch

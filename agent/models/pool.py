@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,28 +18,47 @@ from agent.models.loading import weight_bytes
 from agent.models.transformers_writer import free_memory
 from agent.settings import ChatSettings, Settings
 from tools.base import Tool, ToolRuntime
-from tools.errors import MissingError
+from tools.errors import MissingError, StoppedError
 from tools.registry import make_tool
 
 T = TypeVar("T")
 Role = Literal["chat", "captioner"]
+LOOK_FOR_STOP_S = 0.1
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class Held:
-    """A loaded model, the memory it takes in bytes (0 when unknown) and when it was last used."""
+    """A loaded model or tool.
+
+    Attributes:
+        model: What was loaded.
+        used: When it was last used, on the pool's own clock.
+        runs: How many runs hold it now; what is held is not let go of.
+    """
 
     model: Any
-    size: int
-    used: int
+    used: int = 0
+    runs: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes now; 0 when it does not tell."""
+        size = getattr(self.model, "memory_bytes", 0)
+        return size if isinstance(size, int) else 0
+
+    def is_free(self) -> bool:
+        """Whether a run may take it now."""
+        return not self.runs or bool(self.model.reentrant)
 
 
 class ModelPool:
     """Loads models and tools for one `Settings`; nodes ask here and never load themselves.
 
     When a new model does not fit beside the others, the ones longest unused are let go. Whoever
-    still holds such a model may go on with it, so nodes ask anew for each call.
+    still has such a model may go on with it, so nodes ask anew for each call. A tool works on a
+    video for long and keeps state meanwhile: it is lent to a run, as is the model that describes
+    pictures for it, and stays until the run is over.
     """
 
     def __init__(self, settings: Settings, models: Path) -> None:
@@ -47,8 +66,9 @@ class ModelPool:
         self.evicted: list[str] = []  # names of what was let go, in order
         self._models = models
         self._held: dict[str, Held] = {}
-        self._locks: dict[str, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._loading: set[str] = set()
+        # Of the fields above: told of every load that ended and every tool that was given back.
+        self._changed = threading.Condition()
         self._making_room = threading.Lock()  # or two would count on the same free memory
         self._clock = 0
 
@@ -59,10 +79,20 @@ class ModelPool:
             MissingError: Its weights, a package or a key are not there.
             MemoryLimitError: It does not fit, even alone.
         """
-        captioner = self.settings.captioner
-        if role == "chat" or captioner is None or captioner == self.settings.chat:
-            return self._once("chat", self._load_chat, self._expected(self.settings.chat))
-        return self._once("captioner", self._load_captioner, self._expected(captioner))
+        model: ChatModel = self._chat_entry(role).model
+        return model
+
+    @contextmanager
+    def captioner(self) -> Iterator[ChatModel]:
+        """Lend the model that describes pictures to a run, or to several, until they are over.
+
+        Errors are those of `chat`.
+        """
+        held = self._chat_entry("captioner")
+        with self._changed:
+            held.runs += 1
+        with self._given_back(held) as model:
+            yield model
 
     def sees(self) -> bool:
         """Return whether the chat model sees pictures.
@@ -86,30 +116,111 @@ class ModelPool:
             return None
         return self._once("image encoder", self._load_image_encoder)
 
-    def tool(self, name: str) -> Tool:
-        """Return a tool with its weights loaded. `MissingError` when they are not there."""
-        return self._once(f"tool {name}", lambda: self._load_tool(name))
+    @contextmanager
+    def tool(
+        self,
+        name: str,
+        stopped: Callable[[], bool] = lambda: False,
+        waits: Callable[[], None] = lambda: None,
+    ) -> Iterator[Tool]:
+        """Lend a tool with its weights loaded, to one run at a time unless it is re-entrant.
+
+        Whoever holds a tool must not ask for another one, nor for a claim of the library: two such
+        runs could wait for each other.
+
+        Args:
+            name: Of the tool.
+            stopped: Asked while another run has the tool; True ends the waiting.
+            waits: Called once if another run has the tool.
+
+        Raises:
+            MissingError: Its weights are not there.
+            StoppedError: Stop was pressed before it was this run's turn.
+        """
+        with self._given_back(self._borrow(name, stopped, waits)) as tool:
+            yield tool
+
+    def shared(self, name: str, make: Callable[[], T]) -> T:
+        """Return what a method keeps beside the models for the next question, made on first use.
+
+        It counts with its `memory_bytes` and is let go of like a model.
+        """
+        return self._once(name, make)
 
     @cached_property
     def device(self) -> str:
         """The torch device of all models."""
         return _pick_device(self.settings.device)
 
+    def _chat_entry(self, role: Role) -> Held:
+        captioner = self.settings.captioner
+        if role == "chat" or captioner is None or captioner == self.settings.chat:
+            return self._entry("chat", self._load_chat, self._expected(self.settings.chat))
+        return self._entry("captioner", self._load_captioner, self._expected(captioner))
+
+    @contextmanager
+    def _given_back(self, held: Held) -> Iterator[Any]:
+        try:
+            yield held.model
+        finally:
+            with self._changed:
+                held.runs -= 1
+                self._changed.notify_all()
+
+    def _borrow(self, name: str, stopped: Callable[[], bool], waits: Callable[[], None]) -> Held:
+        key, told = f"tool {name}", False
+        while True:
+            held = self._entry(key, lambda: self._load_tool(name), stopped=stopped)
+            with self._changed:
+                if held.is_free() and self._held.get(key) is held:  # not let go of meanwhile
+                    held.runs += 1
+                    return held
+            if not told:
+                waits()
+                told = True
+            with self._changed:
+                self._wait(held.is_free, stopped)
+
     def _once(self, key: str, load: Callable[[], T], expected: Callable[[], int] = int) -> T:
-        with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            held = self._held.get(key)
-            if held is None:
-                model = self._load(key, load, expected)
-                held = Held(model, _size(model), 0)
-                with self._lock:
-                    self._held[key] = held
-            with self._lock:
-                self._clock += 1
-                held.used = self._clock
-            found: T = held.model
-            return found
+        found: T = self._entry(key, load, expected).model
+        return found
+
+    def _entry(
+        self,
+        key: str,
+        load: Callable[[], Any],
+        expected: Callable[[], int] = int,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Held:
+        """Return what was loaded under a key; one thread loads it, the others wait."""
+        with self._changed:
+            self._wait(lambda: key not in self._loading, stopped)
+            if held := self._held.get(key):
+                return self._touched(held)
+            self._loading.add(key)
+        try:
+            model = self._load(key, load, expected)
+            with self._changed:
+                self._held[key] = held = self._touched(Held(model))
+        finally:
+            with self._changed:
+                self._loading.discard(key)
+                self._changed.notify_all()
+        self._keep_limit(key)
+        return held
+
+    def _wait(self, ready: Callable[[], bool], stopped: Callable[[], bool]) -> None:
+        """Wait, with `_changed` held, until something is so. `StoppedError` on Stop."""
+        while not ready():
+            if stopped():
+                raise StoppedError("stopped by the user")
+            self._changed.wait(LOOK_FOR_STOP_S)
+
+    def _touched(self, held: Held) -> Held:
+        """Remember, with `_changed` held, that something is used now."""
+        self._clock += 1
+        held.used = self._clock
+        return held
 
     def _load(self, key: str, load: Callable[[], T], expected: Callable[[], int]) -> T:
         """Load a model beside the others, or in place of those that are longest unused."""
@@ -121,24 +232,40 @@ class ModelPool:
                 free_memory()
                 if not self._evict(key):
                     raise MemoryLimitError(
-                        f"the {key} model does not fit into the memory of {self.device}, even "
-                        f"alone; take a smaller one, --set chat.quantization=4bit, or "
+                        f"the {key} model does not fit into the memory of {self.device}"
+                        f"{self._beside()}; take a smaller one, --set chat.quantization=4bit, or "
                         f"--set device=cpu"
                     )
             return model
+
+    def _keep_limit(self, newcomer: str) -> None:
+        """Make room after the fact for what did not tell its size before it was loaded."""
+        limit = self.settings.memory_gb
+        while limit is not None and (over := -self._free()) > 0:
+            if not self._evict(newcomer):
+                log.warning(
+                    "%s is loaded, %.1f GB above memory_gb=%s: the rest is in use or it alone is "
+                    "too large",
+                    *(newcomer, over / 1e9, limit),
+                )
+                return
 
     def _free(self) -> float:
         """Return the bytes that a new model may take."""
         limit = self.settings.memory_gb
         if limit is not None:
-            with self._lock:
+            with self._changed:
                 return limit * 1e9 - sum(held.size for held in self._held.values())
         return _free_on(self.device)
 
     def _evict(self, newcomer: str) -> bool:
-        """Let go of the model that is longest unused; False when there is none of known size."""
-        with self._lock:
-            known = [key for key, held in self._held.items() if held.size]
+        """Let go of what is longest unused; False when all of known size is held by runs."""
+        with self._changed:
+            known = [
+                key
+                for key, held in self._held.items()
+                if held.size and not held.runs and key != newcomer
+            ]
             if not known:
                 return False
             oldest = min(known, key=lambda key: self._held[key].used)
@@ -147,6 +274,12 @@ class ModelPool:
         free_memory()
         log.warning("let go of %s (%.1f GB) to make room for %s", oldest, size / 1e9, newcomer)
         return True
+
+    def _beside(self) -> str:
+        """Say in an error what a model could not be loaded beside."""
+        with self._changed:
+            busy = [key for key, held in self._held.items() if held.runs and held.size]
+        return f" beside {', '.join(busy)}, which runs hold now" if busy else ", even alone"
 
     def _expected(self, settings: ChatSettings) -> Callable[[], int]:
         """Return a function that tells how many bytes a chat model is going to take."""
@@ -196,11 +329,6 @@ def _unless_full(load: Callable[[], T]) -> T | None:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be loaded at all
             return None
         raise
-
-
-def _size(model: Any) -> int:
-    size = getattr(model, "memory_bytes", 0)
-    return size if isinstance(size, int) else 0
 
 
 def _free_on(device: str) -> float:

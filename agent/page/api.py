@@ -12,7 +12,7 @@ from agent.page import timeline
 from agent.page.desk import Desk
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
-from tools.registry import tool_classes
+from tools.registry import broken_tools, tool_classes
 
 MAX_ROWS = 500  # of evidence in one reply
 
@@ -46,7 +46,7 @@ class Endpoints:
             video: Path of a video or sound file on the computer where the page runs.
             question: What to find out, in words.
             options: Two or more answers to choose from; leave out for an open question.
-            profile: Name of the models to use, as `embedded`; empty for the page's own.
+            profile: Name of the models to use, as `embedded`, no file; empty for the page's own.
             method: Name of the method, as `video-rag`; empty for the page's own.
             chat: A name of your choice; questions with the same name may follow from one another,
                 as "and on Sundays?". Empty for a question by itself.
@@ -132,7 +132,7 @@ class Endpoints:
             cards = [tool_card(name, settings) for name in tool_classes()]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return [
+        usable = [
             {
                 "name": card.name,
                 "finds": card.kind,
@@ -142,6 +142,17 @@ class Endpoints:
                 "options": {option.name: option.value for option in card.options},
             }
             for card in cards
+        ]
+        return usable + [
+            {
+                "name": name,
+                "finds": "",
+                "ready": False,
+                "reason": why,
+                "in_profile": name in settings.ingest,
+                "options": {},
+            }
+            for name, why in broken_tools().items()
         ]
 
 

@@ -1,7 +1,6 @@
 """The Ask tab: choose a video, ask, watch the tools, read the answer, see its evidence, ask on."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -177,8 +176,7 @@ class AskTab:
         """Take an uploaded file; one that cannot be used is not kept."""
         view = self.choose(path)
         if not view[self.shown]:
-            with suppress(OSError):
-                Path(path).unlink()
+            self.desk.uploads.drop(Path(path))
         return view
 
     def choose_example(self, example: Example) -> View:

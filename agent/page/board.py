@@ -24,6 +24,7 @@ class Bar:
     done_s: float
     total_s: float
     begun: float
+    waits: bool = False  # for another run that has the tool
 
     @property
     def percent(self) -> int:
@@ -118,8 +119,11 @@ class Board:
         stage, now = str(data["stage"]), monotonic()
         if "shrunk_to" in data:
             self.text = ""  # the reply so far is given up: the prompt was too long
+        if "waits" in data:
+            self._bars[stage] = Bar(stage, 0, 0, now, waits=True)
         if "total_s" in data:
-            begun = self._bars[stage].begun if stage in self._bars else now
+            known = self._bars.get(stage)
+            begun = known.begun if known and not known.waits else now
             self._bars[stage] = Bar(stage, data["done_s"], data["total_s"], begun)
         due = now - self._shown >= QUIET_S
         self._shown = now if due else self._shown

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from agent.library.chats import Chats
@@ -10,6 +11,7 @@ from agent.library.store import Library
 from agent.page.files import ChosenFiles
 from agent.page.running import Running
 from agent.page.sessions import Sessions
+from agent.page.uploads import MAX_SUM, Uploads
 from agent.session import Session
 from agent.text import clock
 from tools.errors import InputError
@@ -22,12 +24,14 @@ class Desk:
 
     Attributes:
         max_hours: Length of a video on the page, at most; the command line takes any length.
+        max_uploads: Bytes of all uploaded videos together, at most.
     """
 
     sessions: Sessions
     files: ChosenFiles = field(default_factory=ChosenFiles)
     running: Running = field(default_factory=Running)
     max_hours: float = 12.0
+    max_uploads: int = MAX_SUM
 
     @property
     def library(self) -> Library:
@@ -39,10 +43,10 @@ class Desk:
         """The chats of that library."""
         return self.library.chats
 
-    @property
-    def uploads(self) -> Path:
-        """Where uploaded videos are kept, so that the library still finds them another day."""
-        return self.library.folder / "uploads"
+    @cached_property
+    def uploads(self) -> Uploads:
+        """The videos that were uploaded to that library."""
+        return Uploads(self.library, self.max_uploads)
 
     def open(self, session: Session, path: str) -> Video:
         """Probe a chosen video and allow it to be watched.

@@ -1,7 +1,5 @@
 """The Library tab: the videos that are known and what was found when; deleting asks first."""
 
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -43,8 +41,8 @@ class LibraryTab:
             entries = library.entries()
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.skip()
-        files = [*library.folder.glob("*.sqlite*"), *library.folder.glob("uploads/**/*.*")]
-        disk = sum(f.stat().st_size for f in files) + sum(e.frame_bytes for e in entries)
+        disk = sum(f.stat().st_size for f in library.folder.glob("*.sqlite*"))
+        disk += self.desk.uploads.size + sum(e.frame_bytes for e in entries)
         shown = render("library", entries=entries[::-1], folder=library.folder, disk=disk)
         choices = [(f"{e.video.path.name} ({e.video.sha256[:8]})", e.video.sha256) for e in entries]
         return shown, gr.update(choices=choices[::-1], value=None)
@@ -59,7 +57,7 @@ class LibraryTab:
             return render("notice", kind="error", text=str(error)), gr.update(visible=False)
         text = (
             f"Delete everything that is known about {path.name}, and the chats that quote it? "
-            f"{'The uploaded file goes' if self._is_upload(path) else 'The file itself stays'}."
+            f"{'The uploaded file goes' if path in self.desk.uploads else 'The file itself stays'}."
         )
         return render("notice", kind="info", text=text), gr.update(visible=True)
 
@@ -73,14 +71,6 @@ class LibraryTab:
             text, kind = str(error), "error"
         else:
             self.desk.files.remove(video)
-            self._unlink_upload(video.path)
+            self.desk.uploads.drop(video.path)
             text, kind = f"Deleted: {video.path.name}", "info"
         return (*self.show(), render("notice", kind=kind, text=text), gr.update(visible=False))
-
-    def _is_upload(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.desk.uploads.resolve())
-
-    def _unlink_upload(self, path: Path) -> None:
-        if self._is_upload(path):
-            with suppress(FileNotFoundError):
-                path.unlink()

@@ -11,7 +11,7 @@ from agent.methods import methods
 from agent.models import chat_gguf
 from agent.session import Session
 from agent.settings import ChatSettings, profiles
-from tools.errors import ReelgraphError
+from tools.errors import InputError, ReelgraphError
 
 OpenSession = Callable[[str | None, Mapping[str, Any]], Session]
 
@@ -66,10 +66,16 @@ class Sessions:
     def get(self, profile: str = "", method: str = "") -> Session:
         """Return the session for a profile and a method; empty names mean those of the start.
 
+        Only a profile that ships with the program, or the one of the start, is taken: whoever may
+        ask over a network must not have files of this machine read, nor other servers called.
+
         Raises:
             InputError: There is no such profile or method.
         """
         profile, method = profile or self.profile, method or self.method
+        if profile not in self._profiles:
+            known = ", ".join(self._profiles)
+            raise InputError(f"a page takes profiles by name and has no {profile!r}; take {known}")
         with self._lock:
             base = self._by_profile.get(profile)
             if base is None:
@@ -89,8 +95,11 @@ class Sessions:
 
     def profile_picks(self) -> list[Pick]:
         """Return every profile with what it lacks on this machine; loads nothing."""
-        names = list(dict.fromkeys([self.profile, *profiles()]))
-        return [self._profile_pick(name) for name in names]
+        return [self._profile_pick(name) for name in self._profiles]
+
+    @property
+    def _profiles(self) -> list[str]:
+        return list(dict.fromkeys([self.profile, *profiles()]))
 
     def _profile_pick(self, name: str) -> Pick:
         try:

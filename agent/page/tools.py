@@ -14,7 +14,7 @@ from agent.page.markup import render
 from agent.settings import Settings
 from tools.base import Availability
 from tools.errors import ReelgraphError
-from tools.registry import make_tool, tool_classes
+from tools.registry import broken_tools, make_tool, tool_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,13 @@ class ToolsTab:
             checks = [c for c in doctor.checks(session.settings) if not c.name.startswith("tool ")]
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), ""
-        shown = render("tools", profile=session.settings.profile, tools=tools, checks=checks)
+        shown = render(
+            "tools",
+            profile=session.settings.profile,
+            tools=tools,
+            broken=list(broken_tools().values()),
+            checks=checks,
+        )
         return shown, self.draw(method)
 
     def draw(self, method: str) -> str:

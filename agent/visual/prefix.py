@@ -37,6 +37,12 @@ class VisualPrefix:
         """Return the tokens that need not be read again."""
         return len(self.before) + self.visual
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the keys and values that are kept."""
+        held = [tensor for layer in self._kept.layers for tensor in (layer.keys, layer.values)]
+        return sum(tensor.nbytes for tensor in held)
+
     @contextmanager
     def asked(self, after: Sequence[int]) -> Iterator[dict[str, Any]]:
         """Lend the inputs of `generate` for the text that follows the video.

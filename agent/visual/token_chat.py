@@ -92,6 +92,12 @@ class KeptPrefix:
                 self._model = weakref.ref(chat, lambda _: self.drop())
             yield prefix
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that what was read takes."""
+        prefix = self._prefix
+        return prefix.memory_bytes if prefix else 0
+
     def drop(self) -> None:
         """Forget what was read, so that its model can be let go of."""
         self._prefix = self._key = None

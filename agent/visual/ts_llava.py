@@ -72,9 +72,8 @@ class Options(Section):
 
 
 def build(settings: Settings) -> Subgraph:
-    """Build the subgraph; it keeps what the model read of the last video."""
-    options = _options(settings)
-    kept = KeptPrefix() if options.keep_read else None
+    """Build the subgraph; the pool keeps what the model read of the last video."""
+    keep = _options(settings).keep_read
 
     def chat_of(asked: Ask, context: Context) -> ChatModel:
         chat = context.pool.chat()
@@ -84,7 +83,7 @@ def build(settings: Settings) -> Subgraph:
             name=chat.name,
             chat=chat,
             tokens=asked.tokens.file,
-            kept=kept or KeptPrefix(),
+            kept=context.pool.shared("read video", KeptPrefix) if keep else KeptPrefix(),
             parity=asked.tokens.parity,
             outliers=asked.tokens.outliers,
         )

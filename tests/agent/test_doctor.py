@@ -1,13 +1,14 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from agent.doctor import Check, checks
+from agent.doctor import Check, checks, print_report
 from agent.settings import resolve
 from tools.base import Availability, Tool
+from tools.registry import broken_tools
 
 Command = Callable[..., Any]
 PlugIn = Callable[..., type[Tool]]
@@ -112,3 +113,14 @@ def test_a_chat_model_that_cannot_run_has_a_remedy(
     check = by_name(**settings)["chat model"]
     assert not check.ok
     assert remedy in check.remedy
+
+
+def test_a_broken_plug_in_is_reported_whether_or_not_it_is_in_the_profile(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(cast("dict[str, str]", broken_tools()), "sensor", "no b; uninstall a")
+    broken = Check("tool sensor", False, "no b", "uninstall a")
+    assert by_name(ingest="[subtitles, sensor]")["tool sensor"] == broken
+    assert "tool sensor" not in by_name(ingest="[subtitles]")
+    assert not print_report(resolve(overrides={"ingest": "[subtitles]"}))
+    assert "tool sensor: no b" in capsys.readouterr().out

@@ -326,6 +326,7 @@ def test_deleting_a_video_makes_the_next_question_start_from_nothing(
         ("Who?", ["one", "one"], "different"),
         ("Who?", ["one", " one "], "different"),
         ("Who?", ["one", ""], "different"),
+        ("Who?", [str(n) for n in range(27)], "27 options were given, at most 26"),
     ],
 )
 def test_questions_that_cannot_be_used(text: str, options: list[str], words: str) -> None:
@@ -337,6 +338,7 @@ def test_questions_that_cannot_be_used(text: str, options: list[str], words: str
 def test_the_longest_question_and_its_options_are_taken_as_they_are() -> None:
     question = make_question("y" * MAX_QUESTION, [" a ", "b"])
     assert (len(question.text), question.options) == (MAX_QUESTION, ("a", "b"))
+    assert len(make_question("y", [str(n) for n in range(26)]).options) == 26
 
 
 def test_an_unknown_method_names_the_known_ones() -> None:

@@ -1,9 +1,13 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from agent.settings import Settings, parse_pairs, profiles, resolve
+from tools.base import Tool
 from tools.errors import InputError
+
+PlugIn = Callable[..., type[Tool]]
 
 
 @pytest.mark.parametrize("name", profiles())
@@ -35,9 +39,42 @@ def test_tool_options_are_set_by_the_tools_name() -> None:
     assert settings.tools["ocr"]["min_confidence"] == 0.7
 
 
-def test_other_variables_with_our_prefix_are_left_alone() -> None:
-    environ = {"REELGRAPH_TEST_MEDIA": "somewhere", "REELGRAPH_PROFILE": "cpu"}
+def test_methods_are_set_by_the_environment_too() -> None:
+    environ = {"REELGRAPH_LLOVI__WORDS": "300", "REELGRAPH_TS_LLAVA__LAYOUT": "freeva"}
+    settings = resolve(environ=environ | {"REELGRAPH_OFFLINE": "false"})
+    assert settings.methods == {"llovi": {"words": 300}, "ts-llava": {"layout": "freeva"}}
+    assert not settings.offline
+
+
+def test_variables_that_are_no_settings_are_left_alone() -> None:
+    environ = {"REELGRAPH_TEST_MEDIA": "somewhere", "REELGRAPH_PROFILE": "cpu", "REELS": "9"}
     assert resolve(environ=environ).profile == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REELGRAPH_LLOVY__WORDS", "did you mean REELGRAPH_LLOVI__WORDS?"),
+        ("REELGRAPH_CHAT_MODEL", "did you mean REELGRAPH_CHAT__MODEL?"),
+        ("REELGRAPH_CAPTIONR__MODEL", "did you mean REELGRAPH_CAPTIONER__MODEL?"),
+        ("REELGRAPH_OCR_ENGINE", "did you mean REELGRAPH_OCR__ENGINE?"),
+        ("REELGRAPH_METHDO", "did you mean REELGRAPH_METHOD?"),
+        ("REELGRAPH_XYZZY", "unset it"),
+        ("REELGRAPH_", "unset it"),
+    ],
+)
+def test_a_misspelt_variable_names_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(InputError) as error:
+        resolve(environ={name: "300"})
+    assert f"{name} belongs to no setting" in str(error.value)
+    assert meant in str(error.value)
+
+
+def test_a_tool_may_have_a_name_that_begins_like_ours(plug_in: PlugIn) -> None:
+    plug_in(lambda given: iter(()), "profiler")
+    settings = resolve(overrides={"profiler.rate": "3"}, environ={})
+    assert settings.tools["profiler"] == {"rate": 3}
+    assert resolve(environ={"REELGRAPH_PROFILER__RATE": "3"}) == settings
 
 
 @pytest.mark.parametrize(
@@ -49,6 +86,7 @@ def test_other_variables_with_our_prefix_are_left_alone() -> None:
         ({"retrieval.top_k": "0"}, ["retrieval.top_k", "greater than 0"]),
         ({"ingest": "[ocr, hearing]"}, ["hearing"]),
         ({"profile.x": "1"}, ["--profile"]),
+        ({"profile": "cpu"}, ["--profile"]),
     ],
 )
 def test_a_wrong_key_or_value_is_named_with_a_remedy(
@@ -64,6 +102,26 @@ def test_a_wrong_key_or_value_is_named_with_a_remedy(
 def test_an_unknown_profile_lists_the_shipped_ones() -> None:
     with pytest.raises(InputError, match="embedded"):
         resolve("embeded", environ={})
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"a: 1\nhunter2 = [1\n", "line 3, column 1"),
+        (b"a: *hunter2\n", "line 1, column 4"),
+        (b"a: caf\xe9 hunter2\n", "byte 6"),
+        (b"a: hunter2\x07\n", "control characters"),
+    ],
+)
+def test_a_broken_profile_is_told_by_place_and_never_quoted(
+    tmp_path: Path, content: bytes, place: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="not valid YAML in UTF-8") as error:
+        resolve(str(file), environ={})
+    assert place in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n"])

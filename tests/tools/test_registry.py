@@ -1,11 +1,11 @@
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.base import Tool
 from tools.errors import InputError, MissingError
-from tools.registry import make_tool, suggest, tool_classes
+from tools.registry import broken_tools, installed, make_tool, suggest, tool_classes
 
 BUILT_IN = {"subtitles", "transcribe", "ocr", "detect", "shots", "caption"}
 SENSOR = """
@@ -36,10 +36,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (tmp_path / f"{name}.py").write_text(source)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[reelgraph.tools]\n{entry}\n")
-        tool_classes.cache_clear()
+        installed.cache_clear()
 
     yield write
-    tool_classes.cache_clear()
+    installed.cache_clear()
 
 
 def test_built_in_tools_keep_the_contract() -> None:
@@ -100,6 +100,8 @@ BROKEN = {
     "another name": (SENSOR, "sensor = plug_c:Sensoor"),
     "no tool": ("Sensor = 5", "sensor = plug_c:Sensor"),
     "a function": ("def Sensor(): ...", "sensor = plug_c:Sensor"),
+    "an error of its own": ("raise RuntimeError('no\\nlicence')", "sensor = plug_c:Sensor"),
+    "an end of the program": ("raise SystemExit(3)", "sensor = plug_c:Sensor"),
     "broken Python": ("class Sensor(", "sensor = plug_c:Sensor"),
     "a bug": ("Sensor = Tool", "sensor = plug_c:Sensor"),
     "nothing to do": (
@@ -116,18 +118,23 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("source", "entry"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_package_that_cannot_be_used_is_named(
-    install: Install, source: str, entry: str, request: pytest.FixtureRequest
+def test_a_package_that_cannot_be_used_is_named_and_costs_no_other_tool(
+    install: Install,
+    source: str,
+    entry: str,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     name = f"plug_c_{list(BROKEN).index(request.node.callspec.id)}"
     install(source, entry.replace("plug_c", name), name)
-    with pytest.raises(MissingError) as error:
-        tool_classes()
-    assert name in str(error.value)
-    assert "uninstall" in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_tool_is_abstract_without_run() -> None:
-    with pytest.raises(TypeError, match="abstract"):
-        Tool()  # type: ignore[abstract]
+    called = entry.split(" = ")[0]
+    assert tool_classes().keys() == BUILT_IN
+    assert tool_classes()["ocr"].__module__ == "tools.ocr.tool"
+    assert list(broken_tools()) == [called]
+    assert name in broken_tools()[called]
+    assert "uninstall" in broken_tools()[called]
+    assert "\n" not in broken_tools()[called]
+    assert [record.getMessage() for record in caplog.records] == [broken_tools()[called]]
+    if called not in BUILT_IN:
+        with pytest.raises(MissingError, match=re.escape(broken_tools()[called])):
+            make_tool(called, {})

@@ -12,6 +12,8 @@ from tools.media.video import RGBImage
 class HogPeople:
     """Finds upright, wholly visible people (Dalal and Triggs 2005, window of 64 x 128 pixels)."""
 
+    memory_bytes = 0  # 3781 numbers
+
     def __init__(self, options: DetectOptions) -> None:
         import cv2
 

@@ -1,21 +1,35 @@
 """Text encoders that turn phrases into the class vectors of an open-vocabulary detector.
 
 ultralytics would take them from packages that no index carries; transformers has the same CLIP
-tokenizer and weights. Each encoder maps phrases to a float tensor [1, phrases, 512].
+tokenizer and weights.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.errors import InputError, MissingError
+from tools.weights import module_bytes
 
-Encode = Callable[[tuple[str, ...]], Any]
 CONTEXT = 77  # tokens that CLIP's text encoders take
 WIDTH = 512  # numbers of a class vector, those of CLIP ViT-B/32
 
 
-def load_clip(name: str, offline: bool) -> Encode:
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """A loaded encoder.
+
+    Attributes:
+        vectors: Maps phrases to a float tensor [1, phrases, 512].
+        memory_bytes: Bytes that its weights take.
+    """
+
+    vectors: Callable[[tuple[str, ...]], Any]
+    memory_bytes: int
+
+
+def load_clip(name: str, offline: bool) -> TextEncoder:
     """Return CLIP's text encoder, for YOLO-World.
 
     Raises:
@@ -41,10 +55,10 @@ def load_clip(name: str, offline: bool) -> Encode:
             vectors = encoder(**tokens).text_embeds
         return torch.nn.functional.normalize(vectors, dim=-1).unsqueeze(0)
 
-    return encode
+    return TextEncoder(encode, module_bytes(encoder))
 
 
-def load_mobile_clip(file: Path, name: str, offline: bool) -> Encode:
+def load_mobile_clip(file: Path, name: str, offline: bool) -> TextEncoder:
     """Return MobileCLIP's text encoder (TorchScript), for YOLOE; it shares CLIP's tokenizer.
 
     Raises:
@@ -69,7 +83,7 @@ def load_mobile_clip(file: Path, name: str, offline: bool) -> Encode:
         with torch.no_grad():
             return encoder(numbers).float().unsqueeze(0)
 
-    return encode
+    return TextEncoder(encode, module_bytes(encoder))
 
 
 def _tokenizer(name: str, offline: bool) -> Any:

@@ -36,6 +36,11 @@ class Detector(Protocol):
         """Return the objects of each picture; a closed-set detector ignores the phrases."""
         ...
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that its weights take."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -86,6 +91,16 @@ class Detect(Tool):
         if self.options.engine == "yolo-world" and not self.options.phrases:
             return frozenset({"frames", "phrases"})
         return frozenset({"frames"})
+
+    @property
+    def reentrant(self) -> bool:
+        """HOG only reads its classifier; ultralytics' models hold the classes that are set."""
+        return self.options.engine == "hog"
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the detector."""
+        return self._detector.memory_bytes if self._detector else 0
 
     def available(self) -> Availability:
         """Say whether the engine's package is installed, without importing it."""

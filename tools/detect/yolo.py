@@ -14,9 +14,10 @@ import numpy as np
 
 from tools.base import ToolRuntime
 from tools.detect.detections import Detection, DetectOptions
-from tools.detect.text_encoders import Encode, load_clip, load_mobile_clip
+from tools.detect.text_encoders import TextEncoder, load_clip, load_mobile_clip
 from tools.errors import InputError, MissingError
 from tools.media.video import RGBImage
+from tools.weights import module_bytes
 
 
 def quiet_ultralytics(models: Path) -> None:
@@ -74,6 +75,11 @@ class Yolo:
             save=False,
         )
         return [_detections(result) for result in results]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the network."""
+        return module_bytes(self._model.model)
 
 
 def _import_ultralytics() -> Any:
@@ -134,7 +140,7 @@ class YoloWorld(Yolo):
         network = self._model.model
         self._is_yoloe = isinstance(network, YOLOEModel)
         self._runtime = runtime
-        self._encode: Encode | None = None
+        self._encode: TextEncoder | None = None
         self._saved_names = _names(network)
         self._saved_vectors: Any = getattr(network, "pe" if self._is_yoloe else "txt_feats", None)
         self.look_for(options.phrases)
@@ -145,6 +151,11 @@ class YoloWorld(Yolo):
             return [[] for _ in images]
         self.look_for(phrases)
         return super().find(images, phrases)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the network and, once a phrase needed it, of the text encoder."""
+        return super().memory_bytes + (self._encode.memory_bytes if self._encode else 0)
 
     def look_for(self, phrases: tuple[str, ...]) -> None:
         """Make the phrases the model's classes; does nothing where they already are.
@@ -174,10 +185,10 @@ class YoloWorld(Yolo):
             return saved[:, [names.index(phrase) for phrase in phrases]].to(device)
         if self._encode is None:
             self._encode = self._load_encoder()
-        vectors = self._encode(phrases).to(device)
+        vectors = self._encode.vectors(phrases).to(device)
         return network.model[-1].get_tpe(vectors).detach() if self._is_yoloe else vectors
 
-    def _load_encoder(self) -> Encode:
+    def _load_encoder(self) -> TextEncoder:
         name, offline = self._options.text_encoder, self._runtime.offline
         if not self._is_yoloe:
             return load_clip(name, offline)

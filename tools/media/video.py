@@ -18,6 +18,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -46,11 +47,20 @@ PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
 
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
-    """A subtitle track inside the file: stream index, codec name, language ("" if unsaid)."""
+    """A subtitle track inside the file.
+
+    Attributes:
+        index: Of the stream.
+        codec: Its name.
+        language: As the file says; "" if it does not.
+        forced: Whether it is marked as holding only what a viewer who knows the spoken language
+            would miss: foreign passages and signs.
+    """
 
     index: int
     codec: str
     language: str
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +254,7 @@ def _text_tracks(container: InputContainer) -> tuple[SubtitleTrack, ...]:
             index=stream.index,
             codec=stream.codec_context.codec.name,
             language="" if stream.language in {None, "und"} else str(stream.language),
+            forced=bool(stream.disposition & Disposition.forced),
         )
         for stream in container.streams.subtitles
         if stream.codec_context is not None and stream.codec_context.codec.text_sub

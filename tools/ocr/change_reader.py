@@ -50,6 +50,10 @@ class Engine(Protocol):
     def recognise(self, picture: BGRImage, places: Sequence[Corners]) -> list[Reading]:
         """Return what stands at the places, in their order."""
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the weights of both take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rect:

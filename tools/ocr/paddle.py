@@ -18,6 +18,7 @@ import numpy as np
 
 from tools.errors import StorageError
 from tools.ocr.change_reader import BGRImage, Corners, Reading
+from tools.weights import file_bytes
 
 # Model name in PaddleOCR -> file in the `models` folder of the rapidocr wheel.
 WHEEL_MODELS = {
@@ -55,6 +56,12 @@ class PaddleEngine:
         self._batch = 1 if common.get("device", "cpu") == "cpu" else GPU_BATCH
         # What PaddleOCR's pipeline cuts with: slanted text becomes level, vertical text lies down.
         self._cut_out = components.CropByPolys()
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of both models' files."""
+        models = self._detector, self._recogniser
+        return file_bytes(*(Path(model.paddlex_predictor.model_dir) for model in models))
 
     def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
         """Return where there is text, after reduction to `max_side` pixels."""

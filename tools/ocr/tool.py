@@ -102,6 +102,11 @@ class Ocr(Tool):
         """Distinct frames."""
         return frozenset({"frames"})
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the detector and the recogniser."""
+        return self._engine.memory_bytes if self._engine else 0
+
     def available(self) -> Availability:
         """Say whether PaddleOCR and the wheel's weights are installed, without importing them."""
         if find_spec("paddleocr") is None:

@@ -6,12 +6,14 @@ segments end at pauses.
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tools.speech.recogniser import Segment, Word
 from tools.speech.voice_activity import Span
+from tools.weights import file_bytes
 
 FRAME_S = 0.01  # PocketSphinx's `frate` is 100 frames a second
 PAUSE_S = 0.4
@@ -33,6 +35,11 @@ class PocketSphinx:
         # The model's own settings, three passes and the mean of a whole span as cepstral mean,
         # did best: each other language weight or pass less cost words.
         self._decoder: Any = pocketsphinx.Decoder(loglevel="FATAL")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the acoustic model, the dictionary and the trigrams."""
+        return file_bytes(*(Path(self._decoder.config[part]) for part in ("hmm", "dict", "lm")))
 
     def recognise(self, span: Span) -> Iterator[Segment]:
         """Yield segments between pauses, each word with its posterior probability."""

@@ -38,3 +38,8 @@ class Recogniser(Protocol):
     def recognise(self, span: Span) -> Iterator[Segment]:
         """Yield what is said in a stretch of speech, in time order."""
         ...
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that its weights take."""
+        ...

@@ -1,7 +1,8 @@
 """Read the subtitles that come with a video: files beside it, else text tracks inside it.
 
 They are the cheapest and most exact record of what is said, so they are asked before speech
-recognition is. The text of each cue becomes one piece of evidence.
+recognition is. The text of each cue becomes one piece of evidence. Forced subtitles, which hold
+foreign passages alone, are taken where there are no others, and marked in the evidence's data.
 """
 
 import re
@@ -66,6 +67,7 @@ class Source:
     kind: Literal["sidecar", "embedded"]
     name: str
     language: str
+    forced: bool
     read: Callable[[], CueSheet]
 
 
@@ -74,7 +76,7 @@ class Subtitles(Tool):
 
     name = "subtitles"
     kind = "speech"
-    version = "1"
+    version = "2"
     Options = SubtitlesOptions
     options: SubtitlesOptions
 
@@ -82,6 +84,11 @@ class Subtitles(Tool):
     def needs(self) -> frozenset[Need]:
         """The file: its name leads to sidecars, its content holds tracks."""
         return frozenset({"file"})
+
+    @property
+    def reentrant(self) -> bool:
+        """A run opens its files itself and keeps everything to itself."""
+        return True
 
     def reads(self, video: Video) -> Sequence[Path]:
         """Return the sidecar files: a subtitle file that is added later is found."""
@@ -133,20 +140,21 @@ class Subtitles(Tool):
         if sheet.broken:
             notes.append(_broken(sheet).strip(" ,"))
         data = {"source": source.kind, "file": source.name, "language": source.language}
-        return data | ({"note": "; ".join(notes)} if notes else {})
+        forced = {"forced": True} if source.forced else {}
+        return data | forced | ({"note": "; ".join(notes)} if notes else {})
 
     def _sources(self, given: ToolInput) -> list[Source]:
         """Return what may be read, best first."""
         if self.options.file:
-            return [_sidecar(Path(self.options.file).expanduser(), "")]
+            return [_sidecar(Path(self.options.file).expanduser(), given.video.path)]
         video = given.video
         sources: list[Source] = []
         if self.options.sidecar:
-            sources += [_sidecar(path, _tag(path, video.path)) for path in find_sidecars(video)]
+            sources += [_sidecar(path, video.path) for path in find_sidecars(video)]
         if self.options.embedded:
             sources += [_embedded(given, track) for track in video.subtitles]
         wanted = self.options.language
-        return sorted(sources, key=lambda source: _distance(source.language, wanted))
+        return sorted(sources, key=lambda s: (_distance(s.language, wanted), s.forced))
 
 
 def find_sidecars(video: Video) -> list[Path]:
@@ -172,8 +180,12 @@ def find_sidecars(video: Video) -> list[Path]:
 
 
 def _rank(path: Path, video: Path) -> tuple[bool, bool, int]:
-    forced = ".forced" in path.stem.removeprefix(video.stem).lower()  # only foreign passages
-    return forced, path.stem != video.stem, SUFFIXES.index(path.suffix.lower())
+    return _is_forced(path, video), path.stem != video.stem, SUFFIXES.index(path.suffix.lower())
+
+
+def _is_forced(path: Path, video: Path) -> bool:
+    """Whether a file is `name.en.forced.srt` or the like."""
+    return "forced" in path.stem.removeprefix(video.stem).lower().split(".")
 
 
 def _tag(path: Path, video: Path) -> str:
@@ -207,7 +219,7 @@ def _distance(language: str, wanted: str) -> int:
     return 2 if language else 1
 
 
-def _sidecar(path: Path, language: str) -> Source:
+def _sidecar(path: Path, video: Path) -> Source:
     def read() -> CueSheet:
         try:
             size = path.stat().st_size
@@ -222,7 +234,7 @@ def _sidecar(path: Path, language: str) -> Source:
             raise InputError(f"{path.name} cannot be read: it is neither SRT, WebVTT nor ASS")
         return sheet
 
-    return Source("sidecar", path.name, language, read)
+    return Source("sidecar", path.name, _tag(path, video), _is_forced(path, video), read)
 
 
 def _embedded(given: ToolInput, track: SubtitleTrack) -> Source:
@@ -234,7 +246,7 @@ def _embedded(given: ToolInput, track: SubtitleTrack) -> Source:
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
 
-    return Source("embedded", name, track.language, read)
+    return Source("embedded", name, track.language, track.forced, read)
 
 
 def _read_track(given: ToolInput, index: int) -> CueSheet:

@@ -89,6 +89,11 @@ class Transcribe(Tool):
         """The sound."""
         return frozenset({"audio"})
 
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the recogniser."""
+        return self._recogniser.memory_bytes if self._recogniser else 0
+
     def available(self) -> Availability:
         """Say whether the engine's package is installed, and the detector's weights."""
         engine = ENGINES[self.options.engine]

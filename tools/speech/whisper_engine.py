@@ -11,6 +11,7 @@ from tools.base import ToolRuntime
 from tools.errors import InputError, MissingError
 from tools.speech.recogniser import Segment, Word
 from tools.speech.voice_activity import Span
+from tools.weights import module_bytes
 
 NO_SPEECH = 0.6
 LOG_PROBABILITY = -1.0
@@ -34,6 +35,11 @@ class Whisper:
         self._model = model
         self._language = language
         self._word_times = word_times
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the model."""
+        return module_bytes(self._model)
 
     def recognise(self, span: Span) -> Iterator[Segment]:
         """Yield Whisper's segments, less those that it takes for silence or that only repeat."""
@@ -90,6 +96,8 @@ def load(name: str, language: str, word_times: bool, runtime: ToolRuntime) -> Wh
     except OSError as error:  # urllib's errors are among them
         raise MissingError(_remedy(name, f"it could not be fetched ({error})", runtime)) from error
     except _bad_checkpoint() as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's: whoever loads may make room
+            raise
         if not own:
             raise MissingError(_remedy(name, f"it cannot be loaded ({error})", runtime)) from error
         raise InputError(

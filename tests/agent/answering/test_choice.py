@@ -56,6 +56,14 @@ FORMS = [
     "I would go with ({u}).",
     "Option {u} is correct.",
     "{u} is the best answer.",
+    "I would say {u}.",
+    "I'd say {u}",
+    "I say {u}",
+    "I think {u}",
+    "I think it's ({u}).",
+    "I believe it is option {u}",
+    "I think it's option {u}, because the others are wrong",
+    "I would say option {u} since the tap is open.",
     "{u}. {t}",
     "{l}. {t}",
     "({u}) {t}",
@@ -121,6 +129,15 @@ def test_every_letter_is_found_in_every_form(form: str, count: int) -> None:
         ("A: B", "B"),
         ("A: I'd say it is B", "B"),
         ("I'd say C", "C"),
+        ("I would say B.", "B"),
+        ("I say C", "C"),
+        ("I think B", "B"),
+        ("I think it's option B, because A is wrong", "B"),
+        ("I would say B, not C.", "B"),
+        ("I would say B, I think", "B"),
+        ("I think A.", "A"),
+        ("I think B. The answer is C.", "C"),
+        ("Not A, I believe; I say D", "D"),
         ("No, it pours water", "C"),
         ("Option A does not fit. Option C does.", "C"),
         ("Options A and B can be ruled out. The tap shows that it is option C.", "C"),
@@ -191,6 +208,52 @@ def test_nothing_is_read_into_a_reply(reply: str | None, path: str) -> None:
     assert (parsed.choice, parsed.path) == (None, path)
 
 
+OPINIONS = {
+    # Subject and verb, then what follows them: no letter, a letter in doubt, or several.
+    "unclear": [
+        *("a person", "a lot", "A person walks by.", "I see a dog", "it is a dog", "so", "that"),
+        *("B is wrong", "B and C are wrong", "B is not it", "neither", "not B", "B-roll", "Bob"),
+        *("vitamin B", "B, which is wrong", "B. No, nothing fits", "B. But that is a guess", "b"),
+    ],
+    "ambiguous": ["B or C", "B and C", "B, C", "(B) or (C)", "either B or C", "B/C", "B. Or C."],
+}
+
+
+@pytest.mark.parametrize("path", OPINIONS)
+@pytest.mark.parametrize("verb", ["I say", "I would say", "I'd say", "I think", "I believe"])
+def test_an_opinion_without_one_letter_chooses_none(path: str, verb: str) -> None:
+    for rest in OPINIONS[path]:
+        for options in (FIVE, TEXTS):
+            parsed = parse_choice(f"{verb} {rest}", options)
+            assert (parsed.choice, parsed.path) == (None, path), f"{verb} {rest}"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(
+            "I would say",
+            "I say.",
+            "I think so",
+            "Would I say B?",
+            "If I say B, it rains",
+        ),
+        *("I wouldn't say B.", "I would never say B", "I can't say B.", "I don't think B"),
+        *("I do not think it's option B, because A fits", "They say B", "You think B"),
+        *("I think.", "I must say", "I choose", "I guess I'd think so", "I am B", "A I B"),
+    ],
+)
+def test_a_pronoun_is_no_letter(reply: str) -> None:
+    for options in (FIVE, TEXTS):
+        assert parse_choice(reply, options).choice is None
+
+
+def test_the_ninth_letter_is_one_where_nothing_makes_it_a_pronoun() -> None:
+    for reply in ("I", "I.", "(I)", "I would say I", "The answer is I", "I must be the answer"):
+        assert choice(reply, TEXTS) == "I"
+        assert choice(reply, FIVE) is None
+
+
 def test_four_options_have_no_fifth_letter() -> None:
     assert choice("E", FIVE[:4]) is None
     assert choice("The answer is E", FIVE[:4]) is None
@@ -236,7 +299,16 @@ def test_no_reply_raises_or_points_beyond_the_options() -> None:
 
 
 def test_a_long_reply_is_read_at_once() -> None:
-    for filler in ("(", "A", "not A ", "{", "answer is ", "[" * 9 + "\n", "answer: - "):
+    for filler in (
+        "(",
+        "A",
+        "I say B. ",
+        "not A ",
+        "{",
+        "answer is ",
+        "[" * 9 + "\n",
+        "answer: - ",
+    ):
         parse_choice(filler * 5_000, FIVE)  # a pattern that backtracks would hang the suite
     assert choice("so " * 50_000 + "the answer is B") == "B"
 

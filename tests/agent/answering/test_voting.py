@@ -23,3 +23,7 @@ def test_a_sample_that_cannot_be_read_casts_no_vote_but_lowers_the_agreement() -
 @pytest.mark.parametrize("choices", [[], [None, None]])
 def test_without_votes_nothing_is_chosen(choices: list[int | None]) -> None:
     assert majority(choices) == Majority(None)
+
+
+def test_a_vote_may_be_over_texts() -> None:
+    assert majority(["a boat", None, "a gate", "a gate"]) == Majority("a gate", 0.5)

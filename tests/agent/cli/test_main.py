@@ -5,12 +5,13 @@ import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tools.base import Tool
 from tools.evidence import Evidence
+from tools.registry import broken_tools
 
 Command = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -203,6 +204,19 @@ def test_tools_and_graph_are_drawn_from_what_is_installed(
     drawn = reelgraph("graph", "--set", "ingest=[subtitles, thermometer]")
     assert "thermometer" in drawn.out
     assert "transcribe" not in drawn.out
+
+
+def test_a_broken_plug_in_is_told_of_and_costs_nothing_else(
+    reelgraph: Command, monkeypatch: pytest.MonkeyPatch, harbour: Path
+) -> None:
+    why = "the tool 'sensor' (a:B) cannot be used: ImportError: no b; uninstall the package"
+    monkeypatch.setitem(cast("dict[str, str]", broken_tools()), "sensor", why)
+    assert reelgraph("library", "list").code == 0
+    assert reelgraph("index", harbour, "--set", "ingest=[subtitles]").code == 0
+    assert f"broken {why}" in reelgraph("tools").out
+    for asked in ("ingest=[subtitles, sensor]", "sensor.limit=3"):
+        refused = reelgraph("index", harbour, "--set", asked)
+        assert (refused.code, why in refused.err) == (1, True)
 
 
 PRINT_HEAVY = """

@@ -3,11 +3,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
+from time import sleep
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl, Runtime
 
@@ -19,9 +22,14 @@ from agent.library.keys import digest, run_settings, sampling_values
 from agent.records import Request
 from agent.session import Session
 from agent.state import Findings, State
-from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
+from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
 from tools.errors import MissingError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
+from tools.media.audio import SAMPLE_RATE, read_audio
+from tools.media.video import probe
+from tools.registry import tool_classes
+from tools.speech.pocketsphinx_engine import PocketSphinx
+from tools.speech.recogniser import Word
 
 Open = Callable[..., Session]
 PlugIn = Callable[..., type[Tool]]
@@ -201,17 +209,58 @@ def test_a_tool_without_its_input_is_skipped(
         assert "usage" not in found
 
 
-def test_nobody_listens_where_subtitles_tell_what_is_said(
+TOLD = {
+    "all of it": ("speech", [(0.0, 2.0)], {}, True),
+    "half of a short video": ("speech", [(0.1, 0.6), (1.0, 1.6)], {}, True),
+    "one sentence": ("speech", [(0.1, 0.8)], {}, False),
+    "one sentence, said twice": ("speech", [(0.1, 0.8), (0.1, 0.8)], {}, False),
+    "foreign passages alone": ("speech", [(0.0, 2.0)], {"forced": True}, False),
+    "something else": ("text", [(0.0, 2.0)], {}, False),
+    "nothing": ("speech", [], {}, False),
+}
+
+
+@pytest.mark.parametrize(("kind", "spans", "data", "told"), TOLD.values(), ids=TOLD.keys())
+@pytest.mark.parametrize("teller", ["subtitles", "transcript"])
+def test_nobody_listens_where_it_is_known_what_is_said(
+    open_session: Open,
+    plug_in: PlugIn,
+    clip: Path,
+    teller: str,
+    kind: str,
+    spans: list[tuple[float, float]],
+    data: dict[str, bool],
+    told: bool,
+) -> None:
+    def tell(given: ToolInput) -> Iterator[Evidence]:
+        return (Evidence(teller, kind, *span, "blah", data=data) for span in spans)
+
+    plug_in(tell, teller, kind=kind)
+    plug_in(lambda given: iter(()), "recogniser", kind="speech", needs=AUDIO)
+    plug_in(lambda given: iter(()), "noises", kind="sounds", needs=AUDIO)
+    session = open_session()
+    state = start(session, clip)
+    state["runs"] = run(session, state, teller)["runs"]
+    heard = report(run(session, state, "recogniser"), "recogniser")
+    assert heard.status == ("skipped" if told else "empty")
+    assert heard.reason == (f"{teller} already tell what is said" if told else "")
+    assert report(run(session, state, "noises"), "noises").status == "empty"
+
+
+def test_forced_subtitles_beside_the_video_do_not_keep_anybody_from_listening(
     open_session: Open, plug_in: PlugIn, say: Say, clip: Path
 ) -> None:
     plug_in(lambda given: iter([say("blah")]), "recogniser", kind="speech", needs=AUDIO)
-    plug_in(lambda given: iter([say("thunder")]), "noises", kind="sounds", needs=AUDIO)
-    session = open_session()
-    for status, expected in (("ok", "skipped"), ("empty", "ok"), ("failed", "ok")):
-        channels = {"subtitles": ChannelReport("subtitles", status)}  # type: ignore[arg-type]
-        state = start(session, clip, channels=channels)
-        assert report(run(session, state, "recogniser"), "recogniser").status == expected
-        assert report(run(session, state, "noises"), "noises").status == "ok"
+    cue = "1\n00:00:00,000 --> 00:00:02,000\nBonjour\n"
+    clip.with_name("clip.en.forced.srt").write_text(cue)
+    found = index(open_session(ingest="[subtitles, recogniser]"), clip)
+    assert {name: one.status for name, one in found["channels"].items()} == {
+        "subtitles": "ok",
+        "recogniser": "ok",
+    }
+    clip.with_name("clip.en.srt").write_text(cue)
+    found = index(open_session(ingest="[subtitles, recogniser]"), clip)
+    assert found["channels"]["recogniser"].status == "skipped"
 
 
 def test_vision_needs_a_model_that_sees(
@@ -416,6 +465,131 @@ def test_two_threads_run_a_tool_once_and_decode_once(
     assert sum(one["usage"]["sensor"].decodes for one in found) == 1
     assert len({one["runs"]["sensor"] for one in found}) == 1
     assert sorted(report(one).cached for one in found) == [False, True, True, True]
+
+
+class Classes(Tool):
+    """Finds the classes that were set last, as an open-vocabulary detector does."""
+
+    name, kind, version = "sensor", "measurement", "1"
+    needs = frozenset({"phrases"})  # type: ignore[assignment]
+
+    def setup(self, runtime: ToolRuntime) -> None:
+        self.classes: tuple[str, ...] = ()
+        self.changed = threading.Semaphore(0)
+
+    def run(self, given: ToolInput) -> Iterator[Evidence]:
+        self.classes = given.phrases
+        self.changed.release()
+        if self.changed.acquire(timeout=0.2):  # its own
+            self.changed.acquire(timeout=0.2)  # of a run beside it, if there may be one
+        yield Evidence(self.name, self.kind, 0, 1, " ".join(self.classes), data={"boxes": [[0, 1]]})
+
+
+def test_two_questions_at_once_are_each_stored_with_their_own_findings(
+    open_session: Open, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tool_classes(), "sensor", Classes)
+    session = open_session()
+    states = [start(session, clip, request=Request(entities=(each,))) for each in ("dog", "boat")]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda state: run(session, state), states))
+    texts = [session.library.passages(one["runs"].values())[0].evidence.text for one in found]
+    assert texts == ["dog", "boat"]
+    assert [run.settings["phrases"] for run in session.library.runs(states[0]["video"].sha256)]
+    for state, text in zip(states, texts, strict=True):
+        known = recall("sensor", state, session.context)
+        assert known is not None
+        assert [p.evidence.text for p in session.library.passages([known.id])] == [text]
+
+
+def test_two_videos_share_one_speech_recogniser(
+    open_session: Open, spoken: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def heard(session: Session, threads: int) -> list[list[Evidence]]:
+        states = [start(session, clip) for clip in spoken]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda state: run(session, state, "transcribe"), states))
+        return [stored(session, state) for state in states]
+
+    words = PocketSphinx._words
+
+    def slowly(self: PocketSphinx, start_s: float) -> Iterator[Word]:
+        sleep(0.2)  # the other run, if it may, begins with its own sound meanwhile
+        return words(self, start_s)
+
+    monkeypatch.setattr(PocketSphinx, "_words", slowly)
+    alone = heard(open_session(), threads=1)
+    together = heard(open_session(library=str(spoken[0].parent / "other")), threads=2)
+    assert all(alone)
+    assert together == alone
+
+
+@pytest.fixture
+def spoken(make_clip: MakeClip) -> list[Path]:
+    """Two recordings of different sentences of the demo video."""
+    demo = probe(Path(__file__).parents[3] / "examples" / "tour.mp4")
+    begin = takewhile(lambda block: block.start_s < 50, read_audio(demo))
+    sound = np.concatenate([block.samples for block in begin])
+    seconds = np.arange(len(sound)) / SAMPLE_RATE
+
+    def clip(start_s: float) -> Path:
+        def voice(times_s: np.ndarray) -> np.ndarray:
+            return np.interp(start_s + times_s, seconds, sound)
+
+        return make_clip(f"from-{start_s}.wav", seconds=2, audio=voice, picture=False)
+
+    return [clip(18.0), clip(43.0)]
+
+
+def test_stop_works_while_a_tool_is_waited_for(
+    open_session: Open, plug_in: PlugIn, say: Say, clip: Path
+) -> None:
+    control, told = RunControl(), []
+
+    def watch(progress: dict[str, Any]) -> None:
+        told.append(progress)
+        control.request_drain("stop")
+
+    plug_in(lambda given: iter([say("x")]))
+    session = open_session()
+    state = start(session, clip)
+    with session.context.pool.tool("sensor"):
+        with pytest.raises(GraphDrained):
+            run(session, state, control=control, stream_writer=watch)
+        assert told == [{"stage": "sensor", "waits": True}]
+        assert session.library.runs(state["video"].sha256) == []
+    assert report(run(session, state)).status == "ok"
+
+
+def test_a_tool_that_failed_is_free_again(open_session: Open, plug_in: PlugIn, clip: Path) -> None:
+    def fail(given: ToolInput) -> Iterator[Evidence]:
+        raise ValueError("odd picture")
+
+    plug_in(fail)
+    session = open_session()
+    state = start(session, clip)
+    for _ in range(2):
+        assert report(run(session, state)).reason == "ValueError: odd picture"
+
+
+def test_questions_on_one_thread_each_do_not_wait_for_each_other_for_ever(
+    open_session: Open, plug_in: PlugIn, say: Say, make_clip: MakeClip
+) -> None:
+    for name in ("first", "second"):
+        plug_in(lambda given: iter([say("x")]), name=name, needs=FRAMES)
+    session = open_session(ingest="[first, second]", **{"sampling.step_s": 0.5})
+    clips = [make_clip(f"{n}.mp4", seconds=1 + n) for n in range(3)]
+    one_thread = RunnableConfig(max_concurrency=1)
+
+    def ingest(clip: Path) -> Findings:
+        graph = build_ingest(session.settings)
+        state = start(session, clip)
+        return cast("Findings", graph.invoke(state, one_thread, context=session.context))
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(ingest, clips))
+    statuses = {name: channel.status for one in found for name, channel in one["channels"].items()}
+    assert statuses == {"first": "ok", "second": "ok"}
 
 
 def test_stop_in_the_middle_of_a_tool_stores_nothing(

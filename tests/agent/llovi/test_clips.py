@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from agent.llovi.clips import Coverage, caption_line, caption_lines, coverage, plan_clips, quoted
+from agent.llovi.clips import Coverage, caption_line, caption_lines, coverage, plan_clips
+from agent.text import quoted
 from tools.errors import InputError
 from tools.evidence import Evidence
 

@@ -516,6 +516,20 @@ class TestRounds:
         assert "Why QUESTIONER" in second
         assert len(chat.sent("answer")) == 2
 
+    @pytest.mark.parametrize("engine", ["transformers", "endpoint"])
+    def test_a_chat_shows_the_summaries_among_what_was_sent(
+        self, llovi: Llovi, clip: Path, engine: str
+    ) -> None:
+        """Summaries of a server's model are written on further threads."""
+        server = {"chat.engine": engine, "chat.base_url": "http://127.0.0.1:9/v1"}
+        chat = LloviChat()
+        session = llovi(chat, **server)
+        events = list(session.stream(clip, QUESTION, OPTIONS, chat="film"))
+        (exchange,) = [event.data for event in events if event.kind == "exchange"]
+        sent = [call["messages"][-1]["text"] for call in exchange["calls"]]
+        assert chat.texts("summary")
+        assert set(chat.texts("summary") + chat.texts("answer")) <= set(sent)
+
     def test_an_empty_summary_falls_back_to_the_notes_and_says_so(
         self, llovi: Llovi, clip: Path
     ) -> None:
@@ -558,6 +572,21 @@ class TestRounds:
             clip, QUESTION, OPTIONS
         )
         assert (answer.choice, answer.confidence) == (2, 0.5)
+
+    def test_samples_of_an_open_question_vote_on_what_they_say(
+        self, llovi: Llovi, clip: Path
+    ) -> None:
+        summary = "A boat, a gate and a bell are seen."
+        sampled = {"samples": 3, "answer_temperature": 0.7}
+        agreed = LloviChat(summary=summary, answers=["A gate", "A boat.", "a boat"])
+        answer = llovi(agreed, **sampled).ask(clip, QUESTION)
+        assert (answer.answer, answer.confidence) == ("A boat.", 0.667)
+        assert (answer.measured_by, len(agreed.sent("answer"))) == ("agreement", 3)
+        torn = LloviChat(summary=summary, answers=["A boat", "A gate", "A bell", "A gate."])
+        library = {"library": str(clip.parent / "torn")}
+        answer = llovi(torn, **sampled, **library).ask(clip, QUESTION)
+        assert (answer.answer, answer.measured_by) == ("A gate.", "none")
+        assert len(torn.sent("answer")) == 4, "asked once more, for no three samples agree"
 
     def test_worked_examples_look_like_the_question(
         self, llovi: Llovi, clip: Path, tmp_path: Path

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.methods import choose, has, methods
+from agent.methods import _installed, broken_methods, choose, find_method, has, methods
 from agent.models.chat_model import Capabilities
 from agent.session import Session
 from agent.settings import resolve
-from tools.errors import InputError
+from tools.errors import InputError, MissingError
 from tools.media.video import Video, probe
+from tools.registry import names
 
 Open = Callable[..., Session]
 QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
@@ -102,9 +103,48 @@ def test_auto_says_why_it_takes_a_method(silent: Path, harbour: Path) -> None:
     assert chosen(probe(harbour), SEEING)[0] == "video-rag"
 
 
+@pytest.mark.parametrize(
+    ("ingest", "method"), [("[subtitles, ocr]", "video-rag"), ("[ocr]", "direct")]
+)
+def test_auto_reads_the_subtitles_beside_a_silent_video(
+    make_clip: Callable[..., Path], ingest: str, method: str
+) -> None:
+    clip = make_clip("film.mp4", seconds=1, size=(160, 120))
+    settings = resolve("embedded", {"ingest": ingest})
+    assert choose(settings, probe(clip), lambda: SEEING).method.name == "direct"
+    clip.with_name("film.en.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    assert choose(settings, probe(clip), lambda: SEEING).method.name == method
+
+
 def test_an_unknown_method_names_the_nearest() -> None:
     with pytest.raises(InputError, match=r"unknown method 'ts-lava'; did you mean 'ts-llava'\?"):
         Session(settings={"method": "ts-lava"})
+
+
+def test_a_broken_method_is_told_of_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = tmp_path / "thinking-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thinking\nVersion: 1.0\n")
+    entries = "[reelgraph.methods]\nmuse = thinking:METHOD\ncount = math:pi\n"
+    (info / "entry_points.txt").write_text(entries)
+    known = set(methods())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for cached in (names, _installed):
+        cached.cache_clear()
+    try:
+        assert set(methods()) == known
+        assert set(broken_methods()) == {"count", "muse"}
+        assert "thinking:METHOD" in broken_methods()["muse"]
+        assert "no agent.answering.method.Method" in broken_methods()["count"]
+        assert len(caplog.records) == 2
+        with pytest.raises(MissingError, match="thinking:METHOD"):
+            find_method("muse")
+    finally:
+        monkeypatch.undo()
+        for cached in (names, _installed):
+            cached.cache_clear()
 
 
 def test_needs_are_read_off_the_capabilities() -> None:

@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -157,7 +158,7 @@ def test_an_answer_comes_with_usage_and_cost(connect: Connect, server: Scripted)
         {"role": "user", "content": "Code?"},
     ]
     assert (sent["model"], sent["temperature"], sent["stop"]) == ("tiny", 0.0, ["\n"])
-    assert (sent["max_completion_tokens"], sent["max_tokens"]) == (64, 64)
+    assert sent["max_tokens"] == 64
     assert server.headers[0]["authorization"] == f"Bearer {KEY}"
     assert "cost" not in connect().invoke("Code?").response_metadata
 
@@ -165,9 +166,48 @@ def test_an_answer_comes_with_usage_and_cost(connect: Connect, server: Scripted)
 def test_how_to_decode_is_set_with_the_call(connect: Connect, server: Scripted) -> None:
     connect().bind(temperature=0.7, seed=5, max_new_tokens=9).invoke("Code?")
     (sent,) = server.requests
-    assert (sent["temperature"], sent["seed"], sent["max_completion_tokens"]) == (0.7, 5, 9)
+    assert (sent["temperature"], sent["seed"], sent["max_tokens"]) == (0.7, 5, 9)
     with pytest.raises(InputError, match="'top_p', expected any of"):
         connect().invoke("Code?", top_p=0.5)
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "o3", "tiny"])
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_server_is_sent_the_one_limit_that_it_knows(
+    server: Scripted, monkeypatch: pytest.MonkeyPatch, name: str, newer: bool
+) -> None:
+    """OpenAI's own refuses to be sent both, and its newer models the older one."""
+    if newer:
+        monkeypatch.setattr("agent.models.chat_endpoint.OPENAI", re.compile("127.0.0.1"))
+    chat = EndpointChat(name=name, base_url=server.url)
+    chat.invoke("Code?")
+    server.acts = [Act(body=chunks("7391"))]
+    list(chat.stream("Code?"))
+    for sent in server.requests:
+        limits = {key: value for key, value in sent.items() if key.startswith("max_")}
+        assert limits == {"max_completion_tokens" if newer else "max_tokens": 64}
+        assert ("temperature" in sent) == (not newer or name != "o3")
+
+
+@pytest.mark.parametrize(
+    ("url", "newer"),
+    [
+        (None, True),
+        ("https://api.openai.com/v1", True),
+        ("https://API.OpenAI.com/v1/", True),
+        ("https://mine.openai.azure.com/openai/v1", True),
+        ("https://mine.services.ai.azure.com/openai/v1", True),
+        ("https://api.openai.com.example.org/v1", False),
+        ("https://example.org/api.openai.com/v1", False),
+        ("https://openrouter.ai/api/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+    ],
+)
+def test_openai_and_azure_are_known_by_their_hosts(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, newer: bool
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert EndpointChat(name="gpt-5", base_url=url, offline=False).newer is newer
 
 
 def test_pictures_are_sent_in_true_rgb(connect: Connect, server: Scripted) -> None:
@@ -338,6 +378,14 @@ def test_an_answer_that_is_none_is_said(connect: Connect, server: Scripted, body
     assert "\n" not in str(error.value)
     with pytest.raises(MissingError, match="stream ended before the reply"):
         list(connect().stream("Code?"))
+
+
+def test_a_mistake_of_ours_is_not_told_as_the_servers(connect: Connect, server: Scripted) -> None:
+    chat = connect(calls_tools=True).bind(tools=[{"type": "function", "function": {1, 2}}])
+    for call in (chat.invoke, lambda text: list(chat.stream(text))):
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            call("Code?")
+    assert not server.requests
 
 
 def test_a_server_that_is_not_there_is_said() -> None:

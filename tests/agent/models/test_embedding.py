@@ -34,6 +34,11 @@ def test_odd_texts_have_vectors_too(embedder: SentenceEmbeddings) -> None:
     assert np.isfinite(vectors).all()
 
 
+def test_it_tells_the_bytes_of_its_weights(embedder: SentenceEmbeddings) -> None:
+    stored = sum(file.stat().st_size for file in wheel_folder().rglob("*.safetensors"))
+    assert stored // 2 <= embedder.memory_bytes <= stored * 3
+
+
 def test_langchains_interface_gives_the_same_numbers(embedder: SentenceEmbeddings) -> None:
     documents = embedder.embed_documents(TEXTS[:2])
     assert isinstance(documents[0][0], float)

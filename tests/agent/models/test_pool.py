@@ -17,7 +17,7 @@ from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool
 from agent.settings import resolve
 from tools.base import Tool, ToolInput, ToolRuntime
-from tools.errors import MissingError
+from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
 
 PlugIn = Callable[..., type[Tool]]
@@ -47,9 +47,14 @@ def test_a_tool_is_set_up_once_for_all_threads(
 
     plug_in(nothing).setup = setup  # type: ignore[method-assign]
     pool = make_pool()
+
+    def identity(_: int) -> int:
+        with pool.tool("sensor") as tool:
+            return id(tool)
+
     with ThreadPoolExecutor(8) as threads:
-        tools = list(threads.map(lambda _: pool.tool("sensor"), range(8)))
-    assert len({id(tool) for tool in tools}) == 1
+        tools = set(threads.map(identity, range(8)))
+    assert len(tools) == 1
     assert runtimes == [ToolRuntime("cpu", True, own_library / "models")]
 
 
@@ -61,9 +66,87 @@ def test_two_tools_are_set_up_side_by_side(
         made = plug_in(nothing, name=name)
         made.setup = lambda self, runtime: both.wait()  # type: ignore[method-assign,assignment]
     pool = make_pool()
+
+    def borrowed(name: str) -> str:
+        with pool.tool(name) as tool:
+            return tool.name
+
     with ThreadPoolExecutor(2) as threads:
-        tools = list(threads.map(pool.tool, ("first", "second")))
-    assert [tool.name for tool in tools] == ["first", "second"]
+        assert list(threads.map(borrowed, ("first", "second"))) == ["first", "second"]
+
+
+def test_a_tool_is_held_by_one_run_at_a_time(
+    make_pool: Callable[..., ModelPool], plug_in: PlugIn
+) -> None:
+    plug_in(nothing)
+    pool, holders, most = make_pool(), [], []
+
+    def hold(run: int) -> None:
+        with pool.tool("sensor"):
+            holders.append(run)
+            most.append(len(holders))
+            time.sleep(0.001)
+            holders.remove(run)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(hold, range(40)))
+    assert most == [1] * 40
+
+
+def test_a_re_entrant_tool_is_held_by_several_runs(
+    make_pool: Callable[..., ModelPool], plug_in: PlugIn
+) -> None:
+    plug_in(nothing).reentrant = True  # type: ignore[method-assign,assignment]
+    pool, both = make_pool(), threading.Barrier(2, timeout=20)
+
+    def hold(_: int) -> int:
+        with pool.tool("sensor") as tool:
+            both.wait()
+            return id(tool)
+
+    with ThreadPoolExecutor(2) as threads:
+        assert len(set(threads.map(hold, range(2)))) == 1
+
+
+def test_the_wait_for_a_tool_ends_on_stop(
+    make_pool: Callable[..., ModelPool], plug_in: PlugIn
+) -> None:
+    plug_in(nothing)
+    pool, waits = make_pool(), []
+    with (
+        pool.tool("sensor"),
+        pytest.raises(StoppedError),
+        pool.tool("sensor", lambda: bool(waits), lambda: waits.append(1)),
+    ):
+        pytest.fail("lent twice")
+    with pool.tool("sensor", lambda: True, lambda: waits.append(2)) as tool:
+        assert tool.name == "sensor"
+    assert waits == [1]
+
+
+def test_the_wait_for_a_tool_that_is_being_set_up_ends_on_stop(
+    make_pool: Callable[..., ModelPool], plug_in: PlugIn
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def setup(self: Tool, runtime: ToolRuntime) -> None:
+        begun.set()
+        assert go_on.wait(20)
+
+    plug_in(nothing).setup = setup  # type: ignore[method-assign]
+    pool = make_pool()
+
+    def hold() -> None:
+        with pool.tool("sensor"):
+            pass
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(hold)
+        assert begun.wait(20)
+        with pytest.raises(StoppedError), pool.tool("sensor", lambda: True):
+            pytest.fail("not loaded yet")
+        go_on.set()
+        first.result(20)
 
 
 def test_what_failed_to_load_is_tried_again(
@@ -87,8 +170,8 @@ def test_what_failed_to_load_is_tried_again(
 
 
 def test_options_reach_the_tool(make_pool: Callable[..., ModelPool]) -> None:
-    options = make_pool(**{"shots.min_shot_s": "3"}).tool("shots").options
-    assert options.model_dump()["min_shot_s"] == 3.0
+    with make_pool(**{"shots.min_shot_s": "3"}).tool("shots") as tool:
+        assert tool.options.model_dump()["min_shot_s"] == 3.0
 
 
 def test_the_models_are_those_of_the_settings(
@@ -162,7 +245,7 @@ class Shelf(ModelPool):
 def shelf(own_library: Path) -> Callable[..., Shelf]:
     def make(**settings: Any) -> Shelf:
         resolved = resolve(overrides={"captioner.model": "other", **settings})
-        pool = Shelf(resolved, Library(resolved.library))
+        pool = Shelf(resolved, Library(resolved.library).models)
         pool.sizes = {"chat": 600, "captioner": 500, "embedder": 300}
         pool.loads = []
         return pool
@@ -192,6 +275,50 @@ def test_models_that_fit_stay(shelf: Callable[..., Shelf]) -> None:
     models = [pool.chat(), pool.chat("captioner"), pool.embedder()]
     assert [pool.chat(), pool.chat("captioner"), pool.embedder()] == models
     assert not pool.evicted
+
+
+def test_a_tool_counts_and_is_let_go_of_unless_a_run_holds_it(
+    shelf: Callable[..., Shelf], plug_in: PlugIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    plug_in(nothing).memory_bytes = 700  # type: ignore[method-assign,assignment]
+    pool = shelf(memory_gb="1.2e-6")
+    with pool.tool("sensor") as tool:
+        pool.chat()  # too large beside what is held
+        assert pool.evicted == []
+        assert "memory_gb" in caplog.text
+        pool.embedder()
+        assert pool.evicted == ["chat"]
+    with pool.tool("sensor") as again:
+        assert again is tool
+    pool.chat()
+    assert pool.evicted == ["chat", "embedder", "tool sensor"]
+    with pool.tool("sensor") as anew:
+        assert anew is not tool
+    assert pool.evicted == ["chat", "embedder", "tool sensor", "chat"]
+
+
+def test_a_captioner_that_a_run_holds_stays(shelf: Callable[..., Shelf]) -> None:
+    pool = shelf(memory_gb="1.0e-6")
+    with pool.captioner() as first, pool.captioner() as second:
+        assert first is second
+        pool.chat()
+        pool.chat()
+        assert pool.evicted == []
+    pool.embedder()
+    assert pool.evicted == ["captioner"]
+
+
+def test_what_cannot_be_loaded_beside_a_run_names_it(
+    shelf: Callable[..., Shelf], plug_in: PlugIn
+) -> None:
+    plug_in(nothing).memory_bytes = 700  # type: ignore[method-assign,assignment]
+    pool = shelf()
+    pool.full_for = 9
+    with (
+        pool.tool("sensor"),
+        pytest.raises(MemoryLimitError, match="beside tool sensor, which runs hold now"),
+    ):
+        pool.chat("captioner")
 
 
 def test_a_full_device_lets_go_and_tries_again(shelf: Callable[..., Shelf]) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.page.desk import Desk
 from agent.page.sessions import Sessions
+from agent.page.uploads import MAX_SUM
 from app import launch
 
 WAIT_MS = 30_000  # only a failure waits so long
@@ -28,12 +29,17 @@ def serve(
     with ExitStack() as stack:
 
         def served(
-            chat: object, *, mcp_server: bool = False, max_hours: float = 12.0, **settings: Any
+            chat: object,
+            *,
+            mcp_server: bool = False,
+            max_hours: float = 12.0,
+            max_uploads: int = MAX_SUM,
+            **settings: Any,
         ) -> str:
             sessions = Sessions(
                 settings=settings, open_session=lambda _, values: open_session(chat, **values)
             )
-            desk = Desk(sessions, max_hours=max_hours)
+            desk = Desk(sessions, max_hours=max_hours, max_uploads=max_uploads)
             page = launch(desk, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server)
             stack.callback(page.close, verbose=False)
             return str(page.local_url)

@@ -38,6 +38,8 @@ def test_the_endpoints_answer_a_program(
     assert [e["understood"] for e in asked] == [ferry, "When does the first ferry leave?"]
     with pytest.raises(Exception, match="no chat called"):
         client.predict("nobody", api_name="/chat")
+    with pytest.raises(Exception, match="takes profiles by name"):
+        client.predict(str(harbour), ferry, profile=str(harbour), api_name="/ask")
     with pytest.raises(Exception, match="no video is named"):
         client.predict(" ", "What?", api_name="/ask")
 

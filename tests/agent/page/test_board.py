@@ -112,3 +112,12 @@ def test_an_abstention_says_why_and_shows_what_came_nearest() -> None:
     assert "No answer" in board.answer_html()
     assert "Nearest evidence" in board.evidence_html()
     assert 'data-seek="65.000"' in board.evidence_html()
+
+
+def test_a_tool_that_waits_for_another_run_says_so_until_it_begins() -> None:
+    board = Board()
+    board.take(Event("progress", {"stage": "detect", "waits": True}))
+    assert "waits for another run" in board.progress_html()
+    board.take(Event("progress", {"stage": "detect", "done_s": 1.0, "total_s": 4.0}))
+    assert "waits" not in board.progress_html()
+    assert "25 %" in board.progress_html()

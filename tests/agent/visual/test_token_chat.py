@@ -121,9 +121,14 @@ def test_what_was_read_goes_with_its_model(tiny_model: Callable[[str], Path], to
     kept, chat = KeptPrefix(), load(tiny_model("llava"))
     TokenChat(name="tiny", chat=chat, tokens=tokens, kept=kept).invoke(TALK)
     assert kept._prefix is not None
+    read = len(kept._prefix)
+    network = chat.hf_model.config.text_config
+    width = network.num_key_value_heads * network.hidden_size // network.num_attention_heads
+    assert kept.memory_bytes == 2 * network.num_hidden_layers * read * width * 4  # keys and values
     del chat
     gc.collect()
     assert kept._prefix is None
+    assert kept.memory_bytes == 0
 
 
 def test_a_conversation_that_is_too_long_is_refused_before_the_model_runs(

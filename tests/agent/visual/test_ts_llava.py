@@ -1,11 +1,14 @@
 """TS-LLaVA from the command line to the tokens, on tiny LLaVA models, and its form in pictures."""
 
+import gc
 import hashlib
 import json
 import subprocess
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ from agent.visual.encoding import eyes_of, picture_of
 from agent.visual.files import square_pixels
 from agent.visual.picture_form import NOTE, ends_of
 from agent.visual.token_cache import read_tokens
+from agent.visual.token_chat import KeptPrefix
 from tools.errors import InputError
 
 Open = Callable[..., Session]
@@ -213,6 +217,24 @@ def test_the_video_is_read_once_by_the_language_model_too(
     assert read(anew, QUESTION)[0] == first[0]
     assert read(anew, "And then?")[0] == again[0]
     assert read(anew, QUESTION)[1] > 0
+
+
+def test_what_was_read_counts_among_the_models_and_makes_room(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    opened = session(memory_gb=0.2)
+    pool, first = opened.context.pool, opened.ask(clip, QUESTION, OPTIONS).answer
+    read = weakref.ref(pool.shared("read video", KeptPrefix))
+    kept = read()
+    assert kept is not None
+    assert kept.memory_bytes > 1e6
+    del kept
+    chat_bytes = pool.chat().memory_bytes  # type: ignore[attr-defined]
+    pool.shared("large", lambda: SimpleNamespace(memory_bytes=int(0.2e9) - chat_bytes - 10))
+    assert pool.evicted == ["read video"]
+    gc.collect()
+    assert read() is None
+    assert opened.ask(clip, QUESTION, OPTIONS).answer == first
 
 
 def test_an_answer_streams_as_it_is_written(session: Callable[..., Session], clip: Path) -> None:

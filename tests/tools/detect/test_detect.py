@@ -1,5 +1,7 @@
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,6 +62,7 @@ def draw_person(draw: ImageDraw.ImageDraw, x: float, top: float, head: float) ->
 
 
 def frame_set(folder: Path, pictures: list[Image.Image]) -> FrameSet:
+    folder.mkdir(exist_ok=True)
     frames = []
     for number, picture in enumerate(pictures):
         path = folder / f"{number}.jpg"
@@ -173,6 +176,17 @@ class TestHog:
             ]
         assert len(pictures) > 3
         assert run(detect(DetectOptions(), tmp_path), frame_set(tmp_path, pictures)) == []
+
+    def test_runs_beside_each_other_find_what_each_finds_alone(self, tmp_path: Path) -> None:
+        tool = detect(DetectOptions(batch=1), tmp_path)
+        assert tool.reentrant
+        assert not Detect(DetectOptions(engine="yolo")).reentrant
+        streets = [[street(320)], [street(180, 460)], [street()], [street(100)]]
+        frames = [frame_set(tmp_path / str(n), pictures) for n, pictures in enumerate(streets)]
+        alone = [run(tool, each) for each in frames]
+        with ThreadPoolExecutor(4) as threads:
+            together = list(threads.map(partial(run, tool), frames * 4))
+        assert together == alone * 4
 
     def test_stop_is_heard(self, tmp_path: Path) -> None:
         tool = detect(DetectOptions(batch=1), tmp_path)
@@ -407,6 +421,8 @@ class TestOpenVocabulary:
         encoder = save_text_encoder(tmp_path / "clip")
         options = yolo("yolo-world", model=model, text_encoder=str(encoder))
         tool, frames = detect(options, weights), frame_set(tmp_path, [noise(1), noise(2)])
+        alone = tool.memory_bytes
+        assert 0 < alone <= 4 * (weights / model).stat().st_size
         if model == "tiny-yoloe.pt":
             with pytest.raises(MissingError, match=r"text encoder mobileclip_blt\.ts"):
                 run(tool, frames, phrases=("red car",))
@@ -415,6 +431,7 @@ class TestOpenVocabulary:
             found = run(tool, frames, phrases=phrases)
             assert found
             assert {label for one in found for label in one.data["labels"]} <= set(phrases)
+        assert tool.memory_bytes > alone  # by the text encoder
 
 
 @pytest.mark.parametrize("change", [{"projection_dim": 24}, {"hidden_size": 16}])

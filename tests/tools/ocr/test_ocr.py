@@ -16,7 +16,7 @@ from tools.errors import MissingError, StoppedError, StorageError
 from tools.evidence import Evidence
 from tools.media.frames import FrameSet, StoredFrame
 from tools.media.video import Video
-from tools.ocr.paddle import make_model_folder
+from tools.ocr.paddle import WHEEL_MODELS, make_model_folder, wheel_file
 from tools.ocr.tool import Ocr, OcrOptions
 
 VIDEO = Video(Path("a.mp4"), "0" * 64, 30, 1280, 720, 0, None, False, ())
@@ -102,6 +102,12 @@ def test_slides_are_read_exactly_and_told_once(ocr: Ocr, tmp_path: Path) -> None
     assert progress == [(10, 30), (20, 30), (24, 30), (30, 30)]
     assert {(one.tool, one.kind) for one in found} == {("ocr", "text")}
     assert all(0.5 < one.score <= 1 for one in found)
+
+
+def test_it_tells_the_bytes_of_its_weights(ocr: Ocr) -> None:
+    assert Ocr().memory_bytes == 0
+    stored = sum(wheel_file(name).stat().st_size for name in WHEEL_MODELS)
+    assert stored <= ocr.memory_bytes < 1.1 * stored
 
 
 def test_boxes_are_fractions_around_the_ink(ocr: Ocr, tmp_path: Path) -> None:

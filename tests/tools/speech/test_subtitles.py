@@ -7,6 +7,9 @@ from pathlib import Path
 
 import av
 import pytest
+from av.container import OutputContainer
+from av.stream import Disposition
+from av.subtitles.stream import SubtitleStream
 
 from tools.base import ToolInput
 from tools.errors import InputError, StoppedError
@@ -240,30 +243,60 @@ def test_embedded_tracks_count_from_the_start_of_the_file(
     assert found[0].data["file"].startswith("track ")
 
 
+def test_forced_subtitles_come_last_and_are_marked(clip: Path) -> None:
+    beside(clip, ".en.forced.srt", SRT)
+    assert [one.data.get("forced") for one in read(video_at(clip))] == [True, True]
+    beside(clip, ".en.srt", SRT.replace("Hello", "All"))
+    assert read(video_at(clip))[0].text == "All there"
+    assert "forced" not in read(video_at(clip))[0].data
+
+
+def test_a_forced_track_comes_last_and_is_marked(make_clip: Callable[..., Path]) -> None:
+    path = make_clip("plain.mkv")
+    for name, forced in (("forced", [True]), ("both", [True, False])):
+        made = path.with_name(f"{name}.mkv")
+        _add_tracks(path, made, "ass", {f"track {each}": each for each in forced})
+        video = probe(made)
+        assert [track.forced for track in video.subtitles] == forced
+        (found,) = read(video)
+        assert found.text == f"track {all(forced)}"
+        assert found.data.get("forced", False) == all(forced)
+
+
 @pytest.mark.parametrize("codec", ["ass", "webvtt"])
 def test_embedded_ass_and_webvtt(make_clip: Callable[..., Path], codec: str) -> None:
     path = make_clip("plain.mkv")
     styled = path.with_name("styled.mkv")
-    _add_track(path, styled, codec, b"0,0,Default,,0,0,0,,{\\i1}Well{\\i0},\\Nnow")
+    _add_tracks(path, styled, codec, {"{\\i1}Well{\\i0},\\Nnow": False})
     assert spoken(read(probe(styled))) == [(1.0, 2.0, "Well, now")]
 
 
-def _add_track(path: Path, out: Path, codec: str, dialogue: bytes) -> None:
+def _add_tracks(path: Path, out: Path, codec: str, cues: dict[str, bool]) -> None:
+    """Copy a file with one track for each cue; its value says whether the track is forced."""
     with av.open(str(path)) as source, av.open(str(out), "w") as target:
         picture = source.streams.video[0]
         copied = target.add_stream_from_template(picture)
-        track = target.add_stream(codec)
-        track.time_base = Fraction(1, 1000)
-        track.codec_context.subtitle_header = b"[Script Info]\n\n[V4+ Styles]\n\n[Events]\n"
+        tracks = [_new_track(target, codec, forced) for forced in cues.values()]
         for packet in source.demux(picture):
             if packet.dts is not None:
                 packet.stream = copied
                 target.mux(packet)
-        cue = av.subtitles.subtitle.SubtitleSet.create(dialogue, 0, 1000, pts=1_000_000)
-        packet = track.codec_context.encode_subtitle(cue)
-        packet.stream, packet.time_base = track, Fraction(1, 1000)
-        packet.pts = packet.dts = packet.duration = 1000
-        target.mux(packet)
+        for track, text in zip(tracks, cues, strict=True):
+            dialogue = f"0,0,Default,,0,0,0,,{text}".encode()
+            cue = av.subtitles.subtitle.SubtitleSet.create(dialogue, 0, 1000, pts=1_000_000)
+            packet = track.codec_context.encode_subtitle(cue)
+            packet.stream, packet.time_base = track, Fraction(1, 1000)
+            packet.pts = packet.dts = packet.duration = 1000
+            target.mux(packet)
+
+
+def _new_track(target: OutputContainer, codec: str, forced: bool) -> SubtitleStream:
+    track = target.add_stream(codec)
+    assert isinstance(track, SubtitleStream)
+    track.time_base = Fraction(1, 1000)
+    track.codec_context.subtitle_header = b"[Script Info]\n\n[V4+ Styles]\n\n[Events]\n"
+    track.disposition = Disposition.forced if forced else Disposition(0)
+    return track
 
 
 @pytest.mark.parametrize(

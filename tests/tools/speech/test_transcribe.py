@@ -109,6 +109,8 @@ def test_pocketsphinx_finds_the_same_whatever_it_heard_before(
     tool = loaded(runtime)
     given = given_samples(conversation)
     first = list(tool.run(given))
+    assert Transcribe().memory_bytes == 0
+    assert 30e6 < tool.memory_bytes < 50e6  # trigrams, dictionary and acoustic model
     assert first, "vowels sound like some words"
     assert_in_order_and_within(first, 9.0)
     assert_within_voices(first)
@@ -276,6 +278,7 @@ def test_whisper_through_its_own_loader(
     given = given_samples(conversation)
     tool = loaded(runtime, engine="whisper", model=str(tiny_whisper))
     found = list(tool.run(given))
+    assert tool.memory_bytes == pytest.approx(tiny_whisper.stat().st_size, rel=0.1)
     assert found, "random weights say something, though not for silence"
     assert_in_order_and_within(found, 9.0)
     assert_within_voices(found)

@@ -1,0 +1,136 @@
+"""Uploaded videos: how much of the disk they may take, and how long a forgotten one stays.
+
+Gradio bounds a single file and keeps every one. Here their sum is bounded too, before a byte is
+taken in, and a file that nobody asked about goes after a day.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from time import time
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agent.library.store import Library
+from tools.errors import InputError, ReelgraphError
+
+MAX_UPLOAD = 8 * 2**30  # bytes of one file
+MAX_SUM = 40 * 2**30  # bytes of all together
+FORGOTTEN_S = 24 * 3600.0
+
+
+class Uploads:
+    """The folder of uploaded videos."""
+
+    def __init__(self, library: Library, max_sum: int = MAX_SUM) -> None:
+        """Know the folder; Gradio makes it with the first upload.
+
+        Args:
+            library: Whose folder it lies in, so that a video is still found another day.
+            max_sum: Bytes of all uploads together, at most.
+        """
+        self.folder = library.folder / "uploads"
+        self.max_sum = max_sum
+        self._library = library
+        self._coming = 0  # bytes that were let in and are still on their way
+        self._lock = Lock()
+
+    def __contains__(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.folder.resolve())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all uploads."""
+        return sum(_size(file) for file in self._files())
+
+    def let_in(self, size: int) -> None:
+        """Hold room for an upload until `came_in`. `InputError` when there is none."""
+        self.sweep()
+        with self._lock:
+            held = self.size + self._coming
+            if held + size > self.max_sum:
+                raise InputError(
+                    f"the uploads hold {held / 1e9:.1f} GB, {self.max_sum / 1e9:.1f} GB at most, "
+                    f"and this one has {size / 1e9:.1f} GB; delete videos in the tab Library, or "
+                    f"give the path of a file on this computer instead"
+                )
+            self._coming += size
+
+    def came_in(self, size: int) -> None:
+        """Give back the room that was held: the file is there, or will never be."""
+        with self._lock:
+            self._coming -= size
+
+    def sweep(self) -> None:
+        """Delete the files that came in a day ago or earlier and were never asked about."""
+        before = time() - FORGOTTEN_S
+        old = {file.resolve(): file for file in self._files() if _came(file) < before}
+        if not old:
+            return
+        chats, entries = self._library.chats, self._library.entries()
+        asked = {e["sha256"] for chat in chats.entries() for e in chats.exchanges(chat.name)}
+        for entry in entries:
+            if entry.video.path in old:
+                if entry.runs or entry.video.sha256 in asked:
+                    del old[entry.video.path]
+                else:
+                    self._library.delete(entry.video)
+        for file in old.values():
+            self.drop(file)
+
+    def drop(self, path: Path) -> None:
+        """Delete an upload and its folder; a file that lies elsewhere stays."""
+        if path in self:
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()  # Gradio makes one for each content; others stay
+
+    def _files(self) -> list[Path]:
+        return [file for file in self.folder.rglob("*") if file.is_file()]
+
+
+class UploadLimit:
+    """The part of the web server that turns uploads away before they are read."""
+
+    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
+        self._app = app
+        self._uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; an upload only if there is room for it."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not _is_upload(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        if not length.isdecimal():
+            refusal = PlainTextResponse("an upload must tell its length", status_code=411)
+            await refusal(scope, receive, send)
+            return
+        try:
+            await run_in_threadpool(self._uploads.let_in, int(length))
+        except ReelgraphError as error:
+            await PlainTextResponse(str(error), status_code=413)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._uploads.came_in(int(length))
+
+
+def _is_upload(path: str) -> bool:
+    return path.rstrip("/").endswith("/upload")
+
+
+def _size(file: Path) -> int:
+    with suppress(OSError):  # it may go at any time
+        return file.stat().st_size
+    return 0
+
+
+def _came(file: Path) -> float:
+    with suppress(OSError):
+        return file.stat().st_mtime
+    return float("inf")
