@@ -19,8 +19,8 @@ from agent.page import markup
 from agent.page.api import Endpoints
 from agent.page.ask import AskTab, Example
 from agent.page.chats import chat_routes
-from agent.page.desk import Desk
 from agent.page.library import LibraryTab
+from agent.page.page_context import PageContext
 from agent.page.sessions import Sessions
 from agent.page.tools import ToolsTab
 from agent.page.uploads import MAX_UPLOAD, UploadLimit
@@ -35,12 +35,12 @@ EXAMPLES = (
 )
 
 
-def build_page(desk: Desk) -> gr.Blocks:
+def build_page(context: PageContext) -> gr.Blocks:
     """Return the page; it is served by `launch`."""
     examples = EXAMPLES if DEMO.is_file() else ()
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
         gr.Markdown("# reelgraph\nAsk a question of a long video and check the evidence.")
-        ask, library, tools = AskTab(desk), LibraryTab(desk), ToolsTab(desk)
+        ask, library, tools = AskTab(context), LibraryTab(context), ToolsTab(context)
         with gr.Tabs():
             with gr.Tab("Ask"):
                 ask.lay_out(examples)
@@ -49,25 +49,25 @@ def build_page(desk: Desk) -> gr.Blocks:
                 library.lay_out()
             with gr.Tab("Tools") as tools_tab:
                 tools.lay_out()
-        Endpoints(desk).add()
+        Endpoints(context).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        page.load(ask.loaded, None, [ask.profile, ask.picks, *ask.view], **own)
+        page.load(ask.loaded, None, [ask.profile, ask.choices, *ask.view], **own)
         library_tab.select(library.show, None, [library.list, library.which], **own)
         tools_tab.select(tools.show, [tools.method], [tools.list, tools.graph], **own)
 
         def leave(request: gr.Request) -> None:
-            desk.running.stop(str(request.session_hash))
+            context.running.stop(str(request.session_hash))
 
         page.unload(leave)
     return page
 
 
-def launch(desk: Desk, **options: Any) -> gr.Blocks:
+def launch(context: PageContext, **options: Any) -> gr.Blocks:
     """Serve the page on this machine only, with nothing from elsewhere; return it."""
     # Gradio puts uploads there, and reads the name when the page is built.
-    os.environ["GRADIO_TEMP_DIR"] = str(desk.uploads.folder)
+    os.environ["GRADIO_TEMP_DIR"] = str(context.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    page = build_page(desk)
+    page = build_page(context)
     fonts = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
     mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
     page.launch(
@@ -79,8 +79,8 @@ def launch(desk: Desk, **options: Any) -> gr.Blocks:
         head=markup.head(),
         footer_links=["api"],
         app_kwargs={
-            "routes": [*desk.files.routes(), *chat_routes(desk)],
-            "middleware": [Middleware(UploadLimit, uploads=desk.uploads)],
+            "routes": [*context.files.routes(), *chat_routes(context)],
+            "middleware": [Middleware(UploadLimit, uploads=context.uploads)],
         },
         **options,
     )
@@ -97,12 +97,12 @@ def main(
 ) -> None:
     """Open the page in the browser."""
     try:
-        desk = Desk(Sessions(profile, parse_pairs(pairs or [])))
-        desk.uploads.sweep()
+        context = PageContext(Sessions(profile, parse_pairs(pairs or [])))
+        context.uploads.sweep()
     except ReelgraphError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from error
-    launch(desk, server_port=port, mcp_server=mcp)
+    launch(context, server_port=port, mcp_server=mcp)
 
 
 if __name__ == "__main__":

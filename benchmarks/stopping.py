@@ -19,7 +19,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from agent.page.desk import Desk
+from agent.page.page_context import PageContext
 from agent.page.sessions import Sessions
 from app import launch
 
@@ -36,7 +36,7 @@ def main() -> None:
     expect.set_options(timeout=LONGEST_MS)
     library = tempfile.mkdtemp()
     page = launch(
-        Desk(Sessions(settings={"library": library})), prevent_thread_lock=True, quiet=True
+        PageContext(Sessions(settings={"library": library})), prevent_thread_lock=True, quiet=True
     )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -93,10 +93,10 @@ class ImageTextEncoder:
 
         inputs = self._processor.image_processor(list(pictures), return_tensors="pt")
         pixels = inputs["pixel_values"].to(self._device, self._model.dtype)
-        eyes = self._model.vision_model
+        tower = self._model.vision_model
         with torch.inference_mode():
-            states = eyes(pixel_values=pixels).last_hidden_state[:, 1:]  # without class token
-            return _numbers(self._model.visual_projection(eyes.post_layernorm(states)))
+            states = tower(pixel_values=pixels).last_hidden_state[:, 1:]  # without class token
+            return _numbers(self._model.visual_projection(tower.post_layernorm(states)))
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from agent.page import timeline
-from agent.page.desk import Desk
+from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
 from tools.registry import broken_tools, tool_classes
@@ -20,8 +20,8 @@ MAX_ROWS = 500  # of evidence in one reply
 class Endpoints:
     """What a program may call."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self.context = context
 
     def add(self) -> None:
         """Register the endpoints; call it inside a `gr.Blocks`."""
@@ -56,7 +56,7 @@ class Endpoints:
             how each tool fared and what it cost.
         """
         try:
-            session = self.desk.sessions.get(profile, method)
+            session = self.context.sessions.get(profile, method)
             return session.ask(_file(video), question, options or [], chat).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
@@ -71,7 +71,7 @@ class Endpoints:
             How each tool fared: its name, status, number of findings, seconds and reason.
         """
         try:
-            return [r.to_json() for r in self.desk.sessions.first.index(_file(video))]
+            return [r.to_json() for r in self.context.sessions.first.index(_file(video))]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -86,7 +86,7 @@ class Endpoints:
         Returns:
             Findings with tool, kind, start and end in seconds, text and score.
         """
-        library = self.desk.library
+        library = self.context.library
         try:
             found = timeline.found_in(library, library.find(video).video)
         except ReelgraphError as error:
@@ -104,14 +104,14 @@ class Endpoints:
             Each question as it was put and as it was understood, with its answer.
         """
         try:
-            return [dict(exchange) for exchange in self.desk.chats.find(name)]
+            return [dict(exchange) for exchange in self.context.chats.find(name)]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def videos(self) -> list[dict[str, Any]]:
         """List the videos of the library: hash, file name, length and number of findings."""
         try:
-            entries = self.desk.library.entries()
+            entries = self.context.library.entries()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [
@@ -127,7 +127,7 @@ class Endpoints:
 
     def tools(self) -> list[dict[str, Any]]:
         """List the tools that look at videos: what they find and whether they can run here."""
-        settings = self.desk.sessions.first.settings
+        settings = self.context.sessions.first.settings
         try:
             cards = [tool_card(name, settings) for name in tool_classes()]
         except ReelgraphError as error:

@@ -10,12 +10,12 @@ import gradio as gr
 
 from agent.library.exchange import Exchange
 from agent.page import timeline
-from agent.page.board import Board
 from agent.page.chats import chat_choices, history, new_name
-from agent.page.desk import Desk
 from agent.page.markup import render
+from agent.page.page_context import PageContext
+from agent.page.run_view import RunView
 from agent.page.running import follow
-from agent.page.sessions import Pick
+from agent.page.sessions import Choice
 from tools.errors import ReelgraphError, StoppedError
 from tools.evidence import Evidence
 from tools.media.video import Video
@@ -35,8 +35,8 @@ class Example:
 class AskTab:
     """The tab's widgets and what they do."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self.context = context
 
     def lay_out(self, examples: Sequence[Example]) -> None:
         """Place the widgets."""
@@ -49,14 +49,14 @@ class AskTab:
             with gr.Column(scale=2, min_width=320):
                 self._lay_out_chat()
                 self._lay_out_question(examples)
-                self.answer = gr.HTML(Board().answer_html(), elem_id="answer")
+                self.answer = gr.HTML(RunView().answer_html(), elem_id="answer")
                 self.history = gr.HTML("", elem_id="history")
         self.progress = gr.HTML("", elem_id="progress")
         self.evidence = gr.HTML("", elem_id="evidence")
         with gr.Accordion("Timeline of the video", open=True, visible=False) as self.time_box:
             self.plot = gr.Plot(show_label=False, elem_id="timeline")
         with gr.Accordion("What the model was given", open=False, elem_id="given"):
-            self.details = gr.HTML(Board().details_html(), elem_id="details")
+            self.details = gr.HTML(RunView().details_html(), elem_id="details")
 
     def _lay_out_sources(self) -> None:
         with gr.Tabs(elem_id="sources"):
@@ -75,13 +75,13 @@ class AskTab:
                 )
             with gr.Tab("Known videos"):
                 self.known = gr.Dropdown(
-                    _known(self.desk), label="A video that is known", value=None, elem_id="known"
+                    _known(self.context), label="A video that is known", value=None, elem_id="known"
                 )
 
     def _lay_out_chat(self) -> None:
         with gr.Row(elem_id="chat-bar"):
             self.chats = gr.Dropdown(
-                chat_choices(self.desk.chats), value="", label="Chat", scale=3, elem_id="chats"
+                chat_choices(self.context.chats), value="", label="Chat", scale=3, elem_id="chats"
             )
             self.fresh = gr.Button("New chat", size="sm", min_width=90, elem_id="new-chat")
 
@@ -100,17 +100,17 @@ class AskTab:
                 lines=3,
                 elem_id="options",
             )
-            sessions = self.desk.sessions
+            sessions = self.context.sessions
             self.profile = gr.Dropdown(
                 [sessions.profile], value=sessions.profile, label="Profile", elem_id="profile"
             )
             self.method = gr.Dropdown(
-                _choices(sessions.method_picks()),
+                _choices(sessions.method_choices()),
                 value=sessions.method,
                 label="Method",
                 elem_id="method",
             )
-            self.picks = gr.HTML("")
+            self.choices = gr.HTML("")
         with gr.Row():
             self.ask = gr.Button("Ask", variant="primary", min_width=100, elem_id="ask")
             self.stop = gr.Button(
@@ -132,10 +132,10 @@ class AskTab:
         self.upload.upload(self.choose_upload, [self.upload], self.view, **own)
         self.path.submit(self.choose, [self.path], self.view, **own)
         self.known.input(self.choose, [self.known], self.view, **own)
-        self.known.focus(lambda: gr.update(choices=_known(self.desk)), None, self.known, **own)
-        self.profile.input(self.pick_profile, [self.profile], [self.method, self.picks], **own)
+        self.known.focus(lambda: gr.update(choices=_known(self.context)), None, self.known, **own)
+        self.profile.input(self.choose_profile, [self.profile], [self.method, self.choices], **own)
         self.chats.focus(
-            lambda: gr.update(choices=chat_choices(self.desk.chats)), None, self.chats, **own
+            lambda: gr.update(choices=chat_choices(self.context.chats)), None, self.chats, **own
         )
         self.chats.input(self.open_chat, [self.chats], self.view, **own)
         self.fresh.click(self.begin_chat, [self.shown], self.view, **own)
@@ -156,27 +156,29 @@ class AskTab:
 
     def loaded(self, request: gr.Request) -> View:
         """Say when the page is opened what works, and show the chat that its address names."""
-        picks = self.desk.sessions.profile_picks()
+        choices = self.context.sessions.profile_choices()
         shown = {
-            self.profile: gr.update(choices=_choices(picks)),
-            self.picks: render("picks", picks=picks),
+            self.profile: gr.update(choices=_choices(choices)),
+            self.choices: render("choices", choices=choices),
         }
         return {**shown, **self.open_chat(request.query_params.get("chat", ""))}
 
-    def pick_profile(self, profile: str) -> Any:
+    def choose_profile(self, profile: str) -> Any:
         """Show what the methods need that the profile's model has not."""
         try:
-            methods = self.desk.sessions.method_picks(profile)
+            methods = self.context.sessions.method_choices(profile)
         except ReelgraphError as error:
             return gr.skip(), render("notice", kind="error", text=str(error))
-        picks = [p for p in self.desk.sessions.profile_picks() if p.name == profile]
-        return gr.update(choices=_choices(methods), value="auto"), render("picks", picks=picks)
+        choices = [p for p in self.context.sessions.profile_choices() if p.name == profile]
+        return gr.update(choices=_choices(methods), value="auto"), render(
+            "choices", choices=choices
+        )
 
     def choose_upload(self, path: str) -> View:
         """Take an uploaded file; one that cannot be used is not kept."""
         view = self.choose(path)
         if not view[self.shown]:
-            self.desk.uploads.drop(Path(path))
+            self.context.uploads.drop(Path(path))
         return view
 
     def choose_example(self, example: Example) -> View:
@@ -191,12 +193,12 @@ class AskTab:
     def choose(self, path: str | None) -> View:
         """Show a chosen video and what is known about it."""
         try:
-            video = self.desk.open(self.desk.sessions.first, path or "")
-            return {**self._play(video), **self._board(Board()), **self._timeline(video)}
+            video = self.context.open(self.context.sessions.first, path or "")
+            return {**self._play(video), **self._run_view(RunView()), **self._timeline(video)}
         except ReelgraphError as error:
-            board = Board()
-            board.fail(error)
-            return {**self._no_video(), **self._board(board)}
+            view = RunView()
+            view.fail(error)
+            return {**self._no_video(), **self._run_view(view)}
 
     def begin_chat(self, shown: str) -> View:
         """Begin a new chat about the video in the player."""
@@ -204,15 +206,15 @@ class AskTab:
 
     def open_chat(self, name: str) -> View:
         """Show a chat where it was left; an empty or unknown name begins a new one."""
-        board, exchanges, played = Board(), [], {}
+        view, exchanges, played = RunView(), [], {}
         try:
-            exchanges = self.desk.chats.exchanges(name) if name else []
+            exchanges = self.context.chats.exchanges(name) if name else []
             if exchanges:
-                played = self._recall(board, exchanges[-1])
+                played = self._recall(view, exchanges[-1])
         except ReelgraphError as error:
-            board.fail(error)
+            view.fail(error)
         shown = self._chat(name if exchanges else "", exchanges[:-1])
-        return {**played, **self._board(board), **shown, self.details: self._details(board)}
+        return {**played, **self._run_view(view), **shown, self.details: self._details(view)}
 
     def answer_question(
         self,
@@ -226,53 +228,53 @@ class AskTab:
         request: gr.Request,
     ) -> Iterator[View]:
         """Stream what happens while a question is answered."""
-        board, video = Board(question=question or "", busy="Looking at the video"), None
+        view, video = RunView(question=question or "", busy="Looking at the video"), None
         lines = [line for line in (options or "").splitlines() if line.strip()]
         name = chat or new_name()
-        yield {**self._board(board), **self._buttons(busy=True)}
+        yield {**self._run_view(view), **self._buttons(busy=True)}
         try:
-            session = self.desk.sessions.get(profile, method)
-            video = self.desk.open(session, path or "")
-            board.watch(self.desk.files.add(video), video)
+            session = self.context.sessions.get(profile, method)
+            video = self.context.open(session, path or "")
+            view.watch(self.context.files.add(video), video)
             if shown != str(video.path):
                 yield self._play(video)
-            with self.desk.running.run(str(request.session_hash)) as control:
+            with self.context.running.run(str(request.session_hash)) as control:
                 events = session.stream(video.path, question or "", lines, control, chat=name)
                 for event in follow(events, control):
-                    if board.take(event):
-                        yield self._board(board)
+                    if view.take(event):
+                        yield self._run_view(view)
         except StoppedError as stop:
-            board.fail(stop, kind="info")
+            view.fail(stop, kind="info")
         except ReelgraphError as error:
-            board.fail(error)
-        yield self._board(board)
+            view.fail(error)
+        yield self._run_view(view)
         try:
-            ended = self._ended(board, video, name)
+            ended = self._ended(view, video, name)
         except ReelgraphError as error:
-            board.fail(error)
-            ended = self._board(board)
+            view.fail(error)
+            ended = self._run_view(view)
         yield {**self._buttons(busy=False), **ended}
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it does so between two pieces of work."""
-        count = self.desk.running.stop(str(request.session_hash))
+        count = self.context.running.stop(str(request.session_hash))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
-    def _ended(self, board: Board, video: Video | None, name: str) -> View:
-        """Return what is shown beside the board when a run has ended."""
-        known = self._timeline(video, board.exchange) if video else {}
-        if not board.exchange:
+    def _ended(self, view: RunView, video: Video | None, name: str) -> View:
+        """Return what is shown beside the run when a run has ended."""
+        known = self._timeline(video, view.exchange) if video else {}
+        if not view.exchange:
             return known
-        earlier = self.desk.chats.exchanges(name)[:-1]
-        answered = {self.question: "", self.options: "", self.details: self._details(board)}
+        earlier = self.context.chats.exchanges(name)[:-1]
+        answered = {self.question: "", self.options: "", self.details: self._details(view)}
         return {**known, **answered, **self._chat(name, earlier)}
 
-    def _recall(self, board: Board, exchange: Exchange) -> View:
-        """Put an exchange on the board and return its video, or none if that has gone."""
-        board.recall(exchange)
-        if (video := self.desk.video_of(exchange)) is None:
+    def _recall(self, view: RunView, exchange: Exchange) -> View:
+        """Show an exchange and return its video, or none if that has gone."""
+        view.recall(exchange)
+        if (video := self.context.video_of(exchange)) is None:
             return self._no_video()
-        board.watch(self.desk.files.add(video), video)
+        view.watch(self.context.files.add(video), video)
         return {**self._play(video), **self._timeline(video, exchange)}
 
     def _no_video(self) -> View:
@@ -280,28 +282,28 @@ class AskTab:
 
     def _play(self, video: Video) -> View:
         path = str(video.path)
-        player = _player(self.desk.files.add(video), video)
+        player = _player(self.context.files.add(video), video)
         return {self.shown: path, self.path: path, self.player: player}
 
-    def _board(self, board: Board) -> View:
+    def _run_view(self, view: RunView) -> View:
         return {
-            self.answer: board.answer_html(),
-            self.progress: board.progress_html(),
-            self.evidence: board.evidence_html(),
+            self.answer: view.answer_html(),
+            self.progress: view.progress_html(),
+            self.evidence: view.evidence_html(),
         }
 
-    def _details(self, board: Board) -> str:
-        return board.details_html(
-            self.desk.pictures_of(board.exchange["seen"] if board.exchange else ())
+    def _details(self, view: RunView) -> str:
+        return view.details_html(
+            self.context.pictures_of(view.exchange["seen"] if view.exchange else ())
         )
 
     def _chat(self, name: str, earlier: Sequence[Exchange]) -> View:
         shown = history(name, earlier)
-        picker = gr.update(choices=chat_choices(self.desk.chats), value=name, interactive=True)
+        picker = gr.update(choices=chat_choices(self.context.chats), value=name, interactive=True)
         return {self.chat: name, self.history: shown, self.chats: picker}
 
     def _timeline(self, video: Video | None, exchange: Exchange | None = None) -> View:
-        found = timeline.found_in(self.desk.library, video) if video else ()
+        found = timeline.found_in(self.context.library, video) if video else ()
         cited = [Evidence(**item) for item in exchange["answer"]["evidence"]] if exchange else []
         figure = timeline.draw(video, found, cited) if video and found else None
         return {self.time_box: gr.update(visible=figure is not None), self.plot: figure}
@@ -319,11 +321,11 @@ def _player(token: str = "", video: Video | None = None) -> str:
     return render("player", token=token, video=video, title=video.path.name if video else "")
 
 
-def _choices(picks: Sequence[Pick]) -> list[tuple[str, str]]:
-    return [(pick.label, pick.name) for pick in picks]
+def _choices(choices: Sequence[Choice]) -> list[tuple[str, str]]:
+    return [(choice.label, choice.name) for choice in choices]
 
 
-def _known(desk: Desk) -> list[tuple[str, str]]:
+def _known(context: PageContext) -> list[tuple[str, str]]:
     """Return the videos of the library whose files are still there, newest first."""
-    entries = reversed(desk.library.entries())
+    entries = reversed(context.library.entries())
     return [(e.video.path.name, str(e.video.path)) for e in entries if e.video.path.is_file()]

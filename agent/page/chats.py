@@ -12,8 +12,8 @@ from starlette.routing import Route
 from agent.chats.export import as_markdown
 from agent.library.chats import Chats
 from agent.library.exchange import Exchange
-from agent.page.desk import Desk
 from agent.page.markup import render
+from agent.page.page_context import PageContext
 from tools.errors import ReelgraphError
 
 NEW = "New chat"
@@ -40,13 +40,13 @@ def history(name: str, earlier: Sequence[Exchange]) -> str:
     return render("history", chat=name, exchanges=list(reversed(earlier)))
 
 
-def chat_routes(desk: Desk) -> list[Route]:
+def chat_routes(context: PageContext) -> list[Route]:
     """Return the addresses under which a chat is downloaded."""
 
     def download(request: Request) -> Response:
         name, form = request.path_params["name"], request.path_params["form"]
         try:
-            exchanges = desk.chats.find(name)
+            exchanges = context.chats.find(name)
         except ReelgraphError as error:
             raise HTTPException(404, "there is no such chat") from error
         text, kind = _exported(exchanges, form)

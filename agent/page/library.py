@@ -4,16 +4,16 @@ from typing import Any
 
 import gradio as gr
 
-from agent.page.desk import Desk
 from agent.page.markup import render
+from agent.page.page_context import PageContext
 from tools.errors import ReelgraphError
 
 
 class LibraryTab:
     """The tab's widgets and what they do."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self.context = context
 
     def lay_out(self) -> None:
         """Place the widgets and say what happens on clicks."""
@@ -36,13 +36,13 @@ class LibraryTab:
 
     def show(self) -> tuple[str, Any]:
         """Return the list of videos and the choices for deleting."""
-        library = self.desk.library
+        library = self.context.library
         try:
             entries = library.entries()
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.skip()
         disk = sum(f.stat().st_size for f in library.folder.glob("*.sqlite*"))
-        disk += self.desk.uploads.size + sum(e.frame_bytes for e in entries)
+        disk += self.context.uploads.size + sum(e.frame_bytes for e in entries)
         shown = render("library", entries=entries[::-1], folder=library.folder, disk=disk)
         choices = [(f"{e.video.path.name} ({e.video.sha256[:8]})", e.video.sha256) for e in entries]
         return shown, gr.update(choices=choices[::-1], value=None)
@@ -52,25 +52,27 @@ class LibraryTab:
         if not sha256:
             return render("notice", kind="info", text="Choose a video first."), gr.skip()
         try:
-            path = self.desk.library.find(sha256).video.path
+            path = self.context.library.find(sha256).video.path
         except ReelgraphError as error:
             return render("notice", kind="error", text=str(error)), gr.update(visible=False)
+        uploaded = path in self.context.uploads
+        fate = "The uploaded file goes" if uploaded else "The file itself stays"
         text = (
             f"Delete everything that is known about {path.name}, and the chats that quote it? "
-            f"{'The uploaded file goes' if path in self.desk.uploads else 'The file itself stays'}."
+            f"{fate}."
         )
         return render("notice", kind="info", text=text), gr.update(visible=True)
 
     def delete(self, sha256: str) -> tuple[Any, ...]:
         """Delete what is known about a video, and the file if it was uploaded here."""
-        library = self.desk.library
+        library = self.context.library
         try:
             video = library.find(sha256).video
             library.delete(video)
         except ReelgraphError as error:
             text, kind = str(error), "error"
         else:
-            self.desk.files.remove(video)
-            self.desk.uploads.drop(video.path)
+            self.context.files.remove(video)
+            self.context.uploads.drop(video.path)
             text, kind = f"Deleted: {video.path.name}", "info"
         return (*self.show(), render("notice", kind=kind, text=text), gr.update(visible=False))

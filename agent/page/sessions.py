@@ -17,7 +17,7 @@ OpenSession = Callable[[str | None, Mapping[str, Any]], Session]
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class Choice:
     """An entry of a picker: what is picked, what stands there, and what is missing for it."""
 
     name: str
@@ -93,35 +93,35 @@ class Sessions:
         session.context = replace(session.context, pool=base.context.pool)
         return session
 
-    def profile_picks(self) -> list[Pick]:
+    def profile_choices(self) -> list[Choice]:
         """Return every profile with what it lacks on this machine; loads nothing."""
-        return [self._profile_pick(name) for name in self._profiles]
+        return [self._profile_choice(name) for name in self._profiles]
 
     @property
     def _profiles(self) -> list[str]:
         return list(dict.fromkeys([self.profile, *profiles()]))
 
-    def _profile_pick(self, name: str) -> Pick:
+    def _profile_choice(self, name: str) -> Choice:
         try:
             settings = self.get(name).settings
             lacks = [c for c in doctor.checks(settings) if not c.ok and c.name != "library"]
         except ReelgraphError as error:
-            return Pick(name, f"{name} (cannot be used)", str(error))
+            return Choice(name, f"{name} (cannot be used)", str(error))
         if not lacks:
-            return Pick(name, name)
+            return Choice(name, name)
         missing = "; ".join(f"{c.name}: {c.detail}. {c.remedy}" for c in lacks)
-        return Pick(name, f"{name} (something is missing)", missing)
+        return Choice(name, f"{name} (something is missing)", missing)
 
-    def method_picks(self, profile: str = "") -> list[Pick]:
+    def method_choices(self, profile: str = "") -> list[Choice]:
         """Return every method with what the profile's chat model lacks for it; loads nothing."""
         chat = self.get(profile).settings.chat
-        picks = [Pick("auto", "auto: what suits model and video")]
+        choices = [Choice("auto", "auto: what suits model and video")]
         for name, method in methods().items():
             lacks = [need for need in sorted(method.needs) if not _may_have(chat, need)]
             missing = f"{chat.model} has no {' and no '.join(lacks)}" if lacks else ""
             label = f"{name} ({missing})" if missing else name
-            picks.append(Pick(name, label, missing))
-        return picks
+            choices.append(Choice(name, label, missing))
+        return choices
 
 
 def _may_have(chat: ChatSettings, need: str) -> bool:

@@ -9,8 +9,8 @@ import gradio as gr
 
 from agent import doctor
 from agent.methods import DEFAULT, methods
-from agent.page.desk import Desk
 from agent.page.markup import render
+from agent.page.page_context import PageContext
 from agent.settings import Settings
 from tools.base import Availability
 from tools.errors import ReelgraphError
@@ -49,8 +49,8 @@ class ToolCard:
 class ToolsTab:
     """The tab's widgets and what they show."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, context: PageContext) -> None:
+        self.context = context
 
     def lay_out(self) -> None:
         """Place the widgets."""
@@ -66,7 +66,7 @@ class ToolsTab:
 
     def show(self, method: str) -> tuple[str, str]:
         """Return the tools and the graph of a method."""
-        session = self.desk.sessions.first
+        session = self.context.sessions.first
         try:
             tools = [tool_card(name, session.settings) for name in tool_classes()]
             checks = [c for c in doctor.checks(session.settings) if not c.name.startswith("tool ")]
@@ -83,10 +83,10 @@ class ToolsTab:
 
     def draw(self, method: str) -> str:
         """Return the graph of a method as Markdown, which the browser draws by itself."""
-        return f"```mermaid\n{self.desk.sessions.get(method=method).mermaid()}\n```"
+        return f"```mermaid\n{self.context.sessions.get(method=method).mermaid()}\n```"
 
     def _method(self) -> str:
-        named = self.desk.sessions.method
+        named = self.context.sessions.method
         return DEFAULT if named == "auto" else named
 
 

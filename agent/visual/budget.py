@@ -6,7 +6,7 @@ The published codes cut the sequence at its right end, where the question stands
 from dataclasses import dataclass
 
 from agent.visual.layouts import Layout
-from agent.visual.spans import Seen
+from agent.visual.spans import TokenGrid
 from tools.errors import InputError
 
 
@@ -45,15 +45,15 @@ class Fitted:
     cut: int
 
 
-def fit_layout(layout: Layout, seen: Seen, budget: Budget) -> Fitted:
+def fit_layout(layout: Layout, grid: TokenGrid, budget: Budget) -> Fitted:
     """Cut samples (or frames, for a layout without samples) until a layout fits.
 
     Raises:
         InputError: Even what cannot be cut is too much; the text says by how much.
     """
-    wanted = layout.tokens(seen)
-    fitted = layout.shrunk(seen, max(0, wanted - budget.visual))
-    tokens = fitted.tokens(seen)
+    wanted = layout.tokens(grid)
+    fitted = layout.shrunk(grid, max(0, wanted - budget.visual))
+    tokens = fitted.tokens(grid)
     if tokens > budget.visual:
         raise InputError(
             f"the layout {layout.name} needs at least {tokens} visual tokens; with {budget.text} "

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from agent.visual.guiding import Guide
+from agent.visual.guiding import QuestionGuidance
 from agent.visual.layouts import Layout
 from agent.visual.pruning import AttentionProbe
-from agent.visual.spans import Features, Seen
+from agent.visual.spans import Features, TokenGrid
 from agent.visual.thumbnails import compose_thumbnail, thumbnail_shape
 from tools.errors import InputError
 from tools.media.video import RGBImage
@@ -29,7 +29,7 @@ TOWERS = ("clip_vision_model", "siglip_vision_model")
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class TowerSpec:
     """What a checkpoint's vision tower wants to be given.
 
     Attributes:
@@ -49,16 +49,16 @@ class Eyes:
         """Patches along a side: as many rows and columns of tokens."""
         return self.side // self.patch
 
-    def seen(self, frames: int, parity: bool = False) -> Seen:
-        """Return what these eyes see of a number of frames."""
-        return Seen(frames, self.patches, self.patches, parity)
+    def grid(self, frames: int, parity: bool = False) -> TokenGrid:
+        """Return the grid of tokens that it makes of a number of frames."""
+        return TokenGrid(frames, self.patches, self.patches, parity)
 
 
-def picture_of(pixels: "Tensor", eyes: Eyes) -> RGBImage:
+def picture_of(pixels: "Tensor", tower: TowerSpec) -> RGBImage:
     """Return normalised pixels [3, S, S] as a picture, to look at what the tower is shown."""
     import torch
 
-    mean, std = torch.tensor(eyes.mean), torch.tensor(eyes.std)
+    mean, std = torch.tensor(tower.mean), torch.tensor(tower.std)
     plain = pixels.float().cpu() * std[:, None, None] + mean[:, None, None]
     picture: RGBImage = (plain * 255).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
     return picture
@@ -70,7 +70,7 @@ def takes_tokens(config: Any) -> bool:
     return config.model_type in FAMILIES and tower in TOWERS
 
 
-def eyes_of(config: Any, image_processor: Any) -> Eyes:
+def tower_of(config: Any, image_processor: Any) -> TowerSpec:
     """Return the tower's wants from a checkpoint's configuration and image processor.
 
     Raises:
@@ -84,16 +84,16 @@ def eyes_of(config: Any, image_processor: Any) -> Eyes:
         )
     vision = config.vision_config
     mean, std = image_processor.image_mean, image_processor.image_std
-    return Eyes(vision.image_size, vision.patch_size, tuple(mean), tuple(std))
+    return TowerSpec(vision.image_size, vision.patch_size, tuple(mean), tuple(std))
 
 
-def square_of(frame: RGBImage, eyes: Eyes) -> RGBImage:
+def square_of(frame: RGBImage, tower: TowerSpec) -> RGBImage:
     """Return a frame squashed to the tower's square; one that already is comes back as it was."""
-    square = (eyes.side, eyes.side)
+    square = (tower.side, tower.side)
     return np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
 
 
-def pixels_of(frames: Iterable[RGBImage], eyes: Eyes) -> "Tensor":
+def pixels_of(frames: Iterable[RGBImage], tower: TowerSpec) -> "Tensor":
     """Return frames squashed to the tower's square and normalised, [T, 3, S, S], 32-bit floats.
 
     The aspect ratio is given up, as TS-LLaVA's `resize` does (`process_images` of its code). The
@@ -101,9 +101,9 @@ def pixels_of(frames: Iterable[RGBImage], eyes: Eyes) -> "Tensor":
     """
     import torch
 
-    resized = [square_of(frame, eyes) for frame in frames]
+    resized = [square_of(frame, tower) for frame in frames]
     scaled = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
-    mean, std = torch.tensor(eyes.mean), torch.tensor(eyes.std)
+    mean, std = torch.tensor(tower.mean), torch.tensor(tower.std)
     return (scaled - mean[:, None, None]) / std[:, None, None]
 
 
@@ -141,10 +141,10 @@ def received_by(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
 def visual_tokens(
     model: Any,
     pixels: "Tensor",
-    eyes: Eyes,
+    tower: TowerSpec,
     layout: Layout,
     parity: bool = False,
-    guide: Guide | None = None,
+    guide: QuestionGuidance | None = None,
     chunk: int = CHUNK,
 ) -> "Tensor":
     """Return the tokens that stand for a video in the prompt, [M, D].
@@ -152,7 +152,7 @@ def visual_tokens(
     Args:
         model: A model for which `takes_tokens` holds.
         pixels: The frames, [T, 3, S, S]; see `pixels_of`.
-        eyes: See `eyes_of`.
+        tower: See `tower_of`.
         layout: See `agent.visual.layouts`.
         parity: Follow the published code to the bit.
         guide: For a layout that depends on the question.
@@ -160,25 +160,25 @@ def visual_tokens(
     """
     import torch
 
-    seen = eyes.seen(len(pixels), parity)
-    thumbnails = thumbnail_pixels(pixels, layout, eyes, parity)
+    grid = tower.grid(len(pixels), parity)
+    thumbnails = thumbnail_pixels(pixels, layout, tower, parity)
     frames = pixels if layout.needs_frames else pixels[:0]
     encoded = encode(model, torch.cat([frames, thumbnails]), chunk)
     received = received_by(model, pixels, chunk) if layout.needs_attention else None
     features = Features(encoded[: len(frames)], encoded[len(frames) :], received, guide)
-    return torch.cat([span.make(seen, features) for span in layout.spans])
+    return torch.cat([span.make(grid, features) for span in layout.spans])
 
 
 def thumbnail_pixels(
-    pixels: "Tensor", layout: Layout, eyes: Eyes, parity: bool = False
+    pixels: "Tensor", layout: Layout, tower: TowerSpec, parity: bool = False
 ) -> "Tensor":
     """Return the thumbnails of a layout, [G, 3, S, S]; G is 0 where it has none."""
     import torch
 
-    seen = eyes.seen(len(pixels), parity)
-    groups = layout.thumbnails.groups(seen) if layout.thumbnails else ()
+    grid = tower.grid(len(pixels), parity)
+    groups = layout.thumbnails.groups(grid) if layout.thumbnails else ()
     made = [
-        compose_thumbnail(pixels[list(group)], thumbnail_shape(len(group), parity), eyes.patch)
+        compose_thumbnail(pixels[list(group)], thumbnail_shape(len(group), parity), tower.patch)
         for group in groups
     ]
     return torch.stack(made) if made else pixels[:0]
@@ -189,11 +189,11 @@ def _encode(model: Any, pixels: "Tensor") -> "Tensor":
     import torch
 
     core = model.model
-    seen = core.vision_tower(pixels.to(model.device, model.dtype), output_hidden_states=True)
+    output = core.vision_tower(pixels.to(model.device, model.dtype), output_hidden_states=True)
     wanted = model.config.vision_feature_layer
     layers = [wanted] if isinstance(wanted, int) else wanted
     skipped = _class_tokens(model)
-    hidden = [seen.hidden_states[layer][:, skipped:] for layer in layers]
+    hidden = [output.hidden_states[layer][:, skipped:] for layer in layers]
     return core.multi_modal_projector(torch.cat(hidden, dim=-1))
 
 

@@ -17,7 +17,7 @@ from agent.answer import Meter
 from agent.library.keys import digest
 from agent.library.store import Library
 from agent.records import PlannedFrame
-from agent.visual.encoding import Eyes, picture_of, pixels_of, square_of, thumbnail_pixels
+from agent.visual.encoding import TowerSpec, picture_of, pixels_of, square_of, thumbnail_pixels
 from agent.visual.layouts import Layout
 from tools.media.readers import open_video
 from tools.media.video import RGBImage, Video
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def square_files(
-    video: Video, frames: Sequence[PlannedFrame], eyes: Eyes, library: Library, meter: Meter
+    video: Video, frames: Sequence[PlannedFrame], tower: TowerSpec, library: Library, meter: Meter
 ) -> tuple[Path, ...]:
     """Return a PNG file of each frame as the vision tower is shown it, decoding only new ones.
 
     They are kept at the tower's size and without loss, so what is encoded from them is the same as
     from the video itself.
     """
-    folder = library.frames_folder(video, f"squares-{eyes.side}")
+    folder = library.frames_folder(video, f"squares-{tower.side}")
     files = [folder / f"{frame.index:07d}.png" for frame in frames]
     missing = {f.time_s: file for f, file in zip(frames, files, strict=True) if not file.exists()}
     if missing:
@@ -42,20 +42,20 @@ def square_files(
         folder.mkdir(parents=True, exist_ok=True)
         pictures = open_video(video).at(list(missing))
         for file, frame in zip(missing.values(), pictures, strict=True):
-            _save_png(square_of(frame.image, eyes), file)
+            _save_png(square_of(frame.image, tower), file)
     return tuple(files)
 
 
-def square_pixels(files: Sequence[Path], eyes: Eyes) -> "Tensor":
+def square_pixels(files: Sequence[Path], tower: TowerSpec) -> "Tensor":
     """Return the normalised pixels of the tower's squares, [T, 3, S, S]."""
-    return pixels_of((read_picture(file) for file in files), eyes)
+    return pixels_of((read_picture(file) for file in files), tower)
 
 
 def thumbnail_files(
     video: Video,
     squares: Sequence[Path],
     layout: Layout,
-    eyes: Eyes,
+    tower: TowerSpec,
     library: Library,
     parity: bool = False,
 ) -> tuple[Path, ...]:
@@ -65,22 +65,22 @@ def thumbnail_files(
         video: Where the frames come from.
         squares: See `square_files`.
         layout: See `agent.visual.layouts`.
-        eyes: Of the model.
+        tower: Of the model.
         library: Keeps the files.
         parity: Follow the published code to the bit.
     """
     span = layout.thumbnails
     if span is None:
         return ()
-    count = len(span.groups(eyes.seen(len(squares), parity)))
-    values = [[file.stem for file in squares], repr(span), repr(eyes), parity]
+    count = len(span.groups(tower.grid(len(squares), parity)))
+    values = [[file.stem for file in squares], repr(span), repr(tower), parity]
     folder = library.frames_folder(video, "thumbnails")
     files = [folder / f"{digest(values)}-{number}.png" for number in range(count)]
     if not all(file.exists() for file in files):
         folder.mkdir(parents=True, exist_ok=True)
-        made = thumbnail_pixels(square_pixels(squares, eyes), layout, eyes, parity)
+        made = thumbnail_pixels(square_pixels(squares, tower), layout, tower, parity)
         for pixels, file in zip(made, files, strict=True):
-            _save_png(picture_of(pixels, eyes), file)
+            _save_png(picture_of(pixels, tower), file)
     return tuple(files)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Guide:
+class QuestionGuidance:
     """Embeddings of a CLIP dual tower.
 
     Attributes:

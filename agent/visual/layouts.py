@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from agent.visual.merged_spans import Averaged, Paired, Pooled, Pruned, Region
-from agent.visual.spans import Sampled, Seen, Span, Thumbnails, Whole
+from agent.visual.spans import Sampled, Span, Thumbnails, TokenGrid, Whole
 from tools.errors import InputError
 
 FRAMES = 50  # TS-LLaVA, SlowFast-LLaVA and Free Video-LLM
@@ -32,9 +32,9 @@ class Layout:
     spans: tuple[Span, ...]
     frames: int = FRAMES
 
-    def tokens(self, seen: Seen) -> int:
+    def tokens(self, grid: TokenGrid) -> int:
         """Return the number of visual tokens, M."""
-        return sum(span.tokens(seen) for span in self.spans)
+        return sum(span.tokens(grid) for span in self.spans)
 
     @property
     def thumbnails(self) -> Thumbnails | None:
@@ -57,13 +57,13 @@ class Layout:
         """Whether the vision tower's attention decides what is kept."""
         return any(isinstance(span, Pruned) for span in self.spans)
 
-    def shrunk(self, seen: Seen, excess: int) -> "Layout":
+    def shrunk(self, grid: TokenGrid, excess: int) -> "Layout":
         """Return the layout with `excess` tokens less, or with fewer less where that is all."""
         spans = list(self.spans)
         for number, span in enumerate(spans):
-            tokens = span.tokens(seen)
-            spans[number] = span.shrunk(seen, tokens - excess) if excess > 0 else span
-            excess -= tokens - spans[number].tokens(seen)
+            tokens = span.tokens(grid)
+            spans[number] = span.shrunk(grid, tokens - excess) if excess > 0 else span
+            excess -= tokens - spans[number].tokens(grid)
         return replace(self, spans=tuple(spans))
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 from agent.visual.guiding import pair_columns, regions
 from agent.visual.pruning import kept_rows, kept_tokens
 from agent.visual.sampling import Ids, truncated_ids
-from agent.visual.spans import Features, Seen, Span, given
+from agent.visual.spans import Features, Span, TokenGrid, given
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,22 +23,22 @@ class Paired(Span):
     count: int | None = None
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return truncated_ids(seen.frames, self.count or seen.frames, seen.parity)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return truncated_ids(grid.frames, self.count or grid.frames, grid.parity)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return self.frames(seen).size * seen.rows * math.ceil(seen.columns / 2)
+    def tokens(self, grid: TokenGrid) -> int:
+        return self.frames(grid).size * grid.rows * math.ceil(grid.columns / 2)
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
-        chosen = features.frames[self.frames(seen).tolist()]
-        return pair_columns(chosen, seen.rows, seen.columns).flatten(0, 2)
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        chosen = features.frames[self.frames(grid).tolist()]
+        return pair_columns(chosen, grid.rows, grid.columns).flatten(0, 2)
 
     @override
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
-        fitting = tokens // (seen.rows * math.ceil(seen.columns / 2))
-        return replace(self, count=max(1, min(self.frames(seen).size, fitting)))
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        fitting = tokens // (grid.rows * math.ceil(grid.columns / 2))
+        return replace(self, count=max(1, min(self.frames(grid).size, fitting)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class Pooled(Span):
     columns: int
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.arange(seen.frames, dtype=np.int64)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.arange(grid.frames, dtype=np.int64)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return seen.frames * self.rows * self.columns
+    def tokens(self, grid: TokenGrid) -> int:
+        return grid.frames * self.rows * self.columns
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         from torch.nn.functional import adaptive_avg_pool2d
 
-        planes = features.frames.unflatten(1, (seen.rows, seen.columns)).permute(0, 3, 1, 2)
+        planes = features.frames.unflatten(1, (grid.rows, grid.columns)).permute(0, 3, 1, 2)
         pooled = adaptive_avg_pool2d(planes, (self.rows, self.columns))
         return pooled.permute(0, 2, 3, 1).flatten(0, 2)
 
@@ -70,15 +70,15 @@ class Averaged(Span):
     """One frame's tokens, the mean over all frames (FreeVA's sparse form)."""
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.arange(seen.frames, dtype=np.int64)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.arange(grid.frames, dtype=np.int64)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return seen.tokens
+    def tokens(self, grid: TokenGrid) -> int:
+        return grid.tokens
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         return features.frames.mean(dim=0)
 
 
@@ -97,31 +97,31 @@ class Region(Span):
     guided: bool
 
     @override
-    def frames(self, seen: Seen) -> Ids:
+    def frames(self, grid: TokenGrid) -> Ids:
         """Return all frames when the question chooses among them."""
-        count = seen.frames if self.guided else self.count
-        return truncated_ids(seen.frames, count, seen.parity)
+        count = grid.frames if self.guided else self.count
+        return truncated_ids(grid.frames, count, grid.parity)
 
     @override
-    def tokens(self, seen: Seen) -> int:
+    def tokens(self, grid: TokenGrid) -> int:
         side = math.sqrt(self.share)
-        rows, columns = round(seen.rows * side), round(math.ceil(seen.columns / 2) * side)
-        frames = min(self.count, self.frames(seen).size)
+        rows, columns = round(grid.rows * side), round(math.ceil(grid.columns / 2) * side)
+        frames = min(self.count, self.frames(grid).size)
         return frames * rows * columns
 
     @override
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
-        frame = replace(self, count=1).tokens(seen)
-        fitting = min(self.tokens(seen), tokens) // frame
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        frame = replace(self, count=1).tokens(grid)
+        fitting = min(self.tokens(grid), tokens) // frame
         return replace(self, count=max(1, fitting))
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         guide = given(features.guide, "a guide")
-        chosen = guide.best_frames(self.count) if self.guided else self.frames(seen).tolist()
-        paired = pair_columns(features.frames[chosen], seen.rows, seen.columns)
-        agreement = guide.agreement(chosen, seen.rows, seen.columns)
-        return regions(paired, agreement, self.share, seen.parity).flatten(0, 2)
+        chosen = guide.best_frames(self.count) if self.guided else self.frames(grid).tolist()
+        paired = pair_columns(features.frames[chosen], grid.rows, grid.columns)
+        agreement = guide.agreement(chosen, grid.rows, grid.columns)
+        return regions(paired, agreement, self.share, grid.parity).flatten(0, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,25 +137,25 @@ class Pruned(Span):
     rows: bool = False
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.arange(seen.frames, dtype=np.int64)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.arange(grid.frames, dtype=np.int64)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        kept = math.ceil(round(self.share * seen.tokens, 6))  # 0.1 * 570 is above 57
-        return seen.frames * (max(1, kept // seen.columns) * seen.columns if self.rows else kept)
+    def tokens(self, grid: TokenGrid) -> int:
+        kept = math.ceil(round(self.share * grid.tokens, 6))  # 0.1 * 570 is above 57
+        return grid.frames * (max(1, kept // grid.columns) * grid.columns if self.rows else kept)
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         received = given(features.received, "attention")
-        count = self.tokens(seen) // seen.frames
+        count = self.tokens(grid) // grid.frames
         kept = (
-            kept_rows(received, seen.columns, count) if self.rows else kept_tokens(received, count)
+            kept_rows(received, grid.columns, count) if self.rows else kept_tokens(received, count)
         )
         width = features.frames.shape[-1]
         return features.frames.gather(1, kept[..., None].expand(-1, -1, width)).flatten(0, 1)
 
     @override
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
-        kept = min(self.tokens(seen), tokens) // seen.frames
-        return replace(self, share=max(1, kept) / seen.tokens)
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        kept = min(self.tokens(grid), tokens) // grid.frames
+        return replace(self, share=max(1, kept) / grid.tokens)

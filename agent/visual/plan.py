@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from agent.frames.grids import GridShape, grid_shape
 from agent.visual.budget import Budget, Fitted
-from agent.visual.encoding import Eyes
+from agent.visual.encoding import TowerSpec
 from agent.visual.layouts import Layout
 from agent.visual.sampling import ids_digest
-from agent.visual.spans import Sampled, Seen
+from agent.visual.spans import Sampled, TokenGrid
 from agent.visual.thumbnails import fits_patches, thumbnail_shape
 from tools.media.video import fit
 
@@ -123,7 +123,7 @@ def plan_tokens(
     fitted: Fitted,
     frames: tuple[ShownFrame, ...],
     total: int,
-    eyes: Eyes,
+    tower: TowerSpec,
     budget: Budget,
     parity: bool = False,
 ) -> VisualPlan:
@@ -133,25 +133,25 @@ def plan_tokens(
         fitted: See `agent.visual.budget.fit_layout`.
         frames: The frames looked at.
         total: Frames of the video.
-        eyes: Of the model.
+        tower: Of the model.
         budget: What `fitted` was made to fit.
         parity: Follow the published code to the bit.
     """
-    layout, seen = fitted.layout, eyes.seen(len(frames), parity)
+    layout, grid = fitted.layout, tower.grid(len(frames), parity)
     return VisualPlan(
         layout=layout.name,
         parity=parity,
         total=total,
         frames=frames,
-        pictures=_thumbnails(layout, seen, eyes),
-        spans=_spans(layout, seen),
+        pictures=_thumbnails(layout, grid, tower),
+        spans=_spans(layout, grid),
         visual_tokens=fitted.tokens,
         cut=fitted.cut,
         text_tokens=budget.text,
         new_tokens=budget.new,
         limit=budget.limit,
-        token_ids=_token_ids(layout, seen),
-        notes=_notes(fitted, seen, eyes, budget),
+        token_ids=_token_ids(layout, grid),
+        notes=_notes(fitted, grid, tower, budget),
     )
 
 
@@ -198,45 +198,45 @@ def planned_grid(
     return PlannedPicture(*size, shape.rows, shape.columns, cells, tokens)
 
 
-def _thumbnails(layout: Layout, seen: Seen, eyes: Eyes) -> tuple[PlannedPicture, ...]:
+def _thumbnails(layout: Layout, grid: TokenGrid, tower: TowerSpec) -> tuple[PlannedPicture, ...]:
     if layout.thumbnails is None:
         return ()
-    groups = layout.thumbnails.groups(seen)
-    shapes = [thumbnail_shape(len(group), seen.parity) for group in groups]
+    groups = layout.thumbnails.groups(grid)
+    shapes = [thumbnail_shape(len(group), grid.parity) for group in groups]
     return tuple(
-        PlannedPicture(eyes.side, eyes.side, shape.rows, shape.columns, group, seen.tokens)
+        PlannedPicture(tower.side, tower.side, shape.rows, shape.columns, group, grid.tokens)
         for group, shape in zip(groups, shapes, strict=True)
     )
 
 
-def _spans(layout: Layout, seen: Seen) -> tuple[PlannedSpan, ...]:
+def _spans(layout: Layout, grid: TokenGrid) -> tuple[PlannedSpan, ...]:
     planned: list[PlannedSpan] = []
     start = 0
     for span in layout.spans:
-        tokens = span.tokens(seen)
-        frames = tuple(span.frames(seen).tolist())
+        tokens = span.tokens(grid)
+        frames = tuple(span.frames(grid).tolist())
         planned.append(PlannedSpan(type(span).__name__, start, tokens, frames))
         start += tokens
     return tuple(planned)
 
 
-def _token_ids(layout: Layout, seen: Seen) -> str | None:
+def _token_ids(layout: Layout, grid: TokenGrid) -> str | None:
     sampled = [span for span in layout.spans if isinstance(span, Sampled)]
-    return ids_digest(sampled[0].ids(seen)) if sampled else None
+    return ids_digest(sampled[0].ids(grid)) if sampled else None
 
 
-def _notes(fitted: Fitted, seen: Seen, eyes: Eyes, budget: Budget) -> tuple[str, ...]:
+def _notes(fitted: Fitted, grid: TokenGrid, tower: TowerSpec, budget: Budget) -> tuple[str, ...]:
     notes = []
     if fitted.cut:
         notes.append(
             f"{fitted.cut} of {fitted.tokens + fitted.cut} visual tokens were left out, for the "
             f"model takes {budget.limit} tokens in all"
         )
-    for shape in sorted({_shape(picture) for picture in _thumbnails(fitted.layout, seen, eyes)}):
-        if not fits_patches(GridShape(*shape), eyes.side, eyes.patch):
+    for shape in sorted({_shape(picture) for picture in _thumbnails(fitted.layout, grid, tower)}):
+        if not fits_patches(GridShape(*shape), tower.side, tower.patch):
             notes.append(
                 f"the cells of a thumbnail of {shape[0]} x {shape[1]} cut through patches of the "
-                f"vision tower ({eyes.patches} x {eyes.patches}): some tokens mix two frames"
+                f"vision tower ({tower.patches} x {tower.patches}): some tokens mix two frames"
             )
     return tuple(notes)
 

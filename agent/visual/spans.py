@@ -13,7 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from agent.frames.sampling import centre_ids
-from agent.visual.guiding import Guide
+from agent.visual.guiding import QuestionGuidance
 from agent.visual.sampling import Ids, sampled_ids
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Material = TypeVar("Material")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TokenGrid:
     """What a model gets to see.
 
     Attributes:
@@ -58,25 +58,25 @@ class Features:
     frames: "Tensor"
     thumbnails: "Tensor | None" = None
     received: "Tensor | None" = None
-    guide: Guide | None = None
+    guide: QuestionGuidance | None = None
 
 
 class Span(ABC):
     """A stretch of tokens."""
 
     @abstractmethod
-    def frames(self, seen: Seen) -> Ids:
+    def frames(self, grid: TokenGrid) -> Ids:
         """Return the positions of the frames that it shows, among all T, ascending."""
 
     @abstractmethod
-    def tokens(self, seen: Seen) -> int:
+    def tokens(self, grid: TokenGrid) -> int:
         """Return how many tokens it makes."""
 
     @abstractmethod
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         """Return the tokens, [tokens, D]."""
 
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
         """Return a like span of at most `tokens` tokens, or itself if it comes in one size."""
         return self
 
@@ -87,25 +87,25 @@ class Sampled(Span):
 
     count: int
 
-    def ids(self, seen: Seen) -> Ids:
+    def ids(self, grid: TokenGrid) -> Ids:
         """Return the ids of the tokens kept, of T * n."""
-        return sampled_ids(seen.frames * seen.tokens, self.count, seen.parity)
+        return sampled_ids(grid.frames * grid.tokens, self.count, grid.parity)
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.unique(self.ids(seen) // seen.tokens)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.unique(self.ids(grid) // grid.tokens)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return min(self.count, seen.frames * seen.tokens)
+    def tokens(self, grid: TokenGrid) -> int:
+        return min(self.count, grid.frames * grid.tokens)
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
-        return features.frames.flatten(0, 1)[self.ids(seen).tolist()]
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        return features.frames.flatten(0, 1)[self.ids(grid).tolist()]
 
     @override
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
-        return replace(self, count=min(self.tokens(seen), max(0, tokens)))
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        return replace(self, count=min(self.tokens(grid), max(0, tokens)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +121,26 @@ class Thumbnails(Span):
     cells: int
     grids: int | None = 1
 
-    def groups(self, seen: Seen) -> tuple[tuple[int, ...], ...]:
+    def groups(self, grid: TokenGrid) -> tuple[tuple[int, ...], ...]:
         """Return the frames of each thumbnail, by position."""
         if self.grids is not None:
-            chosen = sampled_ids(seen.frames, self.cells * self.grids, seen.parity).tolist()
+            chosen = sampled_ids(grid.frames, self.cells * self.grids, grid.parity).tolist()
         else:
-            kept = seen.frames // self.cells * self.cells if seen.parity else seen.frames
-            chosen = list(range(kept or seen.frames))
+            kept = grid.frames // self.cells * self.cells if grid.parity else grid.frames
+            chosen = list(range(kept or grid.frames))
         starts = range(0, len(chosen), self.cells)
         return tuple(tuple(chosen[start : start + self.cells]) for start in starts)
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.array([frame for group in self.groups(seen) for frame in group], np.int64)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.array([frame for group in self.groups(grid) for frame in group], np.int64)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return len(self.groups(seen)) * seen.tokens
+    def tokens(self, grid: TokenGrid) -> int:
+        return len(self.groups(grid)) * grid.tokens
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         return given(features.thumbnails, "thumbnails").flatten(0, 1)
 
 
@@ -151,20 +151,20 @@ class Whole(Span):
     count: int | None = None
 
     @override
-    def frames(self, seen: Seen) -> Ids:
-        return np.array(centre_ids(seen.frames, self.count or seen.frames), np.int64)
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.array(centre_ids(grid.frames, self.count or grid.frames), np.int64)
 
     @override
-    def tokens(self, seen: Seen) -> int:
-        return len(self.frames(seen)) * seen.tokens
+    def tokens(self, grid: TokenGrid) -> int:
+        return len(self.frames(grid)) * grid.tokens
 
     @override
-    def make(self, seen: Seen, features: Features) -> "Tensor":
-        return features.frames[self.frames(seen).tolist()].flatten(0, 1)
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        return features.frames[self.frames(grid).tolist()].flatten(0, 1)
 
     @override
-    def shrunk(self, seen: Seen, tokens: int) -> Self:
-        return replace(self, count=max(1, min(self.frames(seen).size, tokens // seen.tokens)))
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        return replace(self, count=max(1, min(self.frames(grid).size, tokens // grid.tokens)))
 
 
 def given(value: Material | None, name: str) -> Material:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.visual.encoding import Eyes
+from agent.visual.encoding import TowerSpec
 from agent.visual.layouts import Layout
 from tools.errors import StorageError
 
@@ -37,7 +37,7 @@ class TokenKey:
         times_s: Times of the frames.
         model: See `model_digest`.
         layout: The layout as text, samples included.
-        eyes: How pixels are prepared, as text.
+        tower: How pixels are prepared, as text.
         parity: Whether the published code is followed to the bit.
     """
 
@@ -45,7 +45,7 @@ class TokenKey:
     times_s: tuple[float, ...]
     model: str
     layout: str
-    eyes: str
+    tower: str
     parity: bool
 
     @property
@@ -56,7 +56,7 @@ class TokenKey:
 
 
 def token_key(
-    video: str, times_s: Sequence[float], model: Any, layout: Layout, eyes: Eyes, parity: bool
+    video: str, times_s: Sequence[float], model: Any, layout: Layout, tower: TowerSpec, parity: bool
 ) -> TokenKey:
     """Return the key of a video's tokens; `layout` is what is really made, after the budget.
 
@@ -66,7 +66,7 @@ def token_key(
     if layout.depends_on_question:
         raise ValueError(f"the tokens of {layout.name} depend on the question; make them anew")
     times = tuple(round(float(time_s), 6) for time_s in times_s)
-    return TokenKey(video, times, model_digest(model), repr(layout.spans), repr(eyes), parity)
+    return TokenKey(video, times, model_digest(model), repr(layout.spans), repr(tower), parity)
 
 
 class TokenCache:

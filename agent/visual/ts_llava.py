@@ -24,13 +24,13 @@ from agent.models.chat_transformers import TransformersChat
 from agent.records import Ask, Question, TokenPrompt, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
-from agent.visual import picture_form, token_form
+from agent.visual import picture_prompt, visual_token_prompt
 from agent.visual.contrast import require_class_token
 from agent.visual.files import square_files, thumbnail_files
 from agent.visual.layouts import SAMPLES, parse_layout
-from agent.visual.picture_form import PictureForm, Sizes
+from agent.visual.picture_prompt import PictureForm, Sizes
 from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
-from agent.visual.token_form import Asked, TokenForm, Wanted
+from agent.visual.visual_token_prompt import Asked, TokenForm, Wanted
 from tools.errors import InputError
 from tools.media.video import Video
 
@@ -116,12 +116,12 @@ def prepare(
             )
         if options.contrast:
             require_class_token(model.hf_model)
-        return token_form.prepare(video, question, model, options.wanted, room)
+        return visual_token_prompt.prepare(video, question, model, options.wanted, room)
     if options.contrast:
         raise InputError(
             f"ts-llava.contrast needs a model that takes visual tokens, which {chat.name} does not"
         )
-    return picture_form.prepare(video, question, chat, options.wanted, options.sizes, room)
+    return picture_prompt.prepare(video, question, chat, options.wanted, options.sizes, room)
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
@@ -143,19 +143,21 @@ def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) ->
     chat = token_model(context.pool.chat())
     assert chat is not None  # for `prepare` found it so
     parity = form.plan.parity
-    squares = square_files(video, form.frames, form.eyes, library, meter)
-    thumbnails = thumbnail_files(video, squares, form.layout, form.eyes, library, parity)
+    squares = square_files(video, form.frames, form.tower, library, meter)
+    thumbnails = thumbnail_files(video, squares, form.layout, form.tower, library, parity)
     encoder = context.pool.image_encoder() if form.layout.depends_on_question else None
     about = Asked(state["question"], encoder) if encoder else None
-    file = token_form.token_file(video, form, squares, chat, library, about)
+    file = visual_token_prompt.token_file(video, form, squares, chat, library, about)
     outliers = None
     if _options(context.settings).contrast:
-        outliers = token_form.outlier_file(video, form, thumbnails or squares, chat, library)
+        outliers = visual_token_prompt.outlier_file(
+            video, form, thumbnails or squares, chat, library
+        )
     made = ask_for("look", state["question"], form.told)
     asked = replace(
         made["ask"],
         tokens=TokenPrompt(file, parity, outliers),
-        visuals=token_form.visuals(form, squares, thumbnails),
+        visuals=visual_token_prompt.visuals(form, squares, thumbnails),
         note=form.plan.notes[0] if form.plan.cut else "",
     )
     return {**made, "ask": asked}

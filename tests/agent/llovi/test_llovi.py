@@ -30,7 +30,7 @@ Open = Callable[..., Session]
 Clips = Callable[..., Path]
 
 QUESTION = "Why does QUESTIONER run?"
-OPTIONS = ("for OPTIONONE", "for OPTIONTWO", "for OPTIONSIX")
+OPTIONS = ("for optionone", "for optiontwo", "for optionsix")
 ROLES = {
     "caption": prompts.source("caption")[:40],
     "clip": "pictures, in the order of time, were taken",
@@ -489,7 +489,7 @@ class TestRounds:
         chat = LloviChat()
         llovi(chat).ask(clip, QUESTION, OPTIONS)
         (prompt,) = chat.texts("answer")
-        for needed in ("THESUMMARY", "QUESTIONER", "OPTIONONE", "OPTIONTWO", "OPTIONSIX"):
+        for needed in ("THESUMMARY", "QUESTIONER", "optionone", "optiontwo", "optionsix"):
             assert needed in prompt
         assert "SCENE" not in prompt
         assert "cover the whole" not in prompt
@@ -788,7 +788,7 @@ class TestGrounding:
         answer = llovi(chat, grounding=True).ask(clip, QUESTION, OPTIONS)
         assert answer.abstained
         assert (answer.answer, answer.choice) == ("", None)
-        assert answer.guess == "for OPTIONTWO"
+        assert answer.guess == "for optiontwo"
         assert "do not hold enough" in answer.reason
         assert chat.sent("interval") == []
 

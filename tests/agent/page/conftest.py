@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from agent.page.desk import Desk
+from agent.page.page_context import PageContext
 from agent.page.sessions import Sessions
 from agent.page.uploads import MAX_SUM
 from app import launch
@@ -39,8 +39,8 @@ def serve(
             sessions = Sessions(
                 settings=settings, open_session=lambda _, values: open_session(chat, **values)
             )
-            desk = Desk(sessions, max_hours=max_hours, max_uploads=max_uploads)
-            page = launch(desk, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server)
+            context = PageContext(sessions, max_hours=max_hours, max_uploads=max_uploads)
+            page = launch(context, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server)
             stack.callback(page.close, verbose=False)
             return str(page.local_url)
 

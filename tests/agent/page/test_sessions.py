@@ -54,9 +54,9 @@ def test_a_profile_of_ones_own_is_known_by_its_name(tmp_path: Path) -> None:
 
 
 def test_picks_say_what_is_missing(sessions: Sessions) -> None:
-    methods = {pick.name: pick for pick in sessions.method_picks()}
+    methods = {choice.name: choice for choice in sessions.method_choices()}
     assert not methods["video-rag"].missing
     assert methods["ig-vlm"].missing == "smollm2-135m has no images"
-    profiles = {pick.name: pick for pick in sessions.profile_picks()}
+    profiles = {choice.name: choice for choice in sessions.profile_choices()}
     assert not profiles["embedded"].missing
     assert "chat model" in profiles["endpoint"].missing

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.visual.encoding import Eyes, eyes_of
+from agent.visual.encoding import TowerSpec, tower_of
 from tools.media.video import RGBImage
 
 
@@ -18,7 +18,7 @@ class Loaded:
 
     model: Any
     processor: Any
-    eyes: Eyes
+    tower: TowerSpec
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +33,8 @@ def load_tiny(tiny_model: Callable[[str], Path]) -> Callable[[str], Loaded]:
             folder = tiny_model(name)
             model = AutoModelForImageTextToText.from_pretrained(folder).eval()
             processor = AutoProcessor.from_pretrained(folder)
-            eyes = eyes_of(model.config, processor.image_processor)
-            loaded[name] = Loaded(model, processor, eyes)
+            tower = tower_of(model.config, processor.image_processor)
+            loaded[name] = Loaded(model, processor, tower)
         return loaded[name]
 
     return load

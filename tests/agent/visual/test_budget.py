@@ -10,10 +10,10 @@ import torch
 from agent.models.context_window import context_limit, stretch_rope
 from agent.visual.budget import Budget, fit_layout
 from agent.visual.layouts import PRESETS, Layout, fopru, free_video_llm, slowfast, ts_llava
-from agent.visual.spans import Seen, Whole
+from agent.visual.spans import TokenGrid, Whole
 from tools.errors import InputError
 
-CLIP = Seen(50, 24, 24)
+CLIP = TokenGrid(50, 24, 24)
 
 
 def test_samples_are_cut_and_text_is_kept() -> None:
@@ -35,16 +35,16 @@ def test_nothing_ever_exceeds_the_limit() -> None:
     layouts = [*map(ts_llava, ("V2", "U4", "W3b")), *(make() for make in PRESETS.values())]
     for _ in range(1000):
         layout = rng.choice(layouts)
-        seen = Seen(rng.randint(1, 64), *rng.choice([(24, 24), (27, 27)]))
+        grid = TokenGrid(rng.randint(1, 64), *rng.choice([(24, 24), (27, 27)]))
         budget = Budget(rng.randint(700, 9000), rng.randint(1, 1500), rng.randint(0, 512))
         try:
-            fitted = fit_layout(layout, seen, budget)
+            fitted = fit_layout(layout, grid, budget)
         except InputError:
             refused += 1
             continue
-        assert fitted.tokens == fitted.layout.tokens(seen)
+        assert fitted.tokens == fitted.layout.tokens(grid)
         assert fitted.tokens + budget.text + budget.new <= budget.limit
-        assert fitted.tokens + fitted.cut == layout.tokens(seen)
+        assert fitted.tokens + fitted.cut == layout.tokens(grid)
         assert fitted.layout.thumbnails == layout.thumbnails
     assert 0 < refused < 700
 
@@ -59,11 +59,11 @@ def test_too_much_that_cannot_be_cut_is_refused_with_the_numbers() -> None:
 def test_eight_whole_frames_are_reduced_before_anything_is_generated() -> None:
     """Eight frames overflow 4096 and FreeVA's answers collapse (its table 1)."""
     eight = Layout("freeva-8", (Whole(),), 8)
-    seen = Seen(8, 24, 24)
-    assert eight.tokens(seen) == 4608
-    fitted = fit_layout(eight, seen, Budget(limit=4096, text=90, new=128))
+    grid = TokenGrid(8, 24, 24)
+    assert eight.tokens(grid) == 4608
+    fitted = fit_layout(eight, grid, Budget(limit=4096, text=90, new=128))
     assert fitted.tokens == 6 * 576
-    assert fitted.layout.spans[0].frames(seen).tolist() == [0, 2, 3, 4, 6, 7]
+    assert fitted.layout.spans[0].frames(grid).tolist() == [0, 2, 3, 4, 6, 7]
 
 
 def test_slowfast_gives_up_slow_frames() -> None:
@@ -81,8 +81,8 @@ def test_regions_are_given_up_frame_by_frame() -> None:
 
 @pytest.mark.parametrize("rows", [False, True])
 def test_pruning_keeps_less(rows: bool) -> None:
-    seen = Seen(4, 24, 24)
-    fitted = fit_layout(fopru(0.25, rows), seen, Budget(limit=500, text=100, new=0))
+    grid = TokenGrid(4, 24, 24)
+    fitted = fit_layout(fopru(0.25, rows), grid, Budget(limit=500, text=100, new=0))
     assert fitted.tokens == (4 * 96 if rows else 400)
 
 

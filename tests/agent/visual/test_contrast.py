@@ -19,7 +19,7 @@ PROMPT = PromptIds((5, 6, 7), (40, 41, 42))
 
 @pytest.fixture(scope="module")
 def pixels(llava: Any, pictures: Callable[[int], list[RGBImage]]) -> torch.Tensor:
-    return pixels_of(pictures(1), llava.eyes)
+    return pixels_of(pictures(1), llava.tower)
 
 
 @pytest.fixture(scope="module")

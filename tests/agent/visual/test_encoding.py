@@ -13,11 +13,11 @@ from PIL import Image
 
 from agent.visual.encoding import (
     encode,
-    eyes_of,
     picture_of,
     pixels_of,
     received_by,
     takes_tokens,
+    tower_of,
     visual_tokens,
 )
 from agent.visual.layouts import FRAMES, PRESETS, fopru, parse_layout, ts_llava
@@ -30,7 +30,7 @@ Pictures = Callable[[int], list[RGBImage]]
 
 @pytest.fixture(scope="module")
 def pixels50(llava: Any, pictures: Pictures) -> torch.Tensor:
-    return pixels_of(pictures(50), llava.eyes)
+    return pixels_of(pictures(50), llava.tower)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_pixels_are_a_bicubic_squash_with_the_checkpoint_s_numbers(llava: Any) -
     rng = np.random.default_rng(3)
     frame = rng.integers(0, 255, (90, 160, 3), np.uint8)
     square = np.asarray(Image.fromarray(frame).resize((336, 336), Image.Resampling.BICUBIC))
-    mean, std = np.float32(llava.eyes.mean), np.float32(llava.eyes.std)
+    mean, std = np.float32(llava.tower.mean), np.float32(llava.tower.std)
     expected = (square.astype(np.float32) / 255 - mean) / std
-    pixels = pixels_of([frame], llava.eyes)
+    pixels = pixels_of([frame], llava.tower)
     assert pixels.shape == (1, 3, 336, 336)
     assert np.array_equal(pixels[0].permute(1, 2, 0).numpy(), expected)
 
@@ -70,7 +70,7 @@ def test_pixels_are_those_of_clip_told_to_squash_and_not_those_of_its_centre_cro
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     frame = np.random.default_rng(3).integers(0, 255, (90, 160, 3), np.uint8)
-    pixels = pixels_of([frame], llava.eyes)
+    pixels = pixels_of([frame], llava.tower)
     squash = CLIPImageProcessorPil(size={"height": 336, "width": 336}, do_center_crop=False)
     assert torch.equal(pixels, squash(frame, return_tensors="pt")["pixel_values"])
     stock = llava.processor.image_processor(frame, return_tensors="pt")["pixel_values"]
@@ -79,7 +79,7 @@ def test_pixels_are_those_of_clip_told_to_squash_and_not_those_of_its_centre_cro
 
 def test_pixels_can_be_looked_at_again(llava: Any) -> None:
     square = np.random.default_rng(1).integers(0, 255, (336, 336, 3), np.uint8)
-    assert np.array_equal(picture_of(pixels_of([square], llava.eyes)[0], llava.eyes), square)
+    assert np.array_equal(picture_of(pixels_of([square], llava.tower)[0], llava.tower), square)
 
 
 def test_direct_encoding_is_that_of_llava(
@@ -103,7 +103,7 @@ def test_direct_encoding_of_llava_next_with_the_same_weights(
 
 def test_direct_encoding_of_onevision(load_tiny: Callable[[str], Any], pictures: Pictures) -> None:
     loaded = load_tiny("onevision")
-    pixels = pixels_of(pictures(3), loaded.eyes)
+    pixels = pixels_of(pictures(3), loaded.tower)
     ours = encode(loaded.model, pixels)
     with torch.inference_mode():
         theirs = loaded.model.get_image_features(
@@ -159,43 +159,43 @@ def test_ts_llava_layouts(
     sampled = flat[evenly(frames * 576, samples)] if samples else flat[:0]
     parts = [sampled, thumbnails] if first == "samples" else [thumbnails, sampled]
     layout = ts_llava(name, samples or 2880)
-    tokens = visual_tokens(llava.model, pixels, llava.eyes, layout, parity=True)
+    tokens = visual_tokens(llava.model, pixels, llava.tower, layout, parity=True)
     assert torch.equal(tokens, torch.cat(parts))
     assert len(tokens) == samples + grids * 576
-    assert len(tokens) == layout.tokens(llava.eyes.seen(frames, parity=True))
+    assert len(tokens) == layout.tokens(llava.tower.grid(frames, parity=True))
 
 
 def test_consecutive_thumbnails(llava: Any, pixels50: torch.Tensor) -> None:
     layout = ts_llava("Z2")
-    parity = visual_tokens(llava.model, pixels50, llava.eyes, layout, parity=True)
+    parity = visual_tokens(llava.model, pixels50, llava.tower, layout, parity=True)
     groups = pixels50[:48].split(6)
     expected = torch.cat([grid_tokens(llava.model, group, 3, 2) for group in groups])
     assert torch.equal(parity, expected)
     assert len(parity) == 4608
-    ours = visual_tokens(llava.model, pixels50, llava.eyes, layout)
+    ours = visual_tokens(llava.model, pixels50, llava.tower, layout)
     assert len(ours) == 9 * 576  # the last two frames too
     assert torch.equal(ours[:4608], parity)
 
 
 def test_the_thumbnail_may_come_first(llava: Any, pixels50: torch.Tensor) -> None:
-    last = visual_tokens(llava.model, pixels50[:8], llava.eyes, ts_llava("V2"))
-    first = visual_tokens(llava.model, pixels50[:8], llava.eyes, ts_llava("Y2"))
+    last = visual_tokens(llava.model, pixels50[:8], llava.tower, ts_llava("V2"))
+    first = visual_tokens(llava.model, pixels50[:8], llava.tower, ts_llava("Y2"))
     assert torch.equal(first, torch.cat([last[2880:], last[:2880]]))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])
 @pytest.mark.parametrize("name", ["V2", "Z2", "U3", "W2a", "slowfast", "freeva", "freeva-pooled"])
 def test_short_videos(llava: Any, pictures: Pictures, frames: int, name: str) -> None:
-    pixels = pixels_of(pictures(frames), llava.eyes)
+    pixels = pixels_of(pictures(frames), llava.tower)
     layout = parse_layout(name)
-    seen = llava.eyes.seen(frames)
-    tokens = visual_tokens(llava.model, pixels, llava.eyes, layout)
-    assert len(tokens) == layout.tokens(seen) > 0
+    grid = llava.tower.grid(frames)
+    tokens = visual_tokens(llava.model, pixels, llava.tower, layout)
+    assert len(tokens) == layout.tokens(grid) > 0
     assert tokens.isfinite().all()
     if name == "V2":
-        assert layout.spans[0].tokens(seen) == min(2880, frames * 576)
+        assert layout.spans[0].tokens(grid) == min(2880, frames * 576)
         assert layout.thumbnails is not None
-        assert layout.thumbnails.groups(seen) == (tuple(range(frames)),)
+        assert layout.thumbnails.groups(grid) == (tuple(range(frames)),)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_fopru_keeps_what_the_tower_attended_to(
 ) -> None:
     pixels = pixels50[:2]
     received = received_by(llava.model, pixels)
-    tokens = visual_tokens(llava.model, pixels, llava.eyes, fopru(share, rows))
+    tokens = visual_tokens(llava.model, pixels, llava.tower, fopru(share, rows))
     kept = []
     for scores, frame in zip(received, encoded50[:2], strict=True):
         if rows:
@@ -240,14 +240,14 @@ def test_received_attention_is_that_of_the_feature_layer(
 PROGRAM = """
 import sys, hashlib, torch, numpy as np
 from transformers import AutoModelForImageTextToText, AutoProcessor
-from agent.visual.encoding import eyes_of, pixels_of, visual_tokens
+from agent.visual.encoding import tower_of, pixels_of, visual_tokens
 from agent.visual.layouts import ts_llava
 torch.set_num_threads(int(sys.argv[2]))
 model = AutoModelForImageTextToText.from_pretrained(sys.argv[1]).eval()
-eyes = eyes_of(model.config, AutoProcessor.from_pretrained(sys.argv[1]).image_processor)
+tower = tower_of(model.config, AutoProcessor.from_pretrained(sys.argv[1]).image_processor)
 rng = np.random.default_rng(0)
-pixels = pixels_of([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)], eyes)
-tokens = visual_tokens(model, pixels, eyes, ts_llava("V2"), chunk=int(sys.argv[3]))
+pixels = pixels_of([rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(6)], tower)
+tokens = visual_tokens(model, pixels, tower, ts_llava("V2"), chunk=int(sys.argv[3]))
 print(hashlib.sha256(tokens.numpy().tobytes()).hexdigest())
 """
 
@@ -279,9 +279,9 @@ def test_layouts_are_read_by_name_once() -> None:
 
 
 def _clip(frames: int, parity: bool = False) -> Any:
-    from agent.visual.spans import Seen
+    from agent.visual.spans import TokenGrid
 
-    return Seen(frames, 24, 24, parity)
+    return TokenGrid(frames, 24, 24, parity)
 
 
 def test_models_that_take_no_tokens_are_named(tiny_model: Callable[[str], Path]) -> None:
@@ -291,4 +291,4 @@ def test_models_that_take_no_tokens_are_named(tiny_model: Callable[[str], Path])
         config = AutoConfig.from_pretrained(tiny_model(name))
         assert not takes_tokens(config)
         with pytest.raises(InputError, match=r"LLaVA-1\.5, LLaVA-NeXT and LLaVA-OneVision"):
-            eyes_of(config, None)
+            tower_of(config, None)

@@ -37,8 +37,8 @@ def prompt(llava: Any) -> PromptIds:
 
 @pytest.fixture(scope="module")
 def visual(llava: Any, pictures: Callable[[int], list[RGBImage]]) -> torch.Tensor:
-    pixels = pixels_of(pictures(12), llava.eyes)
-    return visual_tokens(llava.model, pixels, llava.eyes, SMALL)
+    pixels = pixels_of(pictures(12), llava.tower)
+    return visual_tokens(llava.model, pixels, llava.tower, SMALL)
 
 
 def rows(model: Any, prompt: PromptIds, visual: torch.Tensor) -> torch.Tensor:
@@ -84,9 +84,9 @@ def test_both_routes_say_what_decoding_by_hand_says(
 def test_both_routes_agree_on_other_families(
     load_tiny: Callable[[str], Any], pictures: Callable[[int], list[RGBImage]], name: str
 ) -> None:
-    model, eyes = load_tiny(name).model, load_tiny(name).eyes
+    model, tower = load_tiny(name).model, load_tiny(name).tower
     tokenizer = load_tiny(name).processor.tokenizer
-    visual = visual_tokens(model, pixels_of(pictures(7), eyes), eyes, SMALL)
+    visual = visual_tokens(model, pixels_of(pictures(7), tower), tower, SMALL)
     prompt = tokenise(tokenizer, TEXT, "<image>")
     by_ids = generate(model, inputs_as_ids(model, prompt, visual), 8)
     by_embeddings = generate(model, inputs_as_embeddings(model, prompt, visual), 8)
@@ -95,7 +95,7 @@ def test_both_routes_agree_on_other_families(
     routes = (inputs_as_ids, inputs_as_embeddings)
     every = [model(**route(model, prompt, visual)).logits for route in routes]
     assert torch.equal(*every)
-    other = visual_tokens(model, pixels_of(pictures(3), eyes), eyes, SMALL)
+    other = visual_tokens(model, pixels_of(pictures(3), tower), tower, SMALL)
     logits = [
         model(**inputs_as_ids(model, prompt, shown), logits_to_keep=1).logits
         for shown in (visual, other)

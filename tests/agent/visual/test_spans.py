@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from agent.visual.guiding import Box, Guide, region_box, regions
+from agent.visual.guiding import Box, QuestionGuidance, region_box, regions
 from agent.visual.layouts import (
     Layout,
     free_video_llm,
@@ -18,7 +18,7 @@ from agent.visual.layouts import (
 )
 from agent.visual.merged_spans import Pruned
 from agent.visual.pruning import kept_rows, kept_tokens, received_attention
-from agent.visual.spans import Features, Seen
+from agent.visual.spans import Features, TokenGrid
 
 WIDTH = 5
 
@@ -27,9 +27,9 @@ def features(frames: int, tokens: int = 576) -> torch.Tensor:
     return torch.randn(frames, tokens, WIDTH, generator=torch.Generator().manual_seed(frames))
 
 
-def make(layout: Layout, seen: Seen, given: Features) -> torch.Tensor:
-    made = torch.cat([span.make(seen, given) for span in layout.spans])
-    assert len(made) == layout.tokens(seen)
+def make(layout: Layout, grid: TokenGrid, given: Features) -> torch.Tensor:
+    made = torch.cat([span.make(grid, given) for span in layout.spans])
+    assert len(made) == layout.tokens(grid)
     return made
 
 
@@ -46,7 +46,7 @@ def sixteen(frame: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("parity", [False, True])
 def test_slowfast(parity: bool) -> None:
     frames = features(50)
-    made = make(slowfast(), Seen(50, 24, 24, parity), Features(frames))
+    made = make(slowfast(), TokenGrid(50, 24, 24, parity), Features(frames))
     assert len(made) == 3680
     assert torch.equal(made[:2880], pairs(frames[::5]).flatten(0, 1))
     fast = torch.cat([sixteen(frame) for frame in frames])
@@ -55,15 +55,15 @@ def test_slowfast(parity: bool) -> None:
 
 def test_slowfast_takes_frames_by_truncation() -> None:
     slow = slowfast().spans[0]
-    assert slow.frames(Seen(48, 24, 24)).tolist() == [0, 4, 9, 14, 19, 24, 28, 33, 38, 43]
-    short = Seen(7, 24, 24, parity=True)
+    assert slow.frames(TokenGrid(48, 24, 24)).tolist() == [0, 4, 9, 14, 19, 24, 28, 33, 38, 43]
+    short = TokenGrid(7, 24, 24, parity=True)
     assert slow.frames(short).tolist() == [0, 0, 1, 2, 2, 3, 4, 4, 5, 6]
-    assert slow.frames(Seen(7, 24, 24)).tolist() == list(range(7))
+    assert slow.frames(TokenGrid(7, 24, 24)).tolist() == list(range(7))
 
 
 def test_pairs_never_cross_a_row_of_odd_length() -> None:
     frames = features(2, 729)
-    made = make(freeva_pooled(), Seen(2, 27, 27), Features(frames)).reshape(2, 27, 14, WIDTH)
+    made = make(freeva_pooled(), TokenGrid(2, 27, 27), Features(frames)).reshape(2, 27, 14, WIDTH)
     rows = frames.reshape(2, 27, 27, WIDTH)
     assert torch.equal(made[:, :, 0], torch.maximum(rows[:, :, 0], rows[:, :, 1]))
     assert torch.equal(made[:, :, 13], rows[:, :, 26])
@@ -71,21 +71,21 @@ def test_pairs_never_cross_a_row_of_odd_length() -> None:
 
 def test_freeva() -> None:
     frames = features(4)
-    seen = Seen(4, 24, 24)
-    assert torch.equal(make(freeva(), seen, Features(frames)), frames.reshape(4 * 576, WIDTH))
+    grid = TokenGrid(4, 24, 24)
+    assert torch.equal(make(freeva(), grid, Features(frames)), frames.reshape(4 * 576, WIDTH))
     eight = features(8)
-    pooled = make(freeva_pooled(), Seen(8, 24, 24), Features(eight))
+    pooled = make(freeva_pooled(), TokenGrid(8, 24, 24), Features(eight))
     assert torch.equal(pooled, pairs(eight).flatten(0, 1))
-    sparse = make(freeva_sparse(), seen, Features(frames))
+    sparse = make(freeva_sparse(), grid, Features(frames))
     assert torch.equal(sparse, frames.mean(dim=0))
     assert (freeva().frames, freeva_pooled().frames) == (4, 8)
 
 
 @pytest.fixture
-def guide() -> Guide:
+def guide() -> QuestionGuidance:
     """A stand-in for CLIP's two towers: 8 numbers an embedding."""
     generator = torch.Generator().manual_seed(7)
-    return Guide(
+    return QuestionGuidance(
         torch.randn(8, generator=generator),
         torch.randn(50, 8, generator=generator),
         torch.randn(50, 576, 8, generator=generator),
@@ -123,10 +123,10 @@ def test_box(rows: int, columns: int, share: float) -> None:
 
 
 @pytest.mark.parametrize("parity", [False, True])
-def test_free_video_llm(guide: Guide, parity: bool) -> None:
+def test_free_video_llm(guide: QuestionGuidance, parity: bool) -> None:
     frames = features(50)
-    layout, seen = free_video_llm(), Seen(50, 24, 24, parity)
-    made = make(layout, seen, Features(frames, guide=guide))
+    layout, grid = free_video_llm(), TokenGrid(50, 24, 24, parity)
+    made = make(layout, grid, Features(frames, guide=guide))
     assert len(made) == 2648
     cosine = torch.nn.functional.cosine_similarity
     near = sorted(cosine(guide.text, guide.frames).argsort()[-3:].tolist())
@@ -161,13 +161,13 @@ def test_the_question_chooses_only_for_free_video_llm() -> None:
     assert free_video_llm().depends_on_question
     assert not ts_llava().depends_on_question
     with pytest.raises(ValueError, match="needs a guide"):
-        make(free_video_llm(), Seen(2, 24, 24), Features(features(2)))
+        make(free_video_llm(), TokenGrid(2, 24, 24), Features(features(2)))
 
 
 def test_pruned_tokens_stay_in_order() -> None:
     received = torch.rand(3, 576, generator=torch.Generator().manual_seed(1))
     for share in (0.002, 0.1, 0.25, 1.0):
-        count = Pruned(share).tokens(Seen(3, 24, 24)) // 3
+        count = Pruned(share).tokens(TokenGrid(3, 24, 24)) // 3
         kept = kept_tokens(received, count)
         assert count == math.ceil(share * 576)
         assert kept.shape == (3, count)

@@ -22,7 +22,7 @@ KEY = TokenKey("a" * 64, (0.5, 1.5), "model", "V2", "336/14", parity=False)
 
 @pytest.fixture(scope="module")
 def pixels(llava: Any, pictures: Callable[[int], list[RGBImage]]) -> torch.Tensor:
-    return pixels_of(pictures(8), llava.eyes)
+    return pixels_of(pictures(8), llava.tower)
 
 
 def test_a_second_question_runs_no_vision_tower(
@@ -35,7 +35,7 @@ def test_a_second_question_runs_no_vision_tower(
     try:
         for question in ("Which ferry?", "Which gate?"):
             cache = TokenCache(tmp_path)  # as a new process would open it
-            tokens = cache.get(KEY, lambda: visual_tokens(llava.model, pixels, llava.eyes, layout))
+            tokens = cache.get(KEY, lambda: visual_tokens(llava.model, pixels, llava.tower, layout))
             text = f"USER: <image>{question}"
             prompt = tokenise(llava.processor.tokenizer, text, "<image>")
             generate(llava.model, inputs_as_embeddings(llava.model, prompt, tokens), 2)
@@ -64,7 +64,7 @@ def test_tokens_come_back_as_they_were(tmp_path: Path, dtype: torch.dtype) -> No
         {"times_s": (0.5, 1.6)},
         {"model": "other"},
         {"layout": "V3"},
-        {"eyes": "384/14"},
+        {"tower": "384/14"},
         {"parity": True},
     ],
 )
@@ -80,12 +80,12 @@ def test_whatever_the_tokens_depend_on_is_part_of_the_key(
 def test_the_key_is_that_of_the_layout_after_the_budget(llava: Any) -> None:
     def key(samples: int) -> str:
         layout = ts_llava(samples=samples)
-        return token_key("a" * 64, [0.5], llava.model, layout, llava.eyes, False).digest
+        return token_key("a" * 64, [0.5], llava.model, layout, llava.tower, False).digest
 
     assert key(2880) == key(2880)
     assert key(2880) != key(2832)
     with pytest.raises(ValueError, match="depend on the question"):
-        token_key("a" * 64, [0.5], llava.model, free_video_llm(), llava.eyes, False)
+        token_key("a" * 64, [0.5], llava.model, free_video_llm(), llava.tower, False)
 
 
 def test_a_damaged_file_is_said_and_made_anew(

@@ -20,9 +20,9 @@ import prompts
 from agent.models.chat_model import ContextOverflowError
 from agent.records import PlannedFrame
 from agent.session import Session
-from agent.visual.encoding import eyes_of, picture_of
+from agent.visual.encoding import picture_of, tower_of
 from agent.visual.files import square_pixels
-from agent.visual.picture_form import NOTE, ends_of
+from agent.visual.picture_prompt import NOTE, ends_of
 from agent.visual.token_cache import read_tokens
 from agent.visual.token_chat import KeptPrefix
 from tools.errors import InputError
@@ -336,11 +336,11 @@ def test_what_is_saved_is_what_the_tower_was_shown(
         list(opened.stream(clip, QUESTION, save_visuals=folder))
     saved = sorted(folder.iterdir())
     chat: Any = opened.context.pool.chat()
-    eyes = eyes_of(chat.hf_model.config, chat.hf_processor.image_processor)
+    tower = tower_of(chat.hf_model.config, chat.hf_processor.image_processor)
     pixels = torch.cat(seen)
     assert len(saved) == len(pixels) == 8
-    assert torch.equal(square_pixels(saved[:7], eyes), pixels[:7])
-    assert np.array_equal(np.asarray(Image.open(saved[7])), picture_of(pixels[7], eyes))
+    assert torch.equal(square_pixels(saved[:7], tower), pixels[:7])
+    assert np.array_equal(np.asarray(Image.open(saved[7])), picture_of(pixels[7], tower))
     assert saved[0].name == "001-frame-0.120s.png"
     assert saved[7].name == "008-thumbnail-0.120s-1.840s.png"
     again = tmp_path / "again"

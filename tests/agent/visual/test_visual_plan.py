@@ -10,12 +10,12 @@ import pytest
 
 from agent.frames.sampling import centre_ids, ts_parity_ids
 from agent.visual.budget import Budget, fit_layout
-from agent.visual.encoding import Eyes
+from agent.visual.encoding import TowerSpec
 from agent.visual.layouts import PRESETS, parse_layout, ts_llava
 from agent.visual.plan import VisualPlan, plan_grid, plan_tokens
 
-CLIP = Eyes(336, 14, (0.5,) * 3, (0.5,) * 3)
-SIGLIP = Eyes(384, 14, (0.5,) * 3, (0.5,) * 3)
+CLIP = TowerSpec(336, 14, (0.5,) * 3, (0.5,) * 3)
+SIGLIP = TowerSpec(384, 14, (0.5,) * 3, (0.5,) * 3)
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class At:
 
 
 def plan(
-    name: str = "V2", eyes: Eyes = CLIP, limit: int = 8192, parity: bool = False
+    name: str = "V2", tower: TowerSpec = CLIP, limit: int = 8192, parity: bool = False
 ) -> VisualPlan:
     layout = parse_layout(name)
     choose = ts_parity_ids if parity else centre_ids
     frames = tuple(At(index) for index in choose(1000, layout.frames))
     budget = Budget(limit, 100, 16)
-    fitted = fit_layout(layout, eyes.seen(len(frames), parity), budget)
-    return plan_tokens(fitted, frames, 1000, eyes, budget, parity)
+    fitted = fit_layout(layout, tower.grid(len(frames), parity), budget)
+    return plan_tokens(fitted, frames, 1000, tower, budget, parity)
 
 
 def test_a_plan_of_tokens_says_all_that_is_shown() -> None:
@@ -69,7 +69,7 @@ def test_a_plan_says_what_was_left_out_and_what_is_blurred() -> None:
     cut = plan(limit=3520)
     assert (cut.visual_tokens, cut.cut) == (3404, 52)
     assert "52 of 3456 visual tokens were left out" in cut.notes[0]
-    assert "some tokens mix two frames" in plan(eyes=SIGLIP).notes[0]
+    assert "some tokens mix two frames" in plan(tower=SIGLIP).notes[0]
 
 
 def test_a_plan_of_a_grid_says_its_size_and_cost() -> None:
@@ -84,18 +84,18 @@ def test_a_plan_of_a_grid_says_its_size_and_cost() -> None:
 PROGRAM = """
 import sys
 from agent.visual.budget import Budget, fit_layout
-from agent.visual.encoding import Eyes
+from agent.visual.encoding import TowerSpec
 from agent.frames.sampling import centre_ids
 from agent.visual.layouts import ts_llava
 from agent.visual.plan import plan_tokens
 class At:
     def __init__(self, index):
         self.index, self.time_s = index, index / 25
-eyes = Eyes(336, 14, (0.5,) * 3, (0.5,) * 3)
+tower = TowerSpec(336, 14, (0.5,) * 3, (0.5,) * 3)
 frames = tuple(At(index) for index in centre_ids(1000, 50))
 budget = Budget(8192, 100, 16)
-fitted = fit_layout(ts_llava(), eyes.seen(50), budget)
-print(plan_tokens(fitted, frames, 1000, eyes, budget).dumps())
+fitted = fit_layout(ts_llava(), tower.grid(50), budget)
+print(plan_tokens(fitted, frames, 1000, tower, budget).dumps())
 print("torch" in sys.modules)
 """
 

@@ -49,7 +49,7 @@ class Notice:
 
 
 @dataclass
-class Board:
+class RunView:
     """The state of the answer, the progress and the evidence on the page.
 
     Attributes:

@@ -16,7 +16,7 @@ from agent.records import PlannedFrame, Question
 from agent.visual.plan import PlannedPicture, VisualPlan, planned_grid
 from agent.visual.sampling import sampled_ids
 from agent.visual.thumbnails import thumbnail_shape
-from agent.visual.token_form import Wanted, choose_frames
+from agent.visual.visual_token_prompt import Wanted, choose_frames
 from tools.media.video import Video, fit
 
 NOTE = "pictures stand in for visual tokens, which this model does not take"

@@ -21,13 +21,13 @@ from agent.records import PlannedFrame, Question, Turn, Visual
 from agent.text import clock
 from agent.visual.budget import Budget, Fitted, fit_layout
 from agent.visual.contrast import outlier_tokens
-from agent.visual.encoding import CHUNK, Eyes, eyes_of, visual_tokens
+from agent.visual.encoding import CHUNK, TowerSpec, tower_of, visual_tokens
 from agent.visual.files import read_picture, square_pixels
-from agent.visual.guiding import Guide
+from agent.visual.guiding import QuestionGuidance
 from agent.visual.layouts import Layout
 from agent.visual.merged_spans import Region
 from agent.visual.plan import VisualPlan, plan_tokens
-from agent.visual.spans import Seen
+from agent.visual.spans import TokenGrid
 from agent.visual.thumbnails import thumbnail_shape
 from agent.visual.token_cache import TokenCache, token_key
 from agent.visual.token_chat import out_of_memory, prompt_ids
@@ -54,14 +54,14 @@ class TokenForm:
     Attributes:
         frames: The frames looked at.
         layout: With samples cut, where the context asked for that.
-        eyes: Of the model.
+        tower: Of the model.
         told: What the text says of it.
         plan: All of it as plain data.
     """
 
     frames: tuple[PlannedFrame, ...]
     layout: Layout
-    eyes: Eyes
+    tower: TowerSpec
     told: Part
     plan: VisualPlan
 
@@ -91,22 +91,22 @@ def prepare(
     Raises:
         InputError: Even what cannot be cut is too much.
     """
-    eyes = eyes_of(chat.hf_model.config, chat.hf_processor.image_processor)
+    tower = tower_of(chat.hf_model.config, chat.hf_processor.image_processor)
     frames = choose_frames(video, wanted.frames, wanted.parity)
-    seen = eyes.seen(len(frames), wanted.parity)
-    told = describe(video, wanted.layout, seen)
+    grid = tower.grid(len(frames), wanted.parity)
+    told = describe(video, wanted.layout, grid)
     text = f"{told.text}\n\n{question_part(question).text}"
     written = len(prompt_ids(chat, messages([Turn("user", text)]), wanted.parity))
     limit = chat.capabilities.context_tokens or 0
     budget = Budget(limit, written, chat.max_new_tokens)
-    fitted = _with_room(fit_layout(wanted.layout, seen, budget), seen, room)
-    planned = plan_tokens(fitted, frames, picture_count(video), eyes, budget, wanted.parity)
-    return TokenForm(frames, fitted.layout, eyes, told, planned)
+    fitted = _with_room(fit_layout(wanted.layout, grid, budget), grid, room)
+    planned = plan_tokens(fitted, frames, picture_count(video), tower, budget, wanted.parity)
+    return TokenForm(frames, fitted.layout, tower, told, planned)
 
 
-def describe(video: Video, layout: Layout, seen: Seen) -> Part:
+def describe(video: Video, layout: Layout, grid: TokenGrid) -> Part:
     """Say what stands before the text; the published prompts say nothing of the overview."""
-    groups = layout.thumbnails.groups(seen) if layout.thumbnails and not seen.parity else ()
+    groups = layout.thumbnails.groups(grid) if layout.thumbnails and not grid.parity else ()
     shape = thumbnail_shape(len(groups[0])) if groups else thumbnail_shape(1)
     return part(
         "given_tokens",
@@ -150,22 +150,22 @@ def token_file(
     """
     times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
     tokens = TokenCache(library.folder / "frames")  # so that they go with the video
-    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.eyes, parity)
+    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.tower, parity)
     if asked:
         key = replace(key, layout=repr((form.layout, asked.question.text, asked.encoder.name)))
 
     @cache
     def pixels() -> "Tensor":
-        return square_pixels(squares, form.eyes)
+        return square_pixels(squares, form.tower)
 
     @cache
-    def guide() -> Guide | None:
-        return guide_of(asked, squares, form.eyes) if asked else None
+    def guide() -> QuestionGuidance | None:
+        return guide_of(asked, squares, form.tower) if asked else None
 
     def encode(chunk: int) -> "Tensor":
         with chat.lock, out_of_memory(chat.name):
             return visual_tokens(
-                chat.hf_model, pixels(), form.eyes, form.layout, parity, guide(), chunk
+                chat.hf_model, pixels(), form.tower, form.layout, parity, guide(), chunk
             )
 
     with library.claim(video, "tokens", key.digest):
@@ -194,20 +194,20 @@ def outlier_file(
         StorageError: The library cannot be written.
     """
     times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
-    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.eyes, parity)
+    key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.tower, parity)
     key = replace(key, layout=repr(("outliers", [file.stem for file in pictures])))
     tokens = TokenCache(library.folder / "frames")
 
     def make() -> "Tensor":
         with chat.lock, out_of_memory(chat.name):
-            return outlier_tokens(chat.hf_model, square_pixels(pictures, form.eyes))
+            return outlier_tokens(chat.hf_model, square_pixels(pictures, form.tower))
 
     with library.claim(video, "tokens", key.digest):
         tokens.get(key, make)
     return tokens.path(key)
 
 
-def guide_of(asked: Asked, squares: tuple[Path, ...], eyes: Eyes) -> Guide:
+def guide_of(asked: Asked, squares: tuple[Path, ...], tower: TowerSpec) -> QuestionGuidance:
     """Compare frames and patches with a question (Free Video-LLM).
 
     Raises:
@@ -217,14 +217,16 @@ def guide_of(asked: Asked, squares: tuple[Path, ...], eyes: Eyes) -> Guide:
 
     encoder, pictures = asked.encoder, [read_picture(file) for file in squares]
     patches = encoder.patches(pictures)
-    if patches.shape[1] != eyes.patches**2:
+    if patches.shape[1] != tower.patches**2:
         raise InputError(
             f"image_encoder.model={encoder.name} sees {patches.shape[1]} patches and the chat "
-            f"model {eyes.patches**2}; take the CLIP that the chat model was made with, for LLaVA "
+            f"model {tower.patches**2}; take the CLIP that the chat model was made with, for LLaVA "
             f"openai/clip-vit-large-patch14-336"
         )
     text, frames = encoder.texts([asked.question.text])[0], encoder.images(pictures)
-    return Guide(torch.from_numpy(text), torch.from_numpy(frames), torch.from_numpy(patches))
+    return QuestionGuidance(
+        torch.from_numpy(text), torch.from_numpy(frames), torch.from_numpy(patches)
+    )
 
 
 def visuals(
@@ -235,8 +237,8 @@ def visuals(
     singles = [
         Visual(file, "frame", (time_s,)) for file, time_s in zip(squares, times_s, strict=True)
     ]
-    seen = form.eyes.seen(len(times_s), form.plan.parity)
-    groups = layout.thumbnails.groups(seen) if layout.thumbnails else ()
+    grid = form.tower.grid(len(times_s), form.plan.parity)
+    groups = layout.thumbnails.groups(grid) if layout.thumbnails else ()
     overviews = [
         Visual(file, "thumbnail", tuple(times_s[place] for place in group))
         for file, group in zip(thumbnails, groups, strict=True)
@@ -253,12 +255,12 @@ def _plain(layout: Layout) -> Layout:
     return replace(layout, spans=spans)
 
 
-def _with_room(fitted: Fitted, seen: Seen, room: float) -> Fitted:
+def _with_room(fitted: Fitted, grid: TokenGrid, room: float) -> Fitted:
     """Cut visual tokens to the share that a longer conversation leaves room for."""
     if room >= 1:
         return fitted
-    layout = fitted.layout.shrunk(seen, fitted.tokens - int(fitted.tokens * room))
-    tokens = layout.tokens(seen)
+    layout = fitted.layout.shrunk(grid, fitted.tokens - int(fitted.tokens * room))
+    tokens = layout.tokens(grid)
     return Fitted(layout, tokens, fitted.cut + fitted.tokens - tokens)
 
 

@@ -1,4 +1,4 @@
-"""The desk: what all tabs of the page work with."""
+"""What all tabs of the page work with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from tools.media.video import Video
 
 
 @dataclass
-class Desk:
+class PageContext:
     """Sessions, the files that may be seen, and the runs in progress.
 
     Attributes:
