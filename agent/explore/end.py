@@ -95,7 +95,7 @@ def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
     kept = within_budget(notes, budget, chat.count_tokens)
     rest = most - sum(chat.count_tokens(as_line(e)) + 1 for e in kept)
     fitting = max(0, rest) // max(1, picture_tokens(state["video"], context))
-    taken = min(fitting, chat.capabilities.max_images or fitting, ceil(len(seen) * room))
+    taken = min(fitting, context.pool.capabilities().max_images or fitting, ceil(len(seen) * room))
     return Chosen(pictures_among(seen[:taken]), kept)
 
 

@@ -284,6 +284,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         tokens=options.max_tokens,
         frames=frames,
         visuals={"first_images": len(frames), **limits},
+        tools=tuple(dict.fromkeys([*context.settings.ingest, *detectors(context.settings)])),
+        roles=("embedder",),
     )
 
 
@@ -294,5 +296,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"tool calls"}),
-    ingests=False,
 )

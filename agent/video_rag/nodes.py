@@ -66,8 +66,7 @@ def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, question, room = state["video"], state["question"], state.get("room", 1.0)
     lines = state["evidence"][: ceil(len(state["evidence"]) * room)]
-    frames = state.get("frames", ())
-    frames = frames[:: ceil(1 / room)]
+    frames = state["plan"].frames[:: ceil(1 / room)]
     given = [notes_part("a video", lines)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)

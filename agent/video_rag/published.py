@@ -56,7 +56,7 @@ def read(state: State, runtime: Runtime[Context]) -> State:
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, room = state["video"], state.get("room", 1.0)
     found = state["evidence"][: ceil(len(state["evidence"]) * room)]
-    frames = state.get("frames", ())[:: ceil(1 / room)]
+    frames = state["plan"].frames[:: ceil(1 / room)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     given = [part("given_channels", **channels(found, video, state["request"].aspects))]

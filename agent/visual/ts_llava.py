@@ -128,12 +128,14 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say what the model is going to see, in plain data."""
     form = prepare(video, question, context)
     tokens = isinstance(form, TokenForm)
+    guided = isinstance(form, TokenForm) and form.layout.depends_on_question
     return MethodPlan(
         prompts=prompt_names(question, "given_tokens" if tokens else "given_grid"),
         calls=(1, 2),
         tokens=form.plan.visual_tokens or 0,
         frames=form.frames,
         visuals={"form": LABELS[tokens], **form.plan.laid_out()},
+        roles=("image encoder",) if guided else (),
     )
 
 
@@ -200,5 +202,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
-    ingests=False,
 )

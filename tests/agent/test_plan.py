@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import prompts
-from agent.plan import Plan
+from agent.records import Plan
 from agent.session import Session
 from tools.base import Tool
 
@@ -81,12 +81,13 @@ def test_what_is_known_does_not_change_the_plan(open_session: Open, harbour: Pat
     assert session.plan(other, QUESTION).id == before.id
 
 
-def test_a_tool_that_waits_for_the_question_is_planned_without_a_key(
+def test_a_tool_that_waits_for_the_question_is_planned_without_the_key_of_a_run(
     open_session: Open, plug_in: PlugIn, harbour: Path
 ) -> None:
     plug_in(lambda given: iter(()), needs=frozenset({"phrases"}))
-    (tool,) = open_session(ingest="[sensor]").plan(harbour, QUESTION).tools
-    assert (tool.known, tool.key) == (False, "depends on the question")
+    plan = open_session(ingest="[sensor]").plan(harbour, QUESTION)
+    (tool,) = plan.tools
+    assert (tool.known, tool.waits, plan.key("sensor")) == (False, True, None)
 
 
 @pytest.mark.parametrize(
