@@ -67,8 +67,10 @@ class State(Findings, total=False):
     """Their parts that an extractive reader is given, best first."""
     ask: Ask
     """What the method sends to the model, set before `reason`."""
-    room: float
+    context_share: float
     """Share of evidence and pictures that fits the model; 1 until a prompt was too long."""
+    too_long: Ask
+    """The last one that did not fit, set by `reason`."""
     attempt: int
     """Calls of `reason` so far."""
     draft: Draft

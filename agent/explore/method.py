@@ -150,12 +150,12 @@ def _shrink(
     state: Exploring, runtime: Runtime[Context], error: ContextOverflowError
 ) -> Command[str]:
     """Show half as much of what was seen; the question and the newest result come last to go."""
-    room = state.get("room", 1.0) / 2
-    runtime.stream_writer({"stage": "explore", "shrunk_to": room, "why": str(error)})
-    if room >= tail.LEAST_ROOM:
-        return Command(update={"room": room}, goto="think")
+    share = state.get("context_share", 1.0) / 2
+    runtime.stream_writer({"stage": "explore", "shrunk_to": share, "why": str(error)})
+    if share >= tail.LEAST_SHARE:
+        return Command(update={"context_share": share}, goto="think")
     stopped = stop(state, "the end of the model's context", runtime)
-    return Command(update={**stopped, "room": 1.0}, goto="settle")
+    return Command(update={**stopped, "context_share": 1.0}, goto="settle")
 
 
 def _without_call(

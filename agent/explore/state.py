@@ -166,19 +166,19 @@ def choose_shown(state: Exploring, most: int | None) -> Shown:
     """Choose what fits: the newest results of tools first, then as many pictures as there may be.
 
     Args:
-        state: Its `room` is the share of the results that fits the model's context.
+        state: Its `context_share` is the share of the results that fits the model's context.
         most: Pictures that the model takes; None for any number.
     """
-    room, talk = state.get("room", 1.0), state["messages"]
+    share, talk = state.get("context_share", 1.0), state["messages"]
     places = [i for i, message in enumerate(talk) if isinstance(message, ToolMessage)]
-    old = places[: len(places) - int(len(places) * room)]
+    old = places[: len(places) - int(len(places) * share)]
     begun = state["plan"].frames
     left = sum(len(frames_in(m)) for m in talk) + len(begun) if most is None else most
     chosen: dict[int, tuple[PlannedFrame, ...]] = {}
     for place in reversed([place for place in places if place not in old]):
         chosen[place] = frames_in(talk[place])[:left]
         left -= len(chosen[place])
-    first = begun[:: ceil(1 / room)]
+    first = begun[:: ceil(1 / share)]
     kept = centre_ids(len(first), left) if first and left else ()
     chosen[0] = tuple(first[i] for i in kept)
     return Shown(chosen, frozenset(old))

@@ -182,7 +182,7 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
 def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     """Put the question with the summary, or with as many notes as fit, spread over the video."""
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
-    video, question, room = state["video"], state["question"], state.get("room", 1.0)
+    video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
     exemplars = planned_exemplars(state, options)
     first = first_turn(question, options.reasoning)
@@ -191,7 +191,7 @@ def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     if summary:
         given, lines = notes.worded(summary, exemplars), notes.within_limits(question)
     else:
-        lines = notes.fitting(notes.room([first, *follow_ups], exemplars), room)
+        lines = notes.fitting(notes.room([first, *follow_ups], exemplars), share)
         given = notes.worded(lines, exemplars)
     turn = Turn("user", joined([given, first]))
     asked = Ask(

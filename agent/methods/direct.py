@@ -36,7 +36,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     """Read the pictures and put the question about them."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("direct", Options, context.settings)
-    frames = thinned(state["plan"].frames, state.get("room", 1.0))
+    frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     files = picture_files(video, frames, context.library, meter, options.max_side)
     meter.seconds = perf_counter() - start
     given = pictures_part(video, frames)

@@ -49,7 +49,7 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
     said = [p.evidence for p in context.library.passages(runs) if p.evidence.kind == "speech"]
     joined = merge_neighbours(in_time_order(said), context.settings.retrieval.merge_gap_s)
     count = context.pool.chat().count_tokens
-    most = int(context.settings.retrieval.token_budget * state.get("room", 1.0))
+    most = int(context.settings.retrieval.token_budget * state.get("context_share", 1.0))
     lines = within_budget(spread_order(joined), most, count)
     usage = {"ask": Usage(seconds=perf_counter() - start)}
     if not lines:

@@ -101,7 +101,7 @@ def build(settings: Settings) -> Subgraph:
     else:
         graph.add_node(retrieve, defer=True)
         graph.add_node(budget)
-        graph.add_node(read)
+        graph.add_node(read, destinations=("reason", "backup", "cite", "abstain"))
         graph.add_node(look)
         graph.add_conditional_edges("retrieve", is_worth_asking, ["budget", "look", "abstain"])
         graph.add_edge("budget", "read")
@@ -200,7 +200,7 @@ def is_worth_asking(
 def look(state: State, runtime: Runtime[Context]) -> State:
     """Ask about the pictures alone, for no tool found anything that bears on the question."""
     start, meter, context = perf_counter(), Meter(), runtime.context
-    video, every = state["video"], int(1 / state.get("room", 1.0))
+    video, every = state["video"], int(1 / state.get("context_share", 1.0))
     frames = state["plan"].frames[::every]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)

@@ -49,7 +49,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     """Make the grid and put the question about it; of fewer cells where it was too much."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("ig-vlm", Options, context.settings)
-    frames = thinned(state["plan"].frames, state.get("room", 1.0))
+    frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     shape = grid_shape(len(frames))
     file = grid_file(
         video, frames, shape, context.library, meter, options.numbered, options.max_side
