@@ -1,7 +1,13 @@
 """The whole program as graphs: probe a file, then let a method answer, or only ingest.
 
-ask:   START -> probe -> METHOD -> finish -> END
-index: START -> probe -> ingest -> END
+    ask:   START -> probe -> plan_run -> METHOD -> finish -> END
+    index: START -> probe -> ingest -> END
+
+`plan_run` decides everything that is known before a model is called: the method, the pictures, the
+tools with the keys of their runs, the models. Its plan lies in the state, nothing changes it, and
+the nodes after it read from it what they do. So the plan under an answer is the one that was
+followed; where a file that it rests on changes meanwhile and the library does not know what was
+found in the old one, the run ends with an error. `Session.plan` makes the same plan without a run.
 """
 
 from dataclasses import replace
@@ -15,7 +21,7 @@ from langgraph.runtime import Runtime
 from agent.answer import Usage
 from agent.ingest.graph import build_ingest
 from agent.library.store import Library
-from agent.methods import DEFAULT, find_method
+from agent.methods import candidates, find_method
 from agent.plan import make_plan
 from agent.settings import Settings
 from agent.state import Context, State
@@ -27,15 +33,19 @@ from tools.media.video import Video
 Graph = CompiledStateGraph[State, Context, State, State]
 
 
-def build_ask(settings: Settings, method: str = DEFAULT) -> Graph:
-    """Build the graph that answers a question of a video by one method."""
+def build_ask(settings: Settings) -> Graph:
+    """Build the graph that answers a question of a video by the method that its plan names."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node(probe)
-    graph.add_node(method, find_method(method).build(settings))
+    graph.add_node(plan_run)
     graph.add_node(finish)
     graph.add_edge(START, "probe")
-    graph.add_edge("probe", method)
-    graph.add_edge(method, "finish")
+    graph.add_edge("probe", "plan_run")
+    names = candidates(settings)
+    for name in names:
+        graph.add_node(name, find_method(name).build(settings))
+        graph.add_edge(name, "finish")
+    graph.add_conditional_edges("plan_run", planned_method, list(names))
     graph.add_edge("finish", END)
     return graph.compile(name="ask")
 
@@ -58,6 +68,18 @@ def probe(state: State, runtime: Runtime[Context]) -> State:
     return {"video": video, "usage": {"probe": Usage(seconds=perf_counter() - start)}}
 
 
+def plan_run(state: State, runtime: Runtime[Context]) -> State:
+    """Decide what will be done, before any model is called."""
+    start = perf_counter()
+    plan = make_plan(state["video"], state["question"], runtime.context)
+    return {"plan": plan, "usage": {"plan": Usage(seconds=perf_counter() - start)}}
+
+
+def planned_method(state: State) -> str:
+    """Go on with the method of the plan."""
+    return state["plan"].method
+
+
 def find_video(path: Path, library: Library) -> Video:
     """Return what a file is, from the library if the file has not changed since it was probed."""
     path = path.expanduser().absolute()
@@ -72,10 +94,9 @@ def find_video(path: Path, library: Library) -> Video:
 
 def finish(state: State, runtime: Runtime[Context]) -> State:
     """Complete the answer with how it came about: channels, costs, models, prompts, plan."""
-    settings = runtime.context.settings
+    settings, plan = runtime.context.settings, state["plan"]
     channels = state.get("channels", {})
     order = [*settings.ingest, *sorted(set(channels) - set(settings.ingest))]
-    plan = make_plan(state["video"], state["question"], runtime.context)
     answer = replace(
         state["answer"],
         channels=tuple(channels[name] for name in order if name in channels),

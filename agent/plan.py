@@ -1,103 +1,88 @@
-"""The plan of a run: plain data, made before any model call, the same on every machine."""
+"""The plan of a run: plain data, made before any model call, the same for everybody who asks.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+Weights in a folder are known by the names, sizes and times of change of its files, so a plan is the
+same on two machines where these are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import prompts
-from agent.library.keys import digest, run_settings, sampling_values
+from agent.answering.method import MethodPlan
+from agent.library.keys import captioner_of, digest, run_settings, sampling_values
 from agent.methods import choose
-from agent.records import PlannedFrame, Question
+from agent.models.identity import encoder_identity, reply_identity
+from agent.records import Plan, PlannedTool, Question
+from agent.settings import Settings
 from agent.state import Context
+from tools.base import Tool
 from tools.media.video import Video
 from tools.registry import make_tool
 
-
-@dataclass(frozen=True, slots=True)
-class PlannedTool:
-    """A tool that will look at the video, and whether the library already has what it finds."""
-
-    tool: str
-    key: str
-    known: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run will do.
-
-    Attributes:
-        video: Content hash of the video.
-        method: Name of the method.
-        why: Why it was chosen.
-        frames: Pictures that go to the model; none for a method that reasons over text.
-        visuals: How they are laid out: grids, thumbnails, sampled tokens.
-        sampling: How pictures are taken for the visual tools.
-        tools: Tools of the profile, in its order.
-        models: Names of the models by role.
-        prompts: Version by prompt name.
-        calls: Calls of the chat model, at least and at most.
-        tokens: Tokens of evidence in one prompt, at most.
-        settings: Hash of everything else that shapes the answer.
-    """
-
-    video: str
-    method: str
-    why: str
-    frames: tuple[PlannedFrame, ...]
-    visuals: Mapping[str, Any]
-    sampling: Mapping[str, Any]
-    tools: tuple[PlannedTool, ...]
-    models: Mapping[str, str]
-    prompts: Mapping[str, str]
-    calls: tuple[int, int]
-    tokens: int
-    settings: str
-
-    @property
-    def id(self) -> str:
-        """First 12 hex digits of the plan's hash; the state of the library does not change it."""
-        values = asdict(self)
-        values["tools"] = [(tool.tool, tool.key) for tool in self.tools]
-        return digest(values)[:12]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan as a plain dictionary."""
-        return {"plan": self.id, **asdict(self)}
+# Of the chat model: they change what it is shown, but no reply to the same conversation.
+SHOWN = ("images", "max_images", "tool_calling")
 
 
 def make_plan(video: Video, question: Question, context: Context) -> Plan:
     """Say what a run will do, without calling a model or reading the video's pictures."""
     settings = context.settings
-    chosen = choose(settings, video, lambda: context.pool.chat().capabilities)
-    method, why = chosen.method, chosen.why
-    planned = method.plan(video, question, context)
+    chosen = choose(settings, video, context.pool.capabilities)
+    planned = chosen.method.plan(video, question, context)
+    tools = [make_tool(name, settings.tools.get(name, {})) for name in planned.tools]
+    identities = dict(_identities(planned, tools, settings))
     return Plan(
         video=video.sha256,
-        method=method.name,
-        why=why,
+        method=chosen.method.name,
+        why=chosen.why,
         frames=planned.frames,
         visuals=planned.visuals,
         sampling=sampling_values(video, settings),
-        tools=tuple(_planned(name, video, context) for name in settings.ingest if method.ingests),
-        models={"chat": settings.chat.model, "embedder": settings.embedder.model},
+        tools=tuple(_planned(tool, video, context) for tool in tools),
+        models=_names(identities, tools),
+        identities=identities,
         prompts={name: prompts.version(name) for name in planned.prompts},
         calls=planned.calls,
         tokens=planned.tokens,
         settings=digest(
             {
                 "question": asdict(question),
-                "chat": settings.chat.model_dump(mode="json"),
+                "shown": {name: getattr(settings.chat, name) for name in SHOWN},
                 "retrieval": settings.retrieval.model_dump(mode="json"),
-                "method": settings.methods.get(method.name, {}),
+                "method": settings.methods.get(chosen.method.name, {}),
+                "reader": [settings.reader, settings.readers.get(settings.reader, {})],
             }
         ),
     )
 
 
-def _planned(name: str, video: Video, context: Context) -> PlannedTool:
-    tool = make_tool(name, context.settings.tools.get(name, {}))
-    if "phrases" in tool.needs:
-        return PlannedTool(name, "depends on the question", known=False)
+def _identities(
+    planned: MethodPlan, tools: Sequence[Tool], settings: Settings
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what is known of each frozen model that may be used, by role."""
+    yield "chat", reply_identity(settings.chat)
+    if "captioner" in planned.roles or any("vision" in tool.needs for tool in tools):
+        yield "captioner", reply_identity(captioner_of(settings))
+    if "embedder" in planned.roles:
+        yield "embedder", encoder_identity(settings.embedder)
+    if "image encoder" in planned.roles and settings.image_encoder.model != "none":
+        yield "image encoder", encoder_identity(settings.image_encoder)
+
+
+def _names(identities: Mapping[str, Mapping[str, Any]], tools: Sequence[Tool]) -> Mapping[str, str]:
+    """Return the names of all models by role; of two tools with one role the second names itself.
+
+    What is known of a tool's models beside their names is part of the key of its run.
+    """
+    named = {role: str(identity["model"]) for role, identity in identities.items()}
+    for tool in tools:
+        for role, model in tool.models.items():
+            named[f"{tool.name}: {role}" if role in named else role] = model
+    return named
+
+
+def _planned(tool: Tool, video: Video, context: Context) -> PlannedTool:
     key = digest(run_settings(tool, video, context.settings))
-    return PlannedTool(name, key, context.library.finished_run(video, name, key) is not None)
+    waits = "phrases" in tool.needs
+    known = not waits and context.library.finished_run(video, tool.name, key) is not None
+    return PlannedTool(tool.name, key, known, waits)

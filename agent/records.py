@@ -1,8 +1,11 @@
 """What is asked, planned and answered: plain records that know nothing of the rest."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tools.evidence import Evidence
 from tools.media.video import Video
@@ -164,6 +167,75 @@ class PlannedFrame:
 
     index: int
     time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTool:
+    """A tool that may look at the video.
+
+    Attributes:
+        tool: Its name.
+        key: What its run is known by in the library; for one that waits, the key of all but what
+            the question makes it look for.
+        known: Whether the library has that run already.
+        waits: Whether it waits for what the question asks for.
+    """
+
+    tool: str
+    key: str
+    known: bool
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do; it is made before any model is called, and followed.
+
+    Attributes:
+        video: Content hash of the video.
+        method: Name of the method.
+        why: Why it was chosen.
+        frames: Pictures that go to the model; none for a method that reasons over text.
+        visuals: How they are laid out: grids, thumbnails, sampled tokens.
+        sampling: How pictures are taken for the visual tools.
+        tools: Tools that may look at the video, in the order of the profile.
+        models: Names of all models that may be used, by role.
+        identities: What replies and vectors of the frozen models depend on, by role.
+        prompts: Version by prompt name.
+        calls: Calls of the chat model, at least and at most.
+        tokens: Tokens of evidence in one prompt, at most.
+        settings: Hash of everything else that shapes the answer.
+    """
+
+    video: str
+    method: str
+    why: str
+    frames: tuple[PlannedFrame, ...]
+    visuals: Mapping[str, Any]
+    sampling: Mapping[str, Any]
+    tools: tuple[PlannedTool, ...]
+    models: Mapping[str, str]
+    identities: Mapping[str, Mapping[str, Any]]
+    prompts: Mapping[str, str]
+    calls: tuple[int, int]
+    tokens: int
+    settings: str
+
+    @property
+    def id(self) -> str:
+        """First 12 hex digits of the plan's hash; the state of the library does not change it."""
+        values = asdict(self)
+        values["tools"] = [(tool.tool, tool.key) for tool in self.tools]
+        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+        return sha256(text.encode()).hexdigest()[:12]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as a plain dictionary."""
+        return {"plan": self.id, **asdict(self)}
+
+    def key(self, tool: str) -> str | None:
+        """Return the key of a tool's run; None for one that waits or was not planned."""
+        return next((t.key for t in self.tools if t.tool == tool and not t.waits), None)
 
 
 @dataclass(frozen=True, slots=True)

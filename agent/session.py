@@ -23,11 +23,10 @@ from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library.chats import storage_error, thread
 from agent.library.store import Library
-from agent.methods import DEFAULT, choose, find_method
-from agent.models.chat_model import Capabilities
+from agent.methods import find_method
 from agent.models.pool import ModelPool
-from agent.plan import Plan, make_plan
-from agent.records import Question, Understood
+from agent.plan import make_plan
+from agent.records import Plan, Question, Understood
 from agent.settings import Settings, resolve
 from agent.state import Context, State
 from agent.text import is_text
@@ -87,7 +86,6 @@ class Session:
         for name in self.settings.readers:
             read_options(name, load_reader(name).options, self.settings)
         self.library = Library(self.settings.library)
-        self._graphs: dict[str, Graph] = {}
         self.context = Context(
             self.settings, self.library, ModelPool(self.settings, self.library.models)
         )
@@ -127,13 +125,12 @@ class Session:
             StoppedError: `control` was asked to stop; finished work is kept.
         """
         start, asked = perf_counter(), make_question(question, options)
-        method = choose(self.settings, self.probe(video), self._capabilities).method.name
         folder = VisualsFolder(Path(save_visuals)) if save_visuals else None
         if chat:
-            events = self._converse(chat, method, Path(video), asked, control, folder)
+            events = self._converse(chat, Path(video), asked, control, folder)
         else:
             state: State = {"path": Path(video), "question": asked}
-            events = self._run(self._graph(method), state, control, folder)
+            events = self._run(self._ask_graph, state, control, folder)
         for event in events:
             if event.kind == "answer":
                 event = Event("answer", replace(event.data, seconds=perf_counter() - start))
@@ -149,7 +146,7 @@ class Session:
         yield from self._run(self._index_graph, {"path": Path(video)}, control)
 
     def plan(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Plan:
-        """Return what `ask` would do, without calling a model."""
+        """Return the plan that `ask` would follow, without calling a model."""
         asked = make_question(question, options)
         return make_plan(self.probe(video), asked, self.context)
 
@@ -159,17 +156,11 @@ class Session:
 
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
-        named = self.settings.method
-        method = DEFAULT if named == "auto" else named
-        return self._graph(method).get_graph(xray=True).draw_mermaid()
+        return self._ask_graph.get_graph(xray=True).draw_mermaid()
 
-    def _graph(self, method: str) -> Graph:
-        if method not in self._graphs:
-            self._graphs[method] = build_ask(self.settings, method)
-        return self._graphs[method]
-
-    def _capabilities(self) -> Capabilities:
-        return self.context.pool.chat().capabilities
+    @cached_property
+    def _ask_graph(self) -> Graph:
+        return build_ask(self.settings)
 
     @cached_property
     def _index_graph(self) -> Graph:
@@ -178,14 +169,13 @@ class Session:
     def _converse(
         self,
         chat: str,
-        method: str,
         path: Path,
         question: Question,
         control: RunControl | None,
         visuals: VisualsFolder | None,
     ) -> Iterator[Event]:
         chats = self.library.chats
-        graph = build_conversation(self._graph(method), chats.saver)
+        graph = build_conversation(self._ask_graph, chats.saver)
         asked: Asked = {
             "path": str(path),
             "question": question.text,

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict, TypeVar
 from agent.answer import Answer, Step, Usage
 from agent.library.store import Library
 from agent.models.pool import ModelPool
-from agent.records import Ask, Draft, Excerpt, PlannedFrame, Question, Request
+from agent.records import Ask, Draft, Excerpt, Plan, Question, Request
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
@@ -53,8 +53,8 @@ class State(Findings, total=False):
     """Set by the caller."""
     video: Video
     """Set by `probe`."""
-    frames: tuple[PlannedFrame, ...]
-    """Pictures that the model will look at, in time order, chosen by the method."""
+    plan: Plan
+    """Set by `plan_run` before any model is called, and followed by all nodes after it."""
     request: Request
     """Set by `decouple`."""
     relevance: float
@@ -67,8 +67,10 @@ class State(Findings, total=False):
     """Their parts that an extractive reader is given, best first."""
     ask: Ask
     """What the method sends to the model, set before `reason`."""
-    room: float
+    context_share: float
     """Share of evidence and pictures that fits the model; 1 until a prompt was too long."""
+    too_long: Ask
+    """The last one that did not fit, set by `reason`."""
     attempt: int
     """Calls of `reason` so far."""
     draft: Draft

@@ -1,7 +1,7 @@
 """The contract of a tool: what a plug-in and every built-in tool implement."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -104,6 +104,15 @@ class Tool(ABC):
     def needs(self) -> frozenset[Need]:
         """What `run` wants in its input; may depend on the options."""
         return frozenset()
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The models that find the evidence, by role: names, files or folders.
+
+        They stand in the plan and in the answer. One that is a file or a folder becomes part of the
+        run's key, so that other weights under the same name do not give old evidence.
+        """
+        return {}
 
     @property
     def reentrant(self) -> bool:

@@ -16,6 +16,16 @@ class InputError(ReelgraphError):
     exit_code = 2
 
 
+class ChangedError(InputError):
+    """A file is no longer what it was when the run was planned; the run cannot go on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} was changed or removed while the video was being looked at; ask again, and "
+            f"what was finished is kept"
+        )
+
+
 class MissingError(ReelgraphError):
     """A package, a model's weights or a server that is not there; the text names the remedy."""
 

@@ -11,8 +11,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from agent.answer import Usage
-from agent.library.reply_cache import ReplyCache, identity
+from agent.library.reply_cache import ReplyCache
 from agent.models.chat_model import ChatModel
+from agent.models.identity import reply_identity
 from agent.records import Ask, Turn
 from agent.state import Context
 from tools.media.video import Video
@@ -94,7 +95,7 @@ def kept_chat(video: Video, context: Context) -> ChatModel:
 
     That holds for `invoke`; `stream` and `score_options` are not kept.
     """
-    cache = ReplyCache(video, context.library, identity(context.settings.chat))
+    cache = ReplyCache(video, context.library, reply_identity(context.settings.chat))
     return context.pool.chat().model_copy(update={"cache": cache})
 
 

@@ -18,6 +18,7 @@ from tools.registry import explain
 
 Subgraph = CompiledStateGraph[State, Context, State, State]
 Need = Literal["images", "visual tokens", "tool calls"]
+Role = Literal["captioner", "embedder", "image encoder"]
 Options = TypeVar("Options", bound=Section)
 
 
@@ -31,6 +32,8 @@ class MethodPlan:
         tokens: Tokens of one prompt beside the question itself, at most.
         frames: Pictures that go to the model, in time order.
         visuals: How they are laid out: grids, thumbnails, sampled tokens; plain JSON.
+        tools: Tools of the profile that may look at the video.
+        roles: Frozen models that may be used beside the chat model and those of the tools.
     """
 
     prompts: tuple[str, ...]
@@ -38,6 +41,8 @@ class MethodPlan:
     tokens: int
     frames: tuple[PlannedFrame, ...] = ()
     visuals: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,6 @@ class Method:
         build: Returns its subgraph: probed video and question in, answer out.
         plan: Says what it will do, without calling a model.
         needs: What the chat model must be able to do.
-        ingests: Whether the tools of the profile look at the video first.
     """
 
     name: str
@@ -60,7 +64,6 @@ class Method:
     build: Callable[[Settings], Subgraph]
     plan: Callable[[Video, Question, Context], MethodPlan]
     needs: frozenset[Need] = frozenset()
-    ingests: bool = True
 
 
 def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_chat) -> Subgraph:

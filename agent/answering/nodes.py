@@ -28,7 +28,7 @@ from agent.records import Ask, Draft, Question, Turn
 from agent.state import Context, State
 from tools.evidence import Evidence
 
-LEAST_ROOM = 1 / 64  # of the evidence; if even that is too long, the question alone is
+LEAST_SHARE = 1 / 64  # of the evidence; if even that is too long, the question alone is
 MAX_CITED = 3  # lines under an answer, unless all are needed
 ChatOf = Callable[[Ask, Context], ChatModel]
 
@@ -45,7 +45,7 @@ def reason_with(
 
     The second time it asks more strictly, after a reply that could not be used. A prompt that is
     too long for the model goes back to where it was made, to be made with half the evidence; the
-    question itself is never touched.
+    question itself is never touched. One that was made no shorter is not sent again.
     """
 
     def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
@@ -58,7 +58,10 @@ def _reason(
     state: State, runtime: Runtime[Context], chat: ChatModel, reader: Reader
 ) -> Command[str]:
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
-    asked = state["ask"]
+    asked, share = state["ask"], state.get("context_share", 1.0) / 2
+    can_shrink = bool(asked.maker) and share >= LEAST_SHARE
+    if can_shrink and asked == state.get("too_long"):  # made anew, yet not shorter
+        return Command(update={"context_share": share}, goto=asked.maker)
     names: tuple[str, ...] = ()
     try:
         if attempt == 1:
@@ -66,11 +69,10 @@ def _reason(
         else:
             draft, usage, names = reader.ask_again(state, chat)
     except ContextOverflowError as error:
-        room = state.get("room", 1.0) / 2
-        if not asked.maker or room < LEAST_ROOM:
+        if not can_shrink:
             raise
-        runtime.stream_writer({"stage": "reason", "shrunk_to": room, "why": str(error)})
-        return Command(update={"room": room}, goto=asked.maker)
+        runtime.stream_writer({"stage": "reason", "shrunk_to": share, "why": str(error)})
+        return Command(update={"context_share": share, "too_long": asked}, goto=asked.maker)
     update: State = {
         "attempt": attempt,
         "draft": draft,

@@ -96,7 +96,8 @@ def ask_for(maker: str, question: Question, *given: Part, images: Sequence[Path]
     """Return the state update that asks a question about what is given.
 
     Args:
-        maker: The node that asks; it is run again with less `room` if the prompt is too long.
+        maker: The node that asks; it is run again with a smaller `context_share` if the prompt is
+            too long.
         question: The question.
         given: What the model is told beforehand.
         images: Files of the pictures that it is shown.

@@ -81,21 +81,22 @@ def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
     """Return the pictures and notes for the last question: what was cited, then the newest.
 
     Args:
-        state: Its `room` is the share of them that fits the model's context.
+        state: Its `context_share` is the share of them that fits the model's context.
         context: Counts tokens.
         most: Tokens of pictures and notes, at most.
     """
-    chat, room, attempt = context.pool.chat(), state.get("room", 1.0), state.get("attempt_so_far")
+    chat, attempt = context.pool.chat(), state.get("attempt_so_far")
+    share = state.get("context_share", 1.0)
     cited = [state["given"][i] for i in attempt.cited] if attempt else []
     order = [*cited, *(e for e in reversed(list(state["given"].values())) if e not in cited)]
     notes = [e for e in order if e.kind != PICTURE]
     seen = [e for e in order if e.kind == PICTURE]
-    share = most // 2 if seen else most
-    budget = int(min(context.settings.retrieval.token_budget, max(0, share)) * room)
+    for_notes = most // 2 if seen else most
+    budget = int(min(context.settings.retrieval.token_budget, max(0, for_notes)) * share)
     kept = within_budget(notes, budget, chat.count_tokens)
     rest = most - sum(chat.count_tokens(as_line(e)) + 1 for e in kept)
     fitting = max(0, rest) // max(1, picture_tokens(state["video"], context))
-    taken = min(fitting, chat.capabilities.max_images or fitting, ceil(len(seen) * room))
+    taken = min(fitting, context.pool.capabilities().max_images or fitting, ceil(len(seen) * share))
     return Chosen(pictures_among(seen[:taken]), kept)
 
 

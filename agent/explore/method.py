@@ -150,12 +150,12 @@ def _shrink(
     state: Exploring, runtime: Runtime[Context], error: ContextOverflowError
 ) -> Command[str]:
     """Show half as much of what was seen; the question and the newest result come last to go."""
-    room = state.get("room", 1.0) / 2
-    runtime.stream_writer({"stage": "explore", "shrunk_to": room, "why": str(error)})
-    if room >= tail.LEAST_ROOM:
-        return Command(update={"room": room}, goto="think")
+    share = state.get("context_share", 1.0) / 2
+    runtime.stream_writer({"stage": "explore", "shrunk_to": share, "why": str(error)})
+    if share >= tail.LEAST_SHARE:
+        return Command(update={"context_share": share}, goto="think")
     stopped = stop(state, "the end of the model's context", runtime)
-    return Command(update={**stopped, "room": 1.0}, goto="settle")
+    return Command(update={**stopped, "context_share": 1.0}, goto="settle")
 
 
 def _without_call(
@@ -284,6 +284,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         tokens=options.max_tokens,
         frames=frames,
         visuals={"first_images": len(frames), **limits},
+        tools=tuple(dict.fromkeys([*context.settings.ingest, *detectors(context.settings)])),
+        roles=("embedder",),
     )
 
 
@@ -294,5 +296,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"tool calls"}),
-    ingests=False,
 )

@@ -40,7 +40,7 @@ def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
     start, context, video = perf_counter(), runtime.context, state["video"]
     options, meter, question = options_of(context), Meter(), state["question"]
     known = known_runs(state, context)
-    frames = first_frames(video, context)
+    frames = state["plan"].frames
     picture_files(video, frames, context.library, meter, options.max_side)
     lines = () if sees(video, context) else overview(state, context)
     text = prompts.render(
@@ -59,7 +59,6 @@ def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
     return {
         "channels": known["channels"],
         "runs": known["runs"],
-        "frames": frames,
         "messages": [HumanMessage(text)],
         "given": {e.id: e for e in (*pictures, *lines)},
         "steps": (),
@@ -84,7 +83,7 @@ def first_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
     """Return the pictures to begin with: spread evenly, both ends included."""
     if not sees(video, context):
         return ()
-    options, can = options_of(context), context.pool.chat().capabilities
+    options, can = options_of(context), context.pool.capabilities()
     most = min(options.frames, options.max_frames, can.max_images or options.frames)
     return frames_of(video, lambda total: end_ids(total, most))
 

@@ -96,7 +96,7 @@ def options_of(context: Context) -> Options:
 
 def sees(video: Video, context: Context) -> bool:
     """Say whether the model is shown pictures."""
-    return video.has_picture and context.pool.chat().capabilities.images
+    return video.has_picture and context.pool.capabilities().images
 
 
 def end_ids(total: int, count: int) -> tuple[int, ...]:
@@ -166,18 +166,19 @@ def choose_shown(state: Exploring, most: int | None) -> Shown:
     """Choose what fits: the newest results of tools first, then as many pictures as there may be.
 
     Args:
-        state: Its `room` is the share of the results that fits the model's context.
+        state: Its `context_share` is the share of the results that fits the model's context.
         most: Pictures that the model takes; None for any number.
     """
-    room, talk = state.get("room", 1.0), state["messages"]
+    share, talk = state.get("context_share", 1.0), state["messages"]
     places = [i for i, message in enumerate(talk) if isinstance(message, ToolMessage)]
-    old = places[: len(places) - int(len(places) * room)]
-    left = sum(len(frames_in(m)) for m in talk) + len(state["frames"]) if most is None else most
+    old = places[: len(places) - int(len(places) * share)]
+    begun = state["plan"].frames
+    left = sum(len(frames_in(m)) for m in talk) + len(begun) if most is None else most
     chosen: dict[int, tuple[PlannedFrame, ...]] = {}
     for place in reversed([place for place in places if place not in old]):
         chosen[place] = frames_in(talk[place])[:left]
         left -= len(chosen[place])
-    first = state["frames"][:: ceil(1 / room)]
+    first = begun[:: ceil(1 / share)]
     kept = centre_ids(len(first), left) if first and left else ()
     chosen[0] = tuple(first[i] for i in kept)
     return Shown(chosen, frozenset(old))
@@ -188,7 +189,7 @@ def transcript(state: Exploring, context: Context, meter: Meter) -> list[BaseMes
 
     Pictures follow the results of a whole round, for few servers take them inside of one.
     """
-    shown = choose_shown(state, context.pool.chat().capabilities.max_images)
+    shown = choose_shown(state, context.pool.capabilities().max_images)
     talk, sent = state["messages"], list[BaseMessage]()
     waiting: tuple[PlannedFrame, ...] = ()
     for place, message in enumerate(talk):
@@ -228,7 +229,7 @@ def _with_pictures(
 def expected_tokens(state: Exploring, context: Context, tools: Sequence[Any]) -> int:
     """Return about how many tokens the next call reads and writes at most."""
     chat, options = context.pool.chat(), options_of(context)
-    shown = choose_shown(state, chat.capabilities.max_images)
+    shown = choose_shown(state, context.pool.capabilities().max_images)
     texts = [tool_text(tools)]
     for place, message in enumerate(state["messages"]):
         texts.append(LEFT_OUT if place in shown.left_out else message.text)

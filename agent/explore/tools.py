@@ -231,7 +231,7 @@ def frames_left(state: Exploring, context: Context, call_id: str) -> int:
 
     The looks of one reply run side by side, so they share what is left.
     """
-    options, can = options_of(context), context.pool.chat().capabilities
+    options, can = options_of(context), context.pool.capabilities()
     seen = len(pictures_among(list(state["given"].values())))
     calls = next(m.tool_calls for m in reversed(state["messages"]) if m.type == "ai")
     looks = [str(call["id"]) for call in calls if call["name"] == "look"]

@@ -65,6 +65,8 @@ class Narrowed:
 
 def read(state: State, runtime: Runtime[Context]) -> Command[str]:
     """Answer from the time line, or ask the model about the best excerpts alone."""
+    if "too_long" in state:
+        return _read_less(state)
     start, context, question = perf_counter(), runtime.context, state["question"]
     timeline = _timeline(state, context)
     if done := reckon(question, timeline, context.pool.embedder()):
@@ -84,6 +86,17 @@ def read(state: State, runtime: Runtime[Context]) -> Command[str]:
     asked = ask_small(question, narrowed.excerpts)
     told = {"extractive_answer": prompts.version("extractive_answer")}
     return Command(update={**update, "ask": asked, "prompts": told}, goto="reason")
+
+
+def _read_less(state: State) -> Command[str]:
+    """Ask about the better half of the excerpts that were too long; their ranking stands."""
+    excerpts = state["excerpts"][: max(1, len(state["excerpts"]) // 2)]
+    update: State = {
+        "lines": records_of(excerpts),
+        "excerpts": excerpts,
+        "ask": ask_small(state["question"], excerpts),
+    }
+    return Command(update=update, goto="reason")
 
 
 def _timeline(state: State, context: Context) -> Timeline:
@@ -137,7 +150,8 @@ def ask_small(question: Question, excerpts: Sequence[Excerpt]) -> Ask:
     ordered = sorted(excerpts, key=lambda e: (e.start_s, e.end_s, e.record.tool))
     told = [as_line(e) for e in ordered]
     text = prompts.render("extractive_answer", evidence=told, question=question.text)
-    return Ask((Turn("user", text),), "read")
+    maker = "read" if len(excerpts) > 1 else ""  # less than one excerpt is no evidence
+    return Ask((Turn("user", text),), maker)
 
 
 def _choose_likeliest(question: Question, update: State, context: Context) -> Command[str]:

@@ -5,7 +5,12 @@ default, which leaves no tail of the video unseen. An id is a place among the pi
 in which they appear; whoever asks knows their times (`tools.media.container.picture_times`).
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from tools.errors import InputError
+
+T = TypeVar("T")
 
 
 def centre_ids(total: int, count: int) -> tuple[int, ...]:
@@ -46,6 +51,11 @@ def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
             "run without --parity, or ask for fewer frames"
         )
     return tuple(number * interval for number in range(count))
+
+
+def thinned(frames: Sequence[T], share: float) -> tuple[T, ...]:
+    """Return a share of some frames, at least one, spread evenly over them."""
+    return tuple(frames[i] for i in centre_ids(len(frames), max(1, int(len(frames) * share))))
 
 
 def _require_frames(total: int, count: int) -> None:

@@ -24,7 +24,7 @@ from agent.library.keys import captioner_of, digest, run_settings
 from agent.library.store import Library, Run
 from agent.state import Context, Findings, State
 from tools.base import Keep, Tool, ToolInput
-from tools.errors import MissingError, ReelgraphError, StoppedError, StorageError
+from tools.errors import ChangedError, MissingError, ReelgraphError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.audio import AudioBlock, read_audio
 from tools.media.frames import FrameSet
@@ -74,8 +74,8 @@ def reporting(node: Node, names: Sequence[str]) -> Node:
     def guarded(state: State, runtime: Runtime[Context]) -> Findings:
         try:
             return node(state, runtime)
-        except (GraphBubbleUp, StorageError):
-            raise  # Stop was pressed, or nothing can be stored: not the tool's failure
+        except (GraphBubbleUp, StorageError, ChangedError):
+            raise  # Stop was pressed, nothing can be stored, the plan cannot be followed
         except Exception as error:
             attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
             if is_transient(error) and attempt < MAX_ATTEMPTS:
@@ -102,10 +102,18 @@ def is_transient(error: Exception) -> bool:
 
 
 def recall(name: str, state: State, context: Context) -> Run | None:
-    """Return the finished run of a tool with the present settings, if the library has it."""
+    """Return the finished run of a tool as it was planned, if the library has it."""
     tool = make_tool(name, context.settings.tools.get(name, {}))
-    values = run_settings(tool, state["video"], context.settings, _phrases(tool, state))
-    return context.library.finished_run(state["video"], name, digest(values))
+    key = planned_key(tool, state) or digest(_values(tool, state, context))
+    return context.library.finished_run(state["video"], name, key)
+
+
+def planned_key(tool: Tool, state: State) -> str | None:
+    """Return the key that a tool's run was planned with; None where it waits for the question.
+
+    A graph that only ingests has no plan either: nobody is told of it.
+    """
+    return state["plan"].key(tool.name) if "plan" in state else None
 
 
 def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
@@ -121,7 +129,9 @@ def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport 
     if listens and (told := told_by(video, state.get("runs", {}), context.library)):
         reason = f"{' and '.join(told)} already tell what is said"
         return ChannelReport(tool.name, "skipped", reason=reason)
-    if "vision" in tool.needs and not context.pool.chat("captioner").sees_images:
+    if "vision" not in tool.needs or recall(tool.name, state, context):
+        return None  # what is known needs no model, nor a look at what it can do
+    if not context.pool.capabilities("captioner").images:
         name = captioner_of(context.settings).model
         reason = f"{name} reads text only; captions need a model that sees"
         return ChannelReport(tool.name, "unavailable", reason=reason)
@@ -147,12 +157,16 @@ def run_or_recall(
     Raises:
         MissingError: The tool cannot run here.
         StoppedError: Stop was pressed; nothing is stored.
+        ChangedError: A file that the tool reads is not the one of the plan; nothing is stored.
     """
     context, video = runtime.context, state["video"]
-    settings = dict(run_settings(tool, video, context.settings, _phrases(tool, state)))
-    if pictures:
-        settings["pictures"] = [[frame.path.name, frame.start_s] for frame in pictures.frames]
+    planned = None if pictures else planned_key(tool, state)
+    if planned and (done := context.library.finished_run(video, tool.name, planned)):
+        return done
+    settings = _values(tool, state, context, pictures)
     key = digest(settings)
+    if planned and key != planned:
+        raise ChangedError(_read_by(tool, video))
     if done := context.library.finished_run(video, tool.name, key):
         return done
     available = tool.available()
@@ -170,9 +184,27 @@ def run_or_recall(
                 start = perf_counter()
                 evidence = _run(loaded, given)
                 seconds = round(perf_counter() - start, 3)
+        if digest(_values(tool, state, context, pictures)) != key:
+            raise ChangedError(_read_by(tool, video))
         status: Status = "ok" if evidence else "empty"
         report = ChannelReport(tool.name, status, count=len(evidence), seconds=seconds)
         return context.library.save_run(video, key, settings, report, evidence)
+
+
+def _values(
+    tool: Tool, state: State, context: Context, pictures: FrameSet | None = None
+) -> dict[str, Any]:
+    """Return what a run depends on now."""
+    phrases = _phrases(tool, state)
+    values = dict(run_settings(tool, state["video"], context.settings, phrases))
+    if pictures:
+        values["pictures"] = [[frame.path.name, frame.start_s] for frame in pictures.frames]
+    return values
+
+
+def _read_by(tool: Tool, video: Video) -> str:
+    """Name the files that a tool reads beside the video."""
+    return " or ".join(file.name for file in tool.reads(video)) or f"a file that {tool.name} reads"
 
 
 def _phrases(tool: Tool, state: State) -> tuple[str, ...]:

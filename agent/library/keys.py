@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from agent.models.identity import reply_identity, tool_weights
 from agent.settings import ChatSettings, Settings
 from tools.base import Tool
 from tools.media.video import Video
@@ -27,7 +28,9 @@ def run_settings(
     if "frames" in tool.needs:
         values["sampling"] = sampling_values(video, settings)
     if "vision" in tool.needs:
-        values["model"] = captioner_of(settings).model_dump(mode="json")
+        values["model"] = reply_identity(captioner_of(settings))
+    if weights := tool_weights(tool.models):
+        values["weights"] = weights
     if "phrases" in tool.needs:
         values["phrases"] = phrases
     return values

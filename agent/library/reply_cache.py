@@ -14,17 +14,10 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from agent.library.keys import digest
 from agent.library.store import Library
-from agent.settings import ChatSettings
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
 
 TOOL = "reply"
-_IDENTITY = ("engine", "model", "base_url", "dtype", "quantization", "temperature", "seed")
-
-
-def identity(chat: ChatSettings) -> dict[str, Any]:
-    """Return what a reply depends on beside the conversation: the model and how it draws."""
-    return {name: getattr(chat, name) for name in (*_IDENTITY, "max_new_tokens")}
 
 
 class ReplyCache(BaseCache):
@@ -34,7 +27,7 @@ class ReplyCache(BaseCache):
     """
 
     def __init__(self, video: Video, library: Library, chat: Mapping[str, Any]) -> None:
-        """Keep replies with a video, by the identity of the chat model that gives them."""
+        """Keep replies with a video, by the `reply_identity` of the chat model that gives them."""
         self._video, self._library, self._chat = video, library, chat
         self._asked_at: dict[str, float] = {}
 

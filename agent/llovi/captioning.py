@@ -24,13 +24,13 @@ from agent.answer import Meter, Usage
 from agent.answering.conversation import messages, usage_of
 from agent.answering.time_spans import Span, format_span
 from agent.frames.files import frames_at, picture_files
+from agent.library.keys import captioner_of as captioner_settings
 from agent.library.keys import digest
-from agent.library.reply_cache import identity
 from agent.llovi.clips import Clip, plan_clips
 from agent.llovi.options import LloviOptions
 from agent.models.chat_model import ChatModel
+from agent.models.identity import reply_identity
 from agent.records import PlannedFrame, Turn
-from agent.settings import ChatSettings
 from agent.state import Context, State, merge
 from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence, Status
@@ -107,9 +107,9 @@ class Captioner:
 
 def captioner_of(options: LloviOptions, context: Context) -> Captioner:
     """Return who captions by these options; a clip gets no more pictures than the model takes."""
-    most = context.pool.chat("captioner").capabilities.max_images or options.clip_frames
+    most = context.pool.capabilities("captioner").max_images or options.clip_frames
     frames = 1 if not options.clip_s else min(options.clip_frames, most)
-    known = identity(_chat_settings(context))
+    known = reply_identity(captioner_settings(context.settings))
     known.pop("max_new_tokens")
     return Captioner(known, frames, options.max_side, options.caption_tokens)
 
@@ -188,7 +188,7 @@ class _Work:
 
     def __init__(self, video: Video, captioner: Captioner, context: Context) -> None:
         self.video, self.captioner, self.context = video, captioner, context
-        settings = _chat_settings(context)
+        settings = captioner_settings(context.settings)
         self.batch = settings.batch if settings.engine == "transformers" else 1
         self.spent = Usage()
         self.failed: dict[int, str] = {}
@@ -303,7 +303,3 @@ def _evidence(runs: Sequence[int], context: Context) -> Iterator[Evidence]:
 def _batches(items: Sequence[T], size: int) -> list[tuple[T, ...]]:
     """Cut a sequence into pieces of a size; the last may be shorter."""
     return [tuple(items[first : first + size]) for first in range(0, len(items), size)]
-
-
-def _chat_settings(context: Context) -> ChatSettings:
-    return context.settings.captioner or context.settings.chat

@@ -14,7 +14,7 @@ import prompts
 from agent.answer import Answer, Step, Usage
 from agent.answering.conversation import messages, usage_of
 from agent.answering.evidence_lines import SEPARATOR, spread_order
-from agent.answering.nodes import LEAST_ROOM
+from agent.answering.nodes import LEAST_SHARE
 from agent.answering.prompt import Part
 from agent.answering.replies import parse_yes_no
 from agent.answering.time_spans import Intervals, Span, format_span, parse_intervals
@@ -77,7 +77,7 @@ class Grounder:
                 break
             except ContextOverflowError:
                 room /= 2
-                if room < LEAST_ROOM:
+                if room < LEAST_SHARE:
                     raise
         self.usage += usage_of(reply, perf_counter() - start)
         self.prompts |= {p.name: prompts.version(p.name) for p in (given, part)}

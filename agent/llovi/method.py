@@ -15,6 +15,7 @@ of captions; replies are kept, so that a run that was killed repeats the call in
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, cast
 
@@ -27,10 +28,11 @@ from agent.answer import Usage
 from agent.answering import nodes as tail
 from agent.answering.conversation import chat_for, kept_chat
 from agent.answering.evidence_lines import merge_neighbours
-from agent.answering.method import Method, MethodPlan, Subgraph, read_options
+from agent.answering.method import Method, MethodPlan, Role, Subgraph, read_options
 from agent.answering.prompt import AGAIN
 from agent.ingest.graph import build_ingest
 from agent.ingest.tool_node import Node, reporting
+from agent.library.keys import captioner_of as captioner_settings
 from agent.llovi import grounding, narrative
 from agent.llovi.caption_file import Timing, read_captions
 from agent.llovi.captioning import (
@@ -52,10 +54,16 @@ from agent.records import Ask, Draft, PlannedFrame, Question, Turn
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import words
+from tools.errors import ChangedError
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
 
 Source = Literal["file", "clips", "evidence"]
+ROLES: Mapping[Source, tuple[Role, ...]] = {
+    "file": (),
+    "clips": ("captioner",),
+    "evidence": ("embedder",),
+}
 TOKENS_A_SECOND = 12  # of what tools find: speech of 3 words a second, and as much again
 
 
@@ -105,25 +113,26 @@ def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
 def begin(
     state: State, runtime: Runtime[Context]
 ) -> Command[Literal["cut_clips", "ingest", "read_file"]]:
-    """Check the worked examples before any call, and find out where notes come from."""
-    video, context = state["video"], runtime.context
-    exemplars_for(video, options_of(context))
+    """Check the worked examples before any call, and go where the plan takes notes from."""
+    planned_exemplars(state, options_of(runtime.context))
     ways: Mapping[Source, Literal["cut_clips", "ingest", "read_file"]]
     ways = {"clips": "cut_clips", "evidence": "ingest", "file": "read_file"}
-    return Command(goto=ways[source_of(video, context)])
+    return Command(goto=ways[state["plan"].visuals["notes"]])
 
 
 def source_of(video: Video, context: Context) -> Source:
     """Return where notes come from: a file, a captioner that sees, else what tools find."""
     if options_of(context).captions:
         return "file"
-    sees = video.has_picture and context.pool.chat("captioner").sees_images
+    sees = video.has_picture and context.pool.capabilities("captioner").images
     return "clips" if sees else "evidence"
 
 
 def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     """Take captions that were made elsewhere. `InputError` when they cannot be used."""
-    notes = captions_in_file(state["video"], options_of(runtime.context))
+    options = options_of(runtime.context)
+    require_planned(options.captions, state["plan"].visuals["sha256"])
+    notes = captions_in_file(state["video"], options)
     report = ChannelReport(TOOL, "ok", len(notes), reason="read from a file", cached=True)
     return {"notes": notes, "channels": {TOOL: report}}
 
@@ -141,7 +150,7 @@ def take_evidence(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     found = [passage.evidence for passage in context.library.passages(runs)]
     gap_s = context.settings.retrieval.merge_gap_s
     notes = tuple(sorted(merge_neighbours(found, gap_s), key=lambda e: (e.start_s, e.end_s)))
-    blind = f"{context.pool.chat('captioner').name} reads text only"
+    blind = f"{captioner_settings(context.settings).model} reads text only"
     why = blind if state["video"].has_picture else "the file has no picture"
     reason = f"llovi over evidence: {why}, so what the tools found stands in for captions"
     return {"notes": notes, "channels": {TOOL: ChannelReport(TOOL, "skipped", reason=reason)}}
@@ -173,16 +182,16 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
 def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     """Put the question with the summary, or with as many notes as fit, spread over the video."""
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
-    video, question, room = state["video"], state["question"], state.get("room", 1.0)
+    video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
-    exemplars = exemplars_for(video, options)
+    exemplars = planned_exemplars(state, options)
     first = first_turn(question, options.reasoning)
     follow_ups = () if options.reasoning == "direct" else (final_turn(question),)
     summary = state.get("summary", ())
     if summary:
         given, lines = notes.worded(summary, exemplars), notes.within_limits(question)
     else:
-        lines = notes.fitting(notes.room([first, *follow_ups], exemplars), room)
+        lines = notes.fitting(notes.room([first, *follow_ups], exemplars), share)
         given = notes.worded(lines, exemplars)
     turn = Turn("user", joined([given, first]))
     asked = Ask(
@@ -241,6 +250,27 @@ def exemplars_for(video: Video, options: LloviOptions) -> tuple[Exemplar, ...]:
     return choose_exemplars(found, options.shots, video.path.stem)
 
 
+def planned_exemplars(state: State, options: LloviOptions) -> tuple[Exemplar, ...]:
+    """Return the worked examples of the plan. `ChangedError` when their file is another one."""
+    if options.shots and options.exemplars:
+        require_planned(options.exemplars, state["plan"].visuals["exemplars"])
+    return exemplars_for(state["video"], options)
+
+
+def require_planned(file: Path | None, sha256_then: str) -> None:
+    """Refuse a file that is not the one of the plan."""
+    if file and content_hash(file) != sha256_then:
+        raise ChangedError(file.name)
+
+
+def content_hash(file: Path) -> str:
+    """Return the hash of a file, "" if it cannot be read."""
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say which clips will be captioned and how many calls that and all else takes, at most.
 
@@ -264,8 +294,9 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     elif source == "file" and options.captions:
         notes = captions_in_file(video, options)
         tokens = sum(map(told.cost, notes))
-        file = sha256(options.captions.read_bytes()).hexdigest()
-        visuals |= {"captions": len(notes), "sha256": file}
+        visuals |= {"captions": len(notes), "sha256": content_hash(options.captions)}
+    if options.shots and options.exemplars:
+        visuals["exemplars"] = content_hash(options.exemplars)
     direct = options.summary == "none"
     summaries = 0 if direct else told.expected_calls(tokens, question)
     first = first_turn(question, options.reasoning)
@@ -280,6 +311,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         tokens=max(0, room),
         frames=frames,
         visuals=visuals,
+        tools=context.settings.ingest if source == "evidence" else (),
+        roles=ROLES[source],
     )
 
 

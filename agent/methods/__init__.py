@@ -19,6 +19,7 @@ from tools.media.video import Video
 from tools.registry import load_plug_in, make_tool, names, suggest, unusable
 
 DEFAULT = "video-rag"
+AUTO = (DEFAULT, "direct")  # the methods that "auto" chooses from
 log = logging.getLogger(__name__)
 SHORT_S = 60.0  # below this a few pictures show nearly everything
 
@@ -75,13 +76,18 @@ def _load(name: str) -> Method:
     return method
 
 
+def candidates(settings: Settings) -> tuple[str, ...]:
+    """Return the methods among which `choose` does: the one that was named, or those of "auto"."""
+    return AUTO if settings.method == "auto" else (settings.method,)
+
+
 def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) -> Choice:
     """Return the method that was named, or for "auto" what suits model and video best.
 
     Args:
         settings: Name the method.
         video: The video to be asked about.
-        can: Says what the chat model can do; loading it takes a while, so it is asked last.
+        can: Says what the chat model can do; reading that takes a while, so it is asked last.
 
     Raises:
         InputError: The method asks for more than the chat model can do.

@@ -32,4 +32,4 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     return MethodPlan(prompt_names(question, "given_nothing"), calls=(1, 2), tokens=0)
 
 
-METHOD = Method("blind", "the question alone, for comparison", Options, build, plan, ingests=False)
+METHOD = Method("blind", "the question alone, for comparison", Options, build, plan)

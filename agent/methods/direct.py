@@ -12,7 +12,7 @@ from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.answering.prompt import ask_for, pictures_part, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
-from agent.frames.sampling import centre_ids
+from agent.frames.sampling import centre_ids, thinned
 from agent.records import PlannedFrame, Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -36,7 +36,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     """Read the pictures and put the question about them."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("direct", Options, context.settings)
-    frames = choose_frames(video, context, state.get("room", 1.0))
+    frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     files = picture_files(video, frames, context.library, meter, options.max_side)
     meter.seconds = perf_counter() - start
     given = pictures_part(video, frames)
@@ -44,11 +44,11 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 
 
-def choose_frames(video: Video, context: Context, room: float = 1.0) -> tuple[PlannedFrame, ...]:
+def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
     """Return the frames to look at: as many as are wanted and the model can be sent."""
     wanted = read_options("direct", Options, context.settings).frames
-    most = min(wanted, context.pool.chat().capabilities.max_images or wanted)
-    return frames_of(video, lambda total: centre_ids(total, max(1, int(most * room))))
+    most = min(wanted, context.pool.capabilities().max_images or wanted)
+    return frames_of(video, lambda total: centre_ids(total, most))
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
@@ -69,5 +69,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
-    ingests=False,
 )

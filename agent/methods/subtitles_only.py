@@ -20,7 +20,7 @@ from agent.answering.evidence_lines import (
 )
 from agent.answering.method import Method, MethodPlan, Subgraph
 from agent.answering.prompt import ask_for, notes_part, prompt_names
-from agent.ingest.graph import build_listen
+from agent.ingest.graph import build_listen, ingest_tools
 from agent.records import Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -49,7 +49,7 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
     said = [p.evidence for p in context.library.passages(runs) if p.evidence.kind == "speech"]
     joined = merge_neighbours(in_time_order(said), context.settings.retrieval.merge_gap_s)
     count = context.pool.chat().count_tokens
-    most = int(context.settings.retrieval.token_budget * state.get("room", 1.0))
+    most = int(context.settings.retrieval.token_budget * state.get("context_share", 1.0))
     lines = within_budget(spread_order(joined), most, count)
     usage = {"ask": Usage(seconds=perf_counter() - start)}
     if not lines:
@@ -61,7 +61,10 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say what will be done."""
     tokens = context.settings.retrieval.token_budget
-    return MethodPlan(prompt_names(question, "given_notes"), calls=(0, 2), tokens=tokens)
+    tools = ingest_tools(context.settings, visual=False)
+    return MethodPlan(
+        prompt_names(question, "given_notes"), calls=(0, 2), tokens=tokens, tools=tuple(tools)
+    )
 
 
 METHOD = Method("subtitles-only", "what is said in the video, nothing else", Options, build, plan)

@@ -3,9 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.models.chat_gguf import INSTALL_WHEEL, WHEEL, find_source, wheel_folder
+from agent.models.chat_gguf import (
+    INSTALL_WHEEL,
+    WHEEL,
+    context_length,
+    find_source,
+    gguf_file,
+    wheel_folder,
+)
 from agent.models.chat_model import Capabilities, ChatModel, ContextOverflowError, image_block
-from agent.models.chat_transformers import TransformersChat
+from agent.models.chat_transformers import TransformersChat, local_capabilities
+from agent.models.context_window import context_limit
+from agent.models.loading import read_config, takes_images
 
 if TYPE_CHECKING:
     from agent.settings import ChatSettings
@@ -17,11 +26,37 @@ __all__ = [
     "ChatModel",
     "ContextOverflowError",
     "TransformersChat",
+    "configured_capabilities",
     "find_source",
     "image_block",
     "make_chat",
     "wheel_folder",
 ]
+
+
+def configured_capabilities(settings: "ChatSettings", models: Path, offline: bool) -> Capabilities:
+    """Return what the chat model of some settings can do, without loading or asking it.
+
+    It is read from the settings of a server, the metadata of a GGUF file (whose models read text
+    only here), or a checkpoint's configuration.
+
+    Raises:
+        MissingError: The model is not there; the text names the remedy.
+    """
+    if settings.engine == "endpoint":
+        from agent.models.chat_endpoint import served_capabilities
+
+        return served_capabilities(
+            settings.images, settings.max_images, settings.context_tokens, settings.tool_calling
+        )
+    if file := gguf_file(settings.model):
+        made_for = int(context_length(file) * settings.rope_factor)
+        return local_capabilities(made_for, settings.context_tokens)
+    source = find_source(settings.model, models, offline)
+    config = read_config(source, offline, settings.rope_factor)
+    kind = str(config.model_type) if takes_images(config) else ""
+    made_for = context_limit(config)
+    return local_capabilities(made_for, settings.context_tokens, kind, settings.max_images)
 
 
 def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool) -> ChatModel:

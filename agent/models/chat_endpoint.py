@@ -127,14 +127,8 @@ class EndpointChat(ChatModel):
     @property
     def capabilities(self) -> Capabilities:
         """What the settings say that the server's model can do."""
-        return Capabilities(
-            images=self.images,
-            max_images=self.max_images if self.images else 0,
-            context_tokens=self.context_limit,
-            option_scoring=False,
-            constrained_decoding=False,
-            visual_tokens=False,
-            tool_calling=self.calls_tools,
+        return served_capabilities(
+            self.images, self.max_images, self.context_limit, self.calls_tools
         )
 
     def count_tokens(self, text: str) -> int:
@@ -274,6 +268,21 @@ class EndpointChat(ChatModel):
             return 0
         text = sum(self.count_tokens(m.text) + MESSAGE_TOKENS for m in messages)
         return text + sum(self.image_tokens(*image_size(b)) for b in image_blocks(messages))
+
+
+def served_capabilities(
+    images: bool, max_images: int | None, context_tokens: int | None, tool_calling: bool
+) -> Capabilities:
+    """Return what a model on a server can do, as the settings say."""
+    return Capabilities(
+        images=images,
+        max_images=max_images if images else 0,
+        context_tokens=context_tokens,
+        option_scoring=False,
+        constrained_decoding=False,
+        visual_tokens=False,
+        tool_calling=tool_calling,
+    )
 
 
 def is_loopback(url: str | None) -> bool:

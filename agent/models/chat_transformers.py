@@ -36,6 +36,28 @@ TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision")
 Reply = AIMessage | ReelgraphError
 
 
+def local_capabilities(
+    made_for: int, context_tokens: int | None, sees: str = "", max_images: int | None = None
+) -> Capabilities:
+    """Return what a model in this process can do.
+
+    Args:
+        made_for: Tokens that it takes.
+        context_tokens: Tokens that the settings allow; None for all.
+        sees: Its `model_type` if it takes pictures, else empty.
+        max_images: Pictures that the settings allow; None for any number.
+    """
+    return Capabilities(
+        images=bool(sees),
+        max_images=max_images if sees else 0,
+        context_tokens=min(made_for, context_tokens or made_for),
+        option_scoring=True,
+        constrained_decoding=True,
+        visual_tokens=sees in TOKEN_ACCESS,
+        tool_calling=False,
+    )
+
+
 class TransformersChat(ChatModel):
     """Any text or image-text-to-text model in a local folder or, if allowed, on the hub.
 
@@ -110,16 +132,8 @@ class TransformersChat(ChatModel):
     def capabilities(self) -> Capabilities:
         """What the model can do, from its configuration and the settings."""
         config, sees = self.hf_model.config, self._loaded.sees_images
-        made_for = context_limit(config)
-        return Capabilities(
-            images=sees,
-            max_images=self.max_images if sees else 0,
-            context_tokens=min(made_for, self.context_limit or made_for),
-            option_scoring=True,
-            constrained_decoding=True,
-            visual_tokens=config.model_type in TOKEN_ACCESS,
-            tool_calling=False,
-        )
+        kind = config.model_type if sees else ""
+        return local_capabilities(context_limit(config), self.context_limit, kind, self.max_images)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""

@@ -48,7 +48,6 @@ def load_model(
         MissingError: It is not there or not whole, or what it needs is not installed.
     """
     from safetensors import SafetensorError
-    from transformers import AutoConfig
 
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": offline}
     if attention != "auto":
@@ -58,18 +57,38 @@ def load_model(
     if quantization != "none":
         options["quantization_config"] = _quantized(quantization, device)
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=offline)
+        config = read_config(source, offline, rope_factor)
         if rope_factor > 1:
-            options["config"] = config = stretch_rope(config, rope_factor)
+            options["config"] = config
         model_class, processor_class = _classes(config)
         model = model_class.from_pretrained(source, **options)
         processor = processor_class.from_pretrained(source, local_files_only=offline)
     except (OSError, ValueError, ImportError, SafetensorError) as error:  # last: half a file
-        raise MissingError(
-            f"the chat model {source!r} cannot be loaded: {_first_line(error)}; give a folder in "
-            f"the format of transformers or a hub name"
-        ) from error
+        raise _unusable(source, error) from error
     return _prepared(model.eval(), processor)
+
+
+def read_config(source: str, offline: bool, rope_factor: float = 1.0) -> Any:
+    """Return the configuration of a checkpoint, which says what it can do, without its weights.
+
+    Raises:
+        InputError: The checkpoint's RoPE cannot be stretched.
+        MissingError: It is not there.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=offline)
+    except (OSError, ValueError, ImportError) as error:
+        raise _unusable(source, error) from error
+    return stretch_rope(config, rope_factor) if rope_factor > 1 else config
+
+
+def takes_images(config: Any) -> bool:
+    """Whether a model of this configuration is loaded with what prepares pictures for it."""
+    from transformers import AutoModelForImageTextToText
+
+    return type(config) in AutoModelForImageTextToText._model_mapping
 
 
 def weight_bytes(source: str, quantization: str, dtype: str) -> int:
@@ -114,7 +133,7 @@ def _classes(config: Any) -> tuple[Any, Any]:
         AutoTokenizer,
     )
 
-    if type(config) in AutoModelForImageTextToText._model_mapping:
+    if takes_images(config):
         return AutoModelForImageTextToText, AutoProcessor
     return AutoModelForCausalLM, AutoTokenizer
 
@@ -130,6 +149,13 @@ def _prepared(model: Any, processor: Any) -> Loaded:
         ends.add(tokenizer.eos_token_id)
     sees = hasattr(processor, "image_processor")
     return Loaded(model, processor, tokenizer, sees, model.dtype, frozenset(ends))
+
+
+def _unusable(source: str, error: Exception) -> MissingError:
+    return MissingError(
+        f"the chat model {source!r} cannot be loaded: {_first_line(error)}; give a folder in "
+        f"the format of transformers or a hub name"
+    )
 
 
 def _first_line(error: BaseException) -> str:

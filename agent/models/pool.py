@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from agent.models.chat import ChatModel, make_chat
+from agent.models.chat import Capabilities, ChatModel, configured_capabilities, make_chat
 from agent.models.chat_gguf import WHEEL
 from agent.models.chat_model import MemoryLimitError
 from agent.models.embedding import SentenceEmbeddings
@@ -65,6 +65,7 @@ class ModelPool:
         self.settings = settings
         self.evicted: list[str] = []  # names of what was let go, in order
         self._models = models
+        self._capabilities: dict[ChatSettings, Capabilities] = {}
         self._held: dict[str, Held] = {}
         self._loading: set[str] = set()
         # Of the fields above: told of every load that ended and every tool that was given back.
@@ -94,13 +95,18 @@ class ModelPool:
         with self._given_back(held) as model:
             yield model
 
-    def sees(self) -> bool:
-        """Return whether the chat model sees pictures.
+    def capabilities(self, role: Role = "chat") -> Capabilities:
+        """Return what a chat model can do, from its configuration: a plan waits for no weights.
 
-        The embedded model need not be loaded to know that it reads text only: a plan waits for no
-        weights.
+        Raises:
+            MissingError: The model is not there.
         """
-        return self.settings.chat.model != WHEEL and self.chat().capabilities.images
+        own = self.settings.captioner if role == "captioner" else None
+        settings = own or self.settings.chat
+        if settings not in self._capabilities:
+            found = configured_capabilities(settings, self._models, self.settings.offline)
+            self._capabilities[settings] = found
+        return self._capabilities[settings]
 
     def embedder(self) -> SentenceEmbeddings:
         """Return the embedding model. `MissingError` when its weights are not there."""

@@ -11,6 +11,7 @@ budget drops whole records, worst first. `look` is for a model that sees where n
 `video-rag.parity` does as the published code does, see `agent.video_rag.published`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Literal
@@ -100,7 +101,7 @@ def build(settings: Settings) -> Subgraph:
     else:
         graph.add_node(retrieve, defer=True)
         graph.add_node(budget)
-        graph.add_node(read)
+        graph.add_node(read, destinations=("reason", "backup", "cite", "abstain"))
         graph.add_node(look)
         graph.add_conditional_edges("retrieve", is_worth_asking, ["budget", "look", "abstain"])
         graph.add_edge("budget", "read")
@@ -139,7 +140,6 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     prompt = prompts.render("decouple", question=question)
     text, usage = call([Turn("user", prompt)], runtime.context)
     return {
-        "frames": choose_frames(state["video"], runtime.context),
         "request": parse_request(text, question, parity=options.parity),
         "prompts": {"decouple": prompts.version("decouple")},
         "usage": {"decouple": replace(usage, seconds=perf_counter() - start)},
@@ -149,9 +149,9 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
 def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
     """Return the pictures that go to the model beside the evidence; none if it cannot see."""
     options = read_options("video-rag", Options, context.settings)
-    if not (video.has_picture and options.pictures and context.pool.sees()):
+    if not (video.has_picture and options.pictures and context.pool.capabilities().images):
         return ()
-    limit = context.pool.chat().capabilities.max_images
+    limit = context.pool.capabilities().max_images
     most = min(options.pictures, limit or options.pictures)
     rule = published_frames if options.parity else centre_ids
     return frames_of(video, lambda total: rule(total, most))
@@ -194,14 +194,14 @@ def is_worth_asking(
 ) -> Literal["budget", "look", "abstain"]:
     """Go on if a record has something to do with the question, or the model can look itself."""
     found = evidence.is_relevant(state, runtime)
-    return "look" if found == "abstain" and state.get("frames") else found
+    return "look" if found == "abstain" and state["plan"].frames else found
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
     """Ask about the pictures alone, for no tool found anything that bears on the question."""
     start, meter, context = perf_counter(), Meter(), runtime.context
-    video, every = state["video"], int(1 / state.get("room", 1.0))
-    frames = state["frames"][::every]
+    video, every = state["video"], int(1 / state.get("context_share", 1.0))
+    frames = state["plan"].frames[::every]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     meter.seconds = perf_counter() - start
@@ -213,21 +213,30 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say what will be done."""
     options = read_options("video-rag", Options, context.settings)
     frames = choose_frames(video, context)
-    looked = ("given_pictures",) if frames else ()
     visuals = {"images": len(frames)}
     if phrase_tools(context.settings):
         visuals["key_frames_at_most"] = options.pictures if options.parity else options.key_frames
-    if options.parity:
-        names = ("decouple", *looked, *prompt_names(question, "given_channels"))
-        return MethodPlan(names, calls=(2, 3), tokens=0, frames=frames, visuals=visuals)
-    asked = find_reader(context.settings).prompts or prompt_names(question, "given_notes")
+    names, calls, tokens = _asked(question, options, frames, context)
     return MethodPlan(
-        prompts=("decouple", *looked, *asked),
-        calls=(2 if frames else 1, 3),  # one alone where nothing relevant is found
-        tokens=context.settings.retrieval.token_budget,
+        prompts=("decouple", *(["given_pictures"] if frames else []), *names),
+        calls=calls,
+        tokens=tokens,
         frames=frames,
         visuals=visuals,
+        tools=context.settings.ingest,
+        roles=("embedder", "image encoder") if phrase_tools(context.settings) else ("embedder",),
     )
+
+
+def _asked(
+    question: Question, options: Options, frames: Sequence[PlannedFrame], context: Context
+) -> tuple[Sequence[str], tuple[int, int], int]:
+    """Return the prompts of the answer, the calls in all, and the tokens of the evidence."""
+    if options.parity:
+        return prompt_names(question, "given_channels"), (2, 3), 0
+    names = find_reader(context.settings).prompts or prompt_names(question, "given_notes")
+    least = 2 if frames else 1  # one alone where nothing relevant is found
+    return names, (least, 3), context.settings.retrieval.token_budget
 
 
 METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)

@@ -64,10 +64,9 @@ def read(state: State, runtime: Runtime[Context]) -> Command[str]:
 def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
     """Ask a model that reads whole records, and looks at pictures if it can."""
     start, meter, context = perf_counter(), Meter(), runtime.context
-    video, question, room = state["video"], state["question"], state.get("room", 1.0)
-    lines = state["evidence"][: ceil(len(state["evidence"]) * room)]
-    frames = state.get("frames", ())
-    frames = frames[:: ceil(1 / room)]
+    video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
+    lines = state["evidence"][: ceil(len(state["evidence"]) * share)]
+    frames = state["plan"].frames[:: ceil(1 / share)]
     given = [notes_part("a video", lines)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)

@@ -54,9 +54,9 @@ def channel_queries(state: State) -> dict[str, list[str]]:
 def read(state: State, runtime: Runtime[Context]) -> State:
     """Write the prompt: objects, speech, text, then the question; an empty channel leaves none."""
     start, meter, context = perf_counter(), Meter(), runtime.context
-    video, room = state["video"], state.get("room", 1.0)
-    found = state["evidence"][: ceil(len(state["evidence"]) * room)]
-    frames = state.get("frames", ())[:: ceil(1 / room)]
+    video, share = state["video"], state.get("context_share", 1.0)
+    found = state["evidence"][: ceil(len(state["evidence"]) * share)]
+    frames = state["plan"].frames[:: ceil(1 / share)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     given = [part("given_channels", **channels(found, video, state["request"].aspects))]

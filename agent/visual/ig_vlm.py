@@ -18,7 +18,7 @@ from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, r
 from agent.answering.prompt import ask_for, grid_part, prompt_names
 from agent.frames.files import frames_of, grid_file, picture_count, shown
 from agent.frames.grids import GridShape, caption_height, grid_shape
-from agent.frames.sampling import centre_ids, ig_parity_ids
+from agent.frames.sampling import centre_ids, ig_parity_ids, thinned
 from agent.records import PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -49,7 +49,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     """Make the grid and put the question about it; of fewer cells where it was too much."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("ig-vlm", Options, context.settings)
-    frames = choose_frames(video, options, state.get("room", 1.0))
+    frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     shape = grid_shape(len(frames))
     file = grid_file(
         video, frames, shape, context.library, meter, options.numbered, options.max_side
@@ -58,7 +58,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     told = grid_part(video, frames, shape, numbered=options.numbered, timed=not options.parity)
     made = ask_for("look", state["question"], told, images=[file])
     visual = Visual(file, "grid", tuple(frame.time_s for frame in frames))
-    note = "" if len(frames) == len(choose_frames(video, options)) else _shrunk(len(frames))
+    note = "" if len(frames) == len(state["plan"].frames) else _shrunk(len(frames))
     return {
         **made,
         "ask": replace(made["ask"], visuals=(visual,), note=note),
@@ -67,10 +67,10 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     }
 
 
-def choose_frames(video: Video, options: Options, room: float = 1.0) -> tuple[PlannedFrame, ...]:
-    """Return the frames of the grid, fewer where there is less room for them."""
+def choose_frames(video: Video, options: Options) -> tuple[PlannedFrame, ...]:
+    """Return the frames of the grid."""
     rule = ig_parity_ids if options.parity else centre_ids
-    return frames_of(video, lambda total: rule(total, max(1, int(options.frames * room))))
+    return frames_of(video, lambda total: rule(total, options.frames))
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
@@ -118,5 +118,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
-    ingests=False,
 )

@@ -61,7 +61,7 @@ def prepare(
     chat: ChatModel,
     wanted: Wanted,
     sizes: Sizes,
-    room: float = 1.0,
+    share: float = 1.0,
 ) -> PictureForm:
     """Choose the grid's cells and as many single frames as the model can be sent."""
     looked_at = choose_frames(video, wanted.frames, wanted.parity)
@@ -76,7 +76,7 @@ def prepare(
     told = grid_part(video, cells, shape, singles, numbered=sizes.numbered, timed=True)
     written = chat.count_tokens(f"{told.text}\n\n{question_part(question).text}")
     kept = _fitting(len(singles), video, chat, sizes, written + (grid.tokens or 0))
-    singles = ends_of(singles, int(kept * room))
+    singles = ends_of(singles, int(kept * share))
     return PictureForm(
         cells, singles, shape, _plan(video, chat, wanted, sizes, grid, cells, singles, written)
     )

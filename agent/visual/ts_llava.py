@@ -94,7 +94,7 @@ def build(settings: Settings) -> Subgraph:
 def look(state: State, runtime: Runtime[Context]) -> State:
     """Show the model the video, as tokens if it takes them, and put the question."""
     start, context, meter = perf_counter(), runtime.context, Meter()
-    form = prepare(state["video"], state["question"], context, state.get("room", 1.0))
+    form = prepare(state["video"], state["question"], context, state.get("context_share", 1.0))
     if isinstance(form, TokenForm):
         made = _as_tokens(form, state, context, meter)
     else:
@@ -104,7 +104,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 
 def prepare(
-    video: Video, question: Question, context: Context, room: float = 1.0
+    video: Video, question: Question, context: Context, share: float = 1.0
 ) -> TokenForm | PictureForm:
     """Say what the model is going to see."""
     options, chat = _options(context.settings), context.pool.chat()
@@ -116,24 +116,26 @@ def prepare(
             )
         if options.contrast:
             require_class_token(model.hf_model)
-        return visual_token_prompt.prepare(video, question, model, options.wanted, room)
+        return visual_token_prompt.prepare(video, question, model, options.wanted, share)
     if options.contrast:
         raise InputError(
             f"ts-llava.contrast needs a model that takes visual tokens, which {chat.name} does not"
         )
-    return picture_prompt.prepare(video, question, chat, options.wanted, options.sizes, room)
+    return picture_prompt.prepare(video, question, chat, options.wanted, options.sizes, share)
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say what the model is going to see, in plain data."""
     form = prepare(video, question, context)
     tokens = isinstance(form, TokenForm)
+    guided = isinstance(form, TokenForm) and form.layout.depends_on_question
     return MethodPlan(
         prompts=prompt_names(question, "given_tokens" if tokens else "given_grid"),
         calls=(1, 2),
         tokens=form.plan.visual_tokens or 0,
         frames=form.frames,
         visuals={"form": LABELS[tokens], **form.plan.laid_out()},
+        roles=("image encoder",) if guided else (),
     )
 
 
@@ -202,5 +204,4 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
-    ingests=False,
 )

@@ -77,7 +77,7 @@ def prepare(
     question: Question,
     chat: TransformersChat,
     wanted: Wanted,
-    room: float = 1.0,
+    share: float = 1.0,
 ) -> TokenForm:
     """Fit a layout into what the text leaves of a model's context.
 
@@ -86,7 +86,7 @@ def prepare(
         question: The question; its tokens are counted in the prompt as it will be.
         chat: A model for which `token_model` holds.
         wanted: The layout.
-        room: Share of the visual tokens that may stay.
+        share: Share of the visual tokens that may stay.
 
     Raises:
         InputError: Even what cannot be cut is too much.
@@ -99,7 +99,7 @@ def prepare(
     written = len(prompt_ids(chat, messages([Turn("user", text)]), wanted.parity))
     limit = chat.capabilities.context_tokens or 0
     budget = Budget(limit, written, chat.max_new_tokens)
-    fitted = _with_room(fit_layout(wanted.layout, grid, budget), grid, room)
+    fitted = _with_share(fit_layout(wanted.layout, grid, budget), grid, share)
     planned = plan_tokens(fitted, frames, picture_count(video), tower, budget, wanted.parity)
     return TokenForm(frames, fitted.layout, tower, told, planned)
 
@@ -255,11 +255,11 @@ def _plain(layout: Layout) -> Layout:
     return replace(layout, spans=spans)
 
 
-def _with_room(fitted: Fitted, grid: TokenGrid, room: float) -> Fitted:
+def _with_share(fitted: Fitted, grid: TokenGrid, share: float) -> Fitted:
     """Cut visual tokens to the share that a longer conversation leaves room for."""
-    if room >= 1:
+    if share >= 1:
         return fitted
-    layout = fitted.layout.shrunk(grid, fitted.tokens - int(fitted.tokens * room))
+    layout = fitted.layout.shrunk(grid, fitted.tokens - int(fitted.tokens * share))
     tokens = layout.tokens(grid)
     return Fitted(layout, tokens, fitted.cut + fitted.tokens - tokens)
 

@@ -23,7 +23,7 @@ import prompts
 from agent.cli.main import main
 from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
-from agent.models.pool import ModelPool
+from agent.models.pool import ModelPool, Role
 from agent.session import Event, Session
 from agent.state import Context
 from agent.text import words
@@ -129,9 +129,11 @@ class SharedPool(ModelPool):
     def _load_chat(self) -> ChatModel:
         return cast("ChatModel", self._chat) if self._chat else super()._load_chat()
 
-    def sees(self) -> bool:
+    def capabilities(self, role: Role = "chat") -> Capabilities:
         """The scripted model bears the embedded one's name and may see."""
-        return self.chat().capabilities.images
+        own = role == "captioner" and self.settings.captioner not in (None, self.settings.chat)
+        chat = None if own else cast("ChatModel | None", self._chat)
+        return chat.capabilities if chat else super().capabilities(role)
 
 
 @pytest.fixture(autouse=True)

@@ -6,15 +6,23 @@ from typing import Any
 import pytest
 
 import prompts
-from agent.plan import Plan
+from agent.graph import find_video
+from agent.plan import make_plan
+from agent.records import Plan
 from agent.session import Session
 from tools.base import Tool
+from tools.errors import ChangedError
 
 Open = Callable[..., Session]
 PlugIn = Callable[..., type[Tool]]
 
 QUESTION = "What is the gate code?"
 INGEST = "[subtitles, shots]"
+OPEN = {
+    "ingest": "[detect]",
+    "detect.engine": "yolo-world",
+    "image_encoder.model": "some/clip",
+}
 
 
 @pytest.fixture
@@ -61,13 +69,50 @@ def test_what_shapes_the_answer_changes_the_plan(
         "length": plan(**{"chat.max_new_tokens": 9}),
         "model": plan(**{"chat.model": str(tiny_llama)}),
         "embedding": plan(**{"embedder.model": "other"}),
+        "context": plan(**{"chat.context_tokens": 99}),
+        "longer context": plan(**{"chat.rope_factor": 2}),
+        "pictures": plan(**{"chat.max_images": 2}),
+        "reader": plan(reader="extractive"),
+        "lines of the reader": plan(reader="extractive", **{"extractive.lines": 2}),
+        "captioner": plan(ingest="[caption]", **{"captioner.model": "another"}),
+        "no captioner": plan(ingest="[caption]"),
+        "image encoder": plan(**OPEN),
+        "another image encoder": plan(**OPEN | {"image_encoder.model": "another"}),
+        "detector": plan(**OPEN | {"detect.model": "other.pt"}),
     }
     assert len({made.id for made in plans.values()}) == len(plans)
 
 
 def test_what_does_not_shape_the_answer_does_not(plan: Callable[..., Plan], tmp_path: Path) -> None:
-    same = [plan(), plan(library=tmp_path / "other"), plan(device="auto"), plan(f"  {QUESTION} ")]
+    same = [
+        plan(),
+        plan(library=tmp_path / "other"),
+        plan(device="auto"),
+        plan(f"  {QUESTION} "),
+        plan(**{"chat.input_price": 1, "chat.output_price": 2}),
+        plan(**{"chat.timeout_s": 9, "chat.max_retries": 0, "chat.key_variable": "MY_KEY"}),
+        plan(memory_gb=9, **{"chat.batch": 1, "embedder.batch": 1}),
+        plan(**{"captioner.model": "unused", "image_encoder.model": "unused"}),
+    ]
     assert len({made.id for made in same}) == 1
+
+
+def test_every_model_that_may_be_used_stands_in_the_plan(plan: Callable[..., Plan]) -> None:
+    tools = "[transcribe, ocr, detect, caption]"
+    made = plan(ingest=tools, **{k: v for k, v in OPEN.items() if k != "ingest"})
+    assert made.models == {
+        "chat": "smollm2-135m",
+        "captioner": "smollm2-135m",
+        "embedder": "all-MiniLM-L6-v2",
+        "image encoder": "some/clip",
+        "speech": "pocketsphinx",
+        "voice activity": "silero-vad",
+        "text detector": "PP-OCRv6_small_det",
+        "text recogniser": "PP-OCRv6_small_rec",
+        "detector": "yolov8s-worldv2.pt",
+        "text encoder": "openai/clip-vit-base-patch32",
+    }
+    assert plan(method="blind").models == {"chat": "smollm2-135m"}
 
 
 def test_what_is_known_does_not_change_the_plan(open_session: Open, harbour: Path) -> None:
@@ -81,12 +126,13 @@ def test_what_is_known_does_not_change_the_plan(open_session: Open, harbour: Pat
     assert session.plan(other, QUESTION).id == before.id
 
 
-def test_a_tool_that_waits_for_the_question_is_planned_without_a_key(
+def test_a_tool_that_waits_for_the_question_is_planned_without_the_key_of_a_run(
     open_session: Open, plug_in: PlugIn, harbour: Path
 ) -> None:
     plug_in(lambda given: iter(()), needs=frozenset({"phrases"}))
-    (tool,) = open_session(ingest="[sensor]").plan(harbour, QUESTION).tools
-    assert (tool.known, tool.key) == (False, "depends on the question")
+    plan = open_session(ingest="[sensor]").plan(harbour, QUESTION)
+    (tool,) = plan.tools
+    assert (tool.known, tool.waits, plan.key("sensor")) == (False, True, None)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +158,132 @@ def test_the_model_is_called_as_often_as_planned(
     assert low <= answer.total("model_calls") <= high
     assert answer.total("model_calls") == len(chat.seen)
     assert answer.prompts.keys() <= session.plan(harbour, question).prompts.keys()
+
+
+@pytest.fixture
+def after_the_plan(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], list[Plan]]:
+    """`after_the_plan(change)`: what changes once a run was planned; returns the plans made."""
+
+    def changing(change: Callable[[], object]) -> list[Plan]:
+        made: list[Plan] = []
+
+        def planned(*given: Any) -> Plan:
+            made.append(make_plan(*given))
+            change()
+            return made[-1]
+
+        monkeypatch.setattr("agent.graph.make_plan", planned)
+        return made
+
+    return changing
+
+
+@pytest.fixture
+def beside(make_clip: Callable[..., Path]) -> Path:
+    """Two seconds with a line of subtitles in a file beside them."""
+    clip = make_clip("clip.mp4", seconds=2)
+    say_beside(clip, "The gate code is 7391.")
+    return clip
+
+
+def say_beside(clip: Path, text: str) -> None:
+    clip.with_suffix(".srt").write_text(f"1\n00:00:00,000 --> 00:00:02,000\n{text}\n")
+
+
+@pytest.mark.parametrize("method", ["auto", "blind", "direct", "subtitles-only", "ig-vlm", "llovi"])
+def test_a_run_follows_the_very_plan_that_is_told_beforehand(
+    open_session: Open, watching: Callable[..., Any], harbour: Path, method: str
+) -> None:
+    session = open_session(watching(), method=method)
+    told = session.plan(harbour, QUESTION)
+    answer = session.ask(harbour, QUESTION)
+    assert answer.plan == told.id
+    assert (answer.method, answer.models) == (told.method, dict(told.models))
+    assert session.plan(harbour, QUESTION).id == told.id
+
+
+def test_the_plan_is_made_once_and_before_any_model_is_called(
+    open_session: Open,
+    scripted: Callable[..., Any],
+    harbour: Path,
+    after_the_plan: Callable[..., list[Plan]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[Path] = []
+
+    def find(path: Path, library: Any) -> Any:
+        looked.append(path)
+        return find_video(path, library)
+
+    monkeypatch.setattr("agent.graph.find_video", find)
+    chat = scripted()
+    calls_then: list[int] = []
+    plans = after_the_plan(lambda: calls_then.append(len(chat.seen)))
+    answer = open_session(chat).ask(harbour, QUESTION)
+    assert [plan.id for plan in plans] == [answer.plan]
+    assert calls_then == [0]
+    assert looked == [harbour]
+    assert chat.seen
+
+
+def test_a_sidecar_that_changes_does_not_change_a_plan_that_can_be_followed(
+    open_session: Open,
+    scripted: Callable[..., Any],
+    beside: Path,
+    after_the_plan: Callable[..., list[Plan]],
+) -> None:
+    session = open_session(scripted())
+    session.index(beside)
+    told = session.plan(beside, QUESTION)
+    after_the_plan(lambda: say_beside(beside, "The gate code is 1111."))
+    answer = session.ask(beside, QUESTION)
+    assert answer.plan == told.id
+    assert [one.text for one in answer.evidence] == ["The gate code is 7391."]
+    assert session.plan(beside, QUESTION).id != told.id
+
+
+def test_a_sidecar_that_changes_ends_a_run_that_needs_the_old_one(
+    open_session: Open,
+    scripted: Callable[..., Any],
+    beside: Path,
+    after_the_plan: Callable[..., list[Plan]],
+) -> None:
+    session = open_session(scripted())
+    after_the_plan(lambda: say_beside(beside, "The gate code is 1111."))
+    with pytest.raises(ChangedError, match=r"clip\.srt was changed .* ask again"):
+        session.ask(beside, QUESTION)
+    assert session.library.entries()[0].runs == ()
+
+
+def test_what_was_found_in_a_file_that_changed_meanwhile_is_not_kept(
+    open_session: Open, plug_in: PlugIn, say: Callable[..., Any], beside: Path
+) -> None:
+    side = beside.with_suffix(".srt")
+
+    def read(given: Any) -> Any:
+        yield say(side.read_text())
+        side.write_text("something else")
+
+    made: Any = plug_in(read)
+    made.reads = lambda self, video: [side]
+    session = open_session(ingest="[sensor]")
+    with pytest.raises(ChangedError, match=r"clip\.srt"):
+        session.index(beside)
+    assert session.library.entries()[0].runs == ()
+
+
+def test_captions_that_change_meanwhile_end_the_run(
+    open_session: Open,
+    scripted: Callable[..., Any],
+    harbour: Path,
+    tmp_path: Path,
+    after_the_plan: Callable[..., list[Plan]],
+) -> None:
+    file = tmp_path / "captions.json"
+    file.write_text(json.dumps(["a gate", "a ferry"]))
+    session = open_session(scripted(), method="llovi", **{"llovi.captions": file})
+    told = session.plan(harbour, QUESTION)
+    assert session.ask(harbour, QUESTION).plan == told.id
+    after_the_plan(lambda: file.write_text(json.dumps(["a gate", "a whale"])))
+    with pytest.raises(ChangedError, match=r"captions\.json"):
+        session.ask(harbour, QUESTION)

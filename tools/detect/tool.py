@@ -93,6 +93,17 @@ class Detect(Tool):
         return frozenset({"frames"})
 
     @property
+    def models(self) -> Mapping[str, str]:
+        """The detector, and where phrases are looked for their encoder."""
+        options = self.options
+        if options.engine == "hog":
+            return {"detector": "opencv-hog"}
+        found = {"detector": options.weights}
+        if options.engine == "yolo-world":
+            found["text encoder"] = options.text_encoder
+        return found
+
+    @property
     def reentrant(self) -> bool:
         """HOG only reads its classifier; ultralytics' models hold the classes that are set."""
         return self.options.engine == "hog"

@@ -15,7 +15,7 @@ that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,6 +101,13 @@ class Ocr(Tool):
     def needs(self) -> frozenset[Need]:
         """Distinct frames."""
         return frozenset({"frames"})
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The text detector and the recogniser."""
+        onnx = self.options.engine == "onnx"
+        names = WHEEL_MODELS if onnx else self.options.model_names()
+        return dict(zip(("text detector", "text recogniser"), names, strict=True))
 
     @property
     def memory_bytes(self) -> int:

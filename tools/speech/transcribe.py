@@ -90,6 +90,15 @@ class Transcribe(Tool):
         return frozenset({"audio"})
 
     @property
+    def models(self) -> Mapping[str, str]:
+        """The recogniser, and what tells it where somebody speaks."""
+        options = self.options
+        own = options.model.endswith(".pt")
+        whisper = options.model if own else f"whisper-{options.model}"
+        found = {"speech": whisper if options.engine == "whisper" else options.engine}
+        return found | ({"voice activity": "silero-vad"} if options.vad else {})
+
+    @property
     def memory_bytes(self) -> int:
         """Bytes of the recogniser."""
         return self._recogniser.memory_bytes if self._recogniser else 0

@@ -177,3 +177,18 @@ def test_the_reply_that_the_prompt_names_abstains_at_once(
 )
 def test_the_prompts_name_the_reply_that_stands_for_not_known(name: str) -> None:
     assert NOT_KNOWN in prompts.source(name)
+
+
+def test_a_prompt_that_cannot_be_made_shorter_is_sent_twice_at_most(
+    open_session: Open, scripted: Scripted, harbour: Path
+) -> None:
+    sent: list[str] = []
+
+    def refuse(prompt: str) -> None:
+        sent.append(prompt)
+        raise ContextOverflowError("scripted", 900, 300)
+
+    session = open_session(scripted(on_call=refuse), method="blind", reader="generative")
+    with pytest.raises(ContextOverflowError):
+        session.ask(harbour, QUESTION)
+    assert len(sent) == 2

@@ -19,6 +19,7 @@ from agent.ingest.frames import ensure_frames
 from agent.ingest.graph import build_ingest, sample_frames
 from agent.ingest.tool_node import recall, reporting, tool_node
 from agent.library.keys import digest, run_settings, sampling_values
+from agent.models.pool import ModelPool
 from agent.records import Request
 from agent.session import Session
 from agent.state import Findings, State
@@ -287,6 +288,32 @@ def test_vision_needs_a_model_that_sees(
     assert asked == ["scripted"]
 
 
+def test_a_captioner_is_not_loaded_to_know_whether_it_sees(
+    open_session: Open,
+    plug_in: PlugIn,
+    say: Say,
+    clip: Path,
+    watching: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_llava: Path,
+    tiny_llama: Path,
+) -> None:
+    loads: list[str] = []
+
+    def load(pool: ModelPool) -> Any:
+        loads.append("captioner")
+        return watching(name="seer")
+
+    monkeypatch.setattr(ModelPool, "_load_captioner", load)
+    plug_in(lambda given: iter([say("a harbour")]), needs=FRAMES | {"vision"})
+    expected = {"new": (tiny_llava, "ok", 1), "known": (tiny_llava, "ok", 0)}
+    for model, status, times in [*expected.values(), (tiny_llama, "unavailable", 0)]:
+        session = open_session(**{"captioner.model": str(model)})
+        loads.clear()
+        found = report(run(session, start(session, clip)))
+        assert (found.status, len(loads)) == (status, times)
+
+
 def test_phrases_come_from_the_question_and_are_part_of_the_key(
     open_session: Open, plug_in: PlugIn, say: Say, clip: Path
 ) -> None:
@@ -398,6 +425,7 @@ def test_the_key_follows_everything_that_changes_the_outcome(
     base = key(made())
     assert key(made()) == base
     assert key(made(), **{"retrieval.top_k": 3, "device": "cpu"}) == base
+    assert key(made(), **{"chat.timeout_s": 9, "chat.input_price": 1, "memory_gb": 9}) == base
     made.version = "2"
     others = {
         "version": key(made()),
@@ -406,6 +434,8 @@ def test_the_key_follows_everything_that_changes_the_outcome(
         "size": key(made(), **{"sampling.max_side": 64}),
         "reader": key(made(), **{"sampling.backend": "decord"}),
         "model": key(made(), **{"chat.model": "other"}),
+        "captioner": key(made(), **{"captioner.model": "another"}),
+        "longer context": key(made(), **{"chat.rope_factor": 2}),
     }
     made.version = "1"
     assert len({base, *others.values()}) == len(others) + 1

@@ -38,6 +38,10 @@ def ask(open_session: Callable[..., Session], harbour: Path, scripted: Any) -> A
         {"chat.seed": "7"},
         {"chat.max_new_tokens": "5"},
         {"chat.engine": "endpoint", "chat.base_url": "http://127.0.0.1:1/v1"},
+        {"chat.rope_factor": "2"},
+        {"chat.attention": "eager"},
+        {"chat.context_tokens": "99"},
+        {"chat.deadline_s": "9"},
     ],
     ids=lambda settings: "".join(settings),
 )
@@ -47,6 +51,22 @@ def test_a_reply_is_kept_for_one_way_of_asking(ask: Ask, settings: dict[str, str
     assert (ask({}).response_metadata, first.response_metadata) == ({"kept": True}, {})
     assert ask(settings).text == "2"
     assert ask(settings).response_metadata == {"kept": True}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"chat.input_price": "1", "chat.output_price": "2"},
+        {"chat.timeout_s": "9", "chat.max_retries": "0"},
+        {"chat.key_variable": "MY_KEY"},
+        {"chat.batch": "1"},
+        {"chat.base_url": "http://127.0.0.1:1/v1"},
+        {"memory_gb": "9", "device": "cpu"},
+    ],
+    ids=lambda settings: "".join(settings),
+)
+def test_what_changes_no_reply_asks_nothing_anew(ask: Ask, settings: dict[str, str]) -> None:
+    assert (ask({}).text, ask(settings).text) == ("1", "1")
 
 
 @pytest.mark.parametrize("how", [{"text": "Ho"}, {"seed": 1}, {"max_new_tokens": 5}, {"stop": "."}])

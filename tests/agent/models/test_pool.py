@@ -375,6 +375,31 @@ def test_the_captioner_is_the_chat_model_unless_it_is_named(
     assert [flag.images for flag in flags] == [False, True]
 
 
+@pytest.mark.parametrize("name", ["llama", "llava", "smolvlm"])
+def test_what_a_model_can_do_is_known_without_its_weights(
+    make_pool: Callable[..., ModelPool], tiny_model: Callable[[str], Path], name: str
+) -> None:
+    options = {"chat.model": str(tiny_model(name)), "chat.max_images": "3"}
+    told = make_pool(**options)
+    flags = told.capabilities()
+    assert told._held == {}
+    assert flags == make_pool(**options).chat().capabilities
+    limited = make_pool(**options, **{"chat.context_tokens": "99"})
+    assert limited.capabilities().context_tokens == 99
+
+
+def test_what_a_gguf_file_can_do_is_read_from_its_first_bytes(
+    make_pool: Callable[..., ModelPool], tmp_path: Path
+) -> None:
+    pytest.importorskip("gguf")
+    flags = make_pool(**{"chat.model": "smollm2-135m"}).capabilities()
+    assert (flags.images, flags.context_tokens) == (False, 8192)
+    other = tmp_path / "other.gguf"
+    other.write_bytes(b"GGUF" + bytes(20))
+    with pytest.raises(MissingError, match="no GGUF file that can be read"):
+        make_pool(**{"chat.model": str(other)}).capabilities()
+
+
 def test_an_endpoint_needs_no_device(make_pool: Callable[..., ModelPool]) -> None:
     options = {"chat.engine": "endpoint", "chat.base_url": "http://127.0.0.1:9/v1"}
     pool = make_pool(**options, device="cuda:99", **{"chat.images": "true", "chat.max_images": "3"})
