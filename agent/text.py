@@ -102,8 +102,10 @@ def is_text(text: str) -> bool:
     return text.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def clock(seconds: float) -> str:
-    """Return a time as a player shows it: 1:05 or 1:02:03."""
-    minutes, rest = divmod(int(seconds), 60)
+def clock(seconds: float, tenths: bool = False) -> str:
+    """Return a time as a player shows it: 1:05 or 1:02:03, or to a tenth of a second: 1:05.3."""
+    whole, tenth = divmod(round(seconds * 10), 10) if tenths else (int(seconds), 0)
+    minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    shown = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{shown}.{tenth}" if tenths else shown

@@ -5,7 +5,6 @@ A caption holds for as long as its picture stayed on screen. Frames in between t
 """
 
 import base64
-import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -13,7 +12,6 @@ from typing import Any, ClassVar
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
-from PIL import Image
 from pydantic import Field
 
 import prompts
@@ -21,9 +19,7 @@ from tools.base import Need, Tool, ToolInput, ToolOptions
 from tools.errors import StoppedError
 from tools.evidence import Evidence
 from tools.media.frames import FrameSet, StoredFrame
-from tools.media.video import RGBImage
-
-JPEG_QUALITY = 95
+from tools.media.jpeg import encode_jpeg
 
 
 class CaptionOptions(ToolOptions):
@@ -91,9 +87,10 @@ class Caption(Tool):
         return [" ".join(reply.text.split()) for reply in replies]
 
     def _ask(self, frame: StoredFrame) -> HumanMessage:
+        content = encode_jpeg(frame.image(), max_side=self.options.max_side)
         picture: dict[str, Any] = {
             "type": "image",
-            "base64": encode_jpeg(frame.image(), self.options.max_side),
+            "base64": base64.b64encode(content).decode("ascii"),
             "mime_type": "image/jpeg",
         }
         return HumanMessage([{"type": "text", "text": prompts.render("caption")}, picture])
@@ -108,12 +105,3 @@ def choose_frames(frames: FrameSet, every_s: float, max_frames: int) -> Sequence
     if len(chosen) <= max_frames:
         return chosen
     return [chosen[(2 * n + 1) * len(chosen) // (2 * max_frames)] for n in range(max_frames)]
-
-
-def encode_jpeg(image: RGBImage, max_side: int) -> str:
-    """Return the picture as base64 JPEG, downscaled so that no side exceeds `max_side` pixels."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((max_side, max_side))
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=JPEG_QUALITY)
-    return base64.b64encode(file.getvalue()).decode("ascii")

@@ -6,14 +6,14 @@ its mistakes included, so that published figures can be reproduced.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_uppercase
-from typing import Any, Literal
+from typing import Literal
 
 from agent.answering.published_parsers import PARSERS, letter_index
-from agent.answering.replies import parse_json, tidy
+from agent.answering.replies import json_objects, tidy
 from agent.records import Parity
 from agent.text import mentions, plain
 from tools.errors import InputError
@@ -124,8 +124,8 @@ def _read(text: str, options: Sequence[str]) -> Parsed:
     """Try the ways in which a choice can be put, the plainest first."""
     if alone := _alone(text):
         return _checked(letter_index(alone[1]), options, "letter")
-    if (fields := parse_json(text)) is not None:
-        return _from_json(fields, options)
+    if found := _from_json(text, options):
+        return found
     same = _same_text(text, options)
     if len(same) == 1:
         return Parsed(same[0], "text")
@@ -159,12 +159,16 @@ def _same_text(text: str, options: Sequence[str]) -> list[int]:
     return [i for i, option in enumerate(options) if said and plain(option) == said]
 
 
-def _from_json(fields: Mapping[str, Any], options: Sequence[str]) -> Parsed:
-    values = {str(key).lower().replace(" ", "_"): value for key, value in fields.items()}
-    value = next((values[key] for key in _ANSWER_KEYS if key in values), None)
-    text = "" if value is None or isinstance(value, bool | dict | list) else str(value).strip()
-    found = _read(text, options) if text and "{" not in text else _UNCLEAR
-    return found if found.choice is None else Parsed(found.choice, "json")
+def _from_json(text: str, options: Sequence[str]) -> Parsed | None:
+    """Read the answer's field of the last JSON object that has one."""
+    for fields in reversed(json_objects(text)):
+        values = {str(key).lower().replace(" ", "_"): value for key, value in fields.items()}
+        if key := next((key for key in _ANSWER_KEYS if key in values), None):
+            value = values[key]
+            said = "" if isinstance(value, bool | dict | list | None) else str(value).strip()
+            found = _read(said, options) if said and "{" not in said else _UNCLEAR
+            return found if found.choice is None else Parsed(found.choice, "json")
+    return None
 
 
 def _statement(text: str, options: Sequence[str]) -> Parsed | None:

@@ -1,15 +1,16 @@
 """What models wrap their replies in, and replies of few kinds: an object, yes or no, a rating."""
 
-import ast
-import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import json_repair
 
 _TAG = r"(?:think|thinking|thought|reasoning)"
 _OPENED = re.compile(rf"[<\[]{_TAG}[>\]]", re.I)
 _CLOSED = re.compile(rf"[<\[]/{_TAG}[>\]]", re.I)
+_CURLY = str.maketrans("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '""')
 _ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S)
 
 
@@ -33,37 +34,19 @@ def _without_thoughts(text: str) -> str:
     return behind if behind.strip() else before
 
 
-def parse_json(reply: str) -> Mapping[str, Any] | None:
-    """Return the last JSON object of a reply; fences, single quotes, commas at the end are fine."""
-    return next(
-        (fields for piece in _braced(reply) if (fields := _fields(piece)) is not None), None
-    )
+def json_objects(text: str) -> list[Mapping[str, Any]]:
+    """Return the outermost JSON objects of a text in their order; bad JSON is mended.
 
-
-def _braced(text: str) -> Iterator[str]:
-    """Yield the outermost {...} of a text, the last first."""
-    depth, start, pieces = 0, 0, []
-    for place, character in enumerate(text):
-        if character == "{":
-            start = start if depth else place
-            depth += 1
-        elif character == "}" and depth:
-            depth -= 1
-            if not depth:
-                pieces.append(text[start : place + 1])
-    yield from reversed(pieces)
-
-
-def _fields(piece: str) -> Mapping[str, Any] | None:
-    plain = re.sub(r",\s*([}\]])", r"\1", piece)
+    Fences, single quotes, bare words, stray or missing commas and a missing end are all fine.
+    """
+    start = text.find("{")
+    if start < 0:
+        return []
     try:
-        value = json.loads(plain)
-    except (json.JSONDecodeError, RecursionError):
-        try:
-            value = ast.literal_eval(plain)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return None
-    return value if isinstance(value, dict) else None
+        found = json_repair.loads(text[start:].translate(_CURLY))
+    except (ValueError, RecursionError):  # nested deeper than any reply
+        return []
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
 
 
 def parse_yes_no(reply: str | None) -> bool | None:

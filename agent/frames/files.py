@@ -16,6 +16,7 @@ from agent.answer import Meter
 from agent.library.keys import digest
 from agent.library.store import Library
 from agent.records import PlannedFrame
+from tools.media.jpeg import encode_jpeg
 from tools.media.readers import open_video
 from tools.media.video import RGBImage, Video, fit
 
@@ -38,7 +39,6 @@ from tools.evidence import Evidence
 from tools.media.container import picture_times
 
 PICTURE = "picture"  # the kind of evidence that the model looked at
-JPEG_QUALITY = 95
 
 
 def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[PlannedFrame, ...]:
@@ -112,7 +112,7 @@ def picture_files(
 def save_jpeg(image: RGBImage, file: Path) -> None:
     """Write an RGB picture in true colours, whole or not at all."""
     part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
-    Image.fromarray(image).save(part, format="JPEG", quality=JPEG_QUALITY)
+    part.write_bytes(encode_jpeg(image))
     part.replace(file)
 
 

@@ -4,8 +4,6 @@ Rows and columns are those of the published code: columns = round(sqrt(frames)),
 native resolution, filled row by row, what is left over white.
 """
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from tools.media.video import RGBImage, fit
+from agent.text import clock
+from tools.media.video import RGBImage
 
 WHITE = 255
-JPEG_QUALITY = 95  # IG-VLM, section "gridview": what GPT-4V was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,39 +88,14 @@ def compose_grid(
 
 def cell_captions(times_s: Sequence[float]) -> tuple[str, ...]:
     """Return "1  0:04.2" and so on: the number of the cell and its time (minutes:seconds)."""
-    return tuple(f"{number}  {clock(time_s)}" for number, time_s in enumerate(times_s, start=1))
+    return tuple(
+        f"{number}  {clock(time_s, tenths=True)}" for number, time_s in enumerate(times_s, start=1)
+    )
 
 
 def caption_height(height: int) -> int:
     """Return the height of the strip above a cell so high, in pixels."""
     return max(16, height // 14)
-
-
-def clock(time_s: float) -> str:
-    """Return a time as [hours:]minutes:seconds with tenths."""
-    tenths = round(time_s * 10)
-    minutes, tenths = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{tenths // 10:02d}.{tenths % 10}"
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
-
-
-def jpeg(picture: RGBImage, max_side: int | None = None) -> bytes:
-    """Return an RGB picture as JPEG of quality 95, no side above `max_side` pixels."""
-    height, width = picture.shape[:2]
-    image = Image.fromarray(picture)
-    size = fit(width, height, max_side)
-    if size != (width, height):
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
-
-
-def image_block(picture: RGBImage, max_side: int | None = None) -> dict[str, str]:
-    """Return an RGB picture as a content block of a LangChain message."""
-    data = base64.b64encode(jpeg(picture, max_side)).decode("ascii")
-    return {"type": "image", "base64": data, "mime_type": "image/jpeg"}
 
 
 def _scaled(frame: RGBImage, size: CellSize) -> RGBImage:

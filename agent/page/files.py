@@ -6,7 +6,6 @@ of an address, so there is nothing to climb out of.
 
 import secrets
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
@@ -16,10 +15,12 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from tools.errors import ReelgraphError
+from tools.media.jpeg import encode_jpeg
 from tools.media.readers import open_video
 from tools.media.video import Video
 
 THUMBNAIL_SIDE = 320  # pixels
+THUMBNAIL_QUALITY = 80
 KEEP = {"Cache-Control": "private, max-age=3600"}
 
 
@@ -102,9 +103,5 @@ class ChosenFiles:
 @lru_cache(maxsize=512)
 def _thumbnail(video: Video, time_ms: int) -> bytes:
     """Return a small JPEG picture; nothing is written to disk."""
-    from PIL import Image
-
     frame = next(iter(open_video(video, max_side=THUMBNAIL_SIDE).at([time_ms / 1000])))
-    content = BytesIO()
-    Image.fromarray(frame.image).save(content, format="JPEG", quality=80)
-    return content.getvalue()
+    return encode_jpeg(frame.image, THUMBNAIL_QUALITY)

@@ -5,12 +5,11 @@ so that one bad field never spoils the others, not even where the JSON as a whol
 cannot be read is replaced by plain rules; what the model leaves empty on purpose stays empty.
 """
 
-import ast
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
+from agent.answering.replies import json_objects
 from agent.records import Aspect, Request
 from agent.text import words
 from agent.video_rag.entities import find_tagger, published_filter, visible
@@ -46,10 +45,8 @@ ASPECT_WORDS: Mapping[Aspect, str] = {
     "location": r"where|left|right|above|below|top|bottom|behind|in front",
     "relation": r"next to|between|beside|holding|wearing|on top of",
 }
+_KEY = re.compile(rf"[\"']?\b(?:{'|'.join(FIELD_NAMES)})\b", re.IGNORECASE)
 NOTHING = {"", "null", "none", "n/a", "nothing", "-"}
-_STRING = r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\''
-_KEY = re.compile(rf"[\"'*]*\b({'|'.join(FIELD_NAMES)})\b[\"'*]*\s*[:=][\s*]*", re.IGNORECASE)
-_VALUE = re.compile(rf"\[[^\]]*\]?|{_STRING}|[^,}}\n]*")
 
 
 def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
@@ -100,55 +97,20 @@ def _filtered(entities: tuple[str, ...], parity: bool) -> tuple[str, ...]:
 
 def _fields(text: str) -> dict[Field, Any]:
     """Return the fields that can be read; the first mention of each counts."""
-    text = text.translate({ord("\N{LEFT DOUBLE QUOTATION MARK}"): '"'})
-    text = text.translate({ord("\N{RIGHT DOUBLE QUOTATION MARK}"): '"'})
-    for candidate in _objects(text):
-        if found := _known(candidate):
-            return found
-    return _one_by_one(text)
+    text = text.partition("\nQuestion:")[0]  # a small model goes on as the prompt did
+    if "{" not in text and (first := _KEY.search(text)):  # one field a line
+        text = "{" + re.sub(r",?\n", ",\n", text[first.start() :].replace("*", ""))
+    found = json_objects(text)
+    inside = [value for one in found for value in one.values() if isinstance(value, dict)]
+    return _known(found) or _known(inside)
 
 
-def _objects(text: str) -> Iterator[Mapping[str, Any]]:
-    """Yield every JSON object in a text, and those inside them; trailing commas are forgiven."""
-    mended = re.sub(r",\s*([}\]])", r"\1", text)
-    for match in re.finditer(r"\{", mended):
-        try:
-            found, _ = json.JSONDecoder().raw_decode(mended, match.start())
-        except (json.JSONDecodeError, RecursionError):
-            continue
-        yield found
-
-
-def _known(candidate: Mapping[str, Any]) -> dict[Field, Any]:
+def _known(objects: Iterable[Mapping[str, Any]]) -> dict[Field, Any]:
     found: dict[Field, Any] = {}
-    for key, value in candidate.items():
+    for key, value in (item for one in objects for item in one.items()):
         if name := FIELD_NAMES.get(str(key).strip().lower()):
             found.setdefault(name, value)
     return found
-
-
-def _one_by_one(text: str) -> dict[Field, Any]:
-    """Read the fields of what is no JSON object as a whole: cut off, unquoted, single quotes."""
-    found: dict[Field, Any] = {}
-    for match in _KEY.finditer(text):
-        value = _VALUE.match(text, match.end())
-        if value and (name := FIELD_NAMES[match[1].lower()]) not in found:
-            found[name] = _loose_value(value[0].strip())
-    return found
-
-
-def _loose_value(text: str) -> Any:
-    """Return a value that need not be valid JSON: a list is read as its complete items."""
-    if text.startswith("["):
-        quoted = [part[1:-1] for part in re.findall(_STRING, text)]
-        bare = [] if quoted else [part.strip() for part in text.strip("[]").split(",")]
-        return quoted or [part for part in bare if part]
-    if text[:1] in {'"', "'"}:
-        try:
-            return ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            return text.strip("\"'")
-    return None if text.lower() in NOTHING else text
 
 
 def _sentence(value: object) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.errors import InputError, StoppedError, StorageError
+from tools.media.jpeg import encode_jpeg
 from tools.media.picture_stats import COLOUR_NAMES as COLOUR_NAMES
 from tools.media.picture_stats import (
     Luma,
@@ -49,6 +51,10 @@ class StoredFrame:
 
     def image(self) -> RGBImage:
         """Read the picture, RGB. Raises `StorageError` when the file is gone or damaged."""
+        return np.ascontiguousarray(self.bgr()[..., ::-1])
+
+    def bgr(self) -> npt.NDArray[np.uint8]:
+        """Read the picture as OpenCV orders colours; raises as `image` does."""
         import cv2
 
         with _storage(self.path.parent):
@@ -56,7 +62,7 @@ class StoredFrame:
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if picture is None:
             raise StorageError(f"{self.path} is no picture any more; delete its folder, run again")
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        return np.asarray(picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +174,8 @@ class _Kept:
         luma = compared_luma(frame.image, size)
         if self._distinct is None or not show_the_same(luma, self._distinct):
             with _storage(self._folder):
-                _write_jpeg(self._folder / _file_name(len(self.starts_s)), frame.image)
+                file = self._folder / _file_name(len(self.starts_s))
+                file.write_bytes(encode_jpeg(frame.image, JPEG_QUALITY))
             self._distinct = luma
             self.starts_s.append(frame.time_s)
         moved = 0.0 if self._previous is None else motion(luma, self._previous)
@@ -186,16 +193,6 @@ class _Kept:
 
 def _file_name(number: int) -> str:
     return f"{number:06d}.jpg"
-
-
-def _write_jpeg(path: Path, image: RGBImage) -> None:
-    import cv2
-
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    written, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not written:
-        raise ValueError(f"a picture of shape {image.shape} cannot be written as JPEG")
-    path.write_bytes(data.tobytes())
 
 
 def _spans(folder: Path, duration_s: float, kept: _Kept) -> tuple[StoredFrame, ...]:

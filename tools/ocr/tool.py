@@ -21,7 +21,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
@@ -173,7 +172,7 @@ class Ocr(Tool):
 
     def _read_frame(self, reader: PictureReader, frame: StoredFrame, keep: KeepWork) -> list[Row]:
         """Return the rows of one picture, top to bottom."""
-        picture = np.ascontiguousarray(frame.image()[..., ::-1])
+        picture = frame.bgr()
         height, width = picture.shape[:2]
         pieces = [
             Row(

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import av
+import langcodes
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
+from langcodes.tag_parser import LanguageTagError
 
 from tools.base import Need, Tool, ToolInput, ToolOptions
 from tools.errors import InputError, StoppedError
@@ -30,16 +32,6 @@ UNSAID_S = 4.0
 """How long a cue stays when the container does not say."""
 
 _TAG = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
-
-# ISO 639-2 codes, as containers write them, to the ISO 639-1 codes of file names.
-_TWO_LETTERS = {
-    "ara": "ar", "ces": "cs", "cze": "cs", "chi": "zh", "zho": "zh", "dan": "da", "deu": "de",
-    "ger": "de", "dut": "nl", "nld": "nl", "ell": "el", "gre": "el", "eng": "en", "fin": "fi",
-    "fra": "fr", "fre": "fr", "heb": "he", "hin": "hi", "hun": "hu", "ind": "id", "ita": "it",
-    "jpn": "ja", "kor": "ko", "nor": "no", "fas": "fa", "per": "fa", "pol": "pl", "por": "pt",
-    "ron": "ro", "rum": "ro", "rus": "ru", "spa": "es", "swe": "sv", "tha": "th", "tur": "tr",
-    "ukr": "uk", "vie": "vi",
-}  # fmt: skip
 
 
 class SubtitlesOptions(ToolOptions):
@@ -76,7 +68,7 @@ class Subtitles(Tool):
 
     name = "subtitles"
     kind = "speech"
-    version = "2"
+    version = "3"
     Options = SubtitlesOptions
     options: SubtitlesOptions
 
@@ -197,8 +189,11 @@ def _tag(path: Path, video: Path) -> str:
 
 
 def _primary(language: str) -> str:
-    code = re.split("[-_]", language.lower())[0]
-    return _TWO_LETTERS.get(code, code)
+    """Return "en" for "eng" and "en_GB"; what is no language stays as it is."""
+    try:
+        return langcodes.standardize_tag(language, macro=True).split("-")[0]
+    except LanguageTagError:
+        return language.lower()
 
 
 def _broken(sheet: CueSheet) -> str:

@@ -19,6 +19,7 @@ def speech(start_s: float, end_s: float, text: str, score: float = 0.5) -> Evide
 
 def test_times_are_shown_as_players_show_them() -> None:
     assert [clock(65.9), clock(3722)] == ["1:05", "1:02:02"]
+    assert [clock(59.97, tenths=True), clock(3723.4, tenths=True)] == ["1:00.0", "1:02:03.4"]
 
 
 def test_a_line_cannot_break_out_of_its_quotation() -> None:

@@ -1,23 +1,25 @@
 import pytest
 
-from agent.answering.replies import parse_json, parse_rating, parse_yes_no
+from agent.answering.replies import json_objects, parse_rating, parse_yes_no
 
 
 @pytest.mark.parametrize(
-    ("reply", "fields"),
+    ("reply", "objects"),
     [
-        ('{"a": 1}', {"a": 1}),
-        ('Sure:\n```json\n{"a": [1, 2,],}\n``` Done.', {"a": [1, 2]}),
-        ("{'a': True}", {"a": True}),
-        ('first {"a": 1} then {"a": {"b": 2}}', {"a": {"b": 2}}),
-        ('{"a": 1} and {broken', {"a": 1}),
-        ("no object", None),
-        ("[1, 2]", None),
-        ("", None),
+        ('{"a": 1}', [{"a": 1}]),
+        ('Sure:\n```json\n{"a": [1, 2,],}\n``` Done.', [{"a": [1, 2]}]),
+        ("{'a': True}", [{"a": True}]),
+        ('first {"a": 1} then {"a": {"b": 2}}', [{"a": 1}, {"a": {"b": 2}}]),
+        ('{"a": 1} and {broken', [{"a": 1}]),
+        ('{\u201ca\u201d: "b"', [{"a": "b"}]),
+        ("no object", []),
+        ("[1, 2]", []),
+        ("", []),
+        ('{"a":' * 5000, []),
     ],
 )
-def test_json_is_found_among_words(reply: str, fields: dict[str, object] | None) -> None:
-    assert parse_json(reply) == fields
+def test_json_is_found_among_words(reply: str, objects: list[dict[str, object]]) -> None:
+    assert json_objects(reply) == objects
 
 
 @pytest.mark.parametrize(

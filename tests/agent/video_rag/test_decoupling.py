@@ -23,6 +23,8 @@ SAME = {
     "prefixed": f"Sure! Here is the object:\n{CLEAN}",
     "followed by prose": f"{CLEAN}\nI hope this helps {{really}}.",
     "followed by another question": f'{CLEAN}\n\nQuestion: Why?\n{{"speech": null}}',
+    "followed by another question and its whole object": f"{CLEAN}\n\nQuestion: Why?\n"
+    '{"speech": "a", "entities": ["b", "c"], "aspects": ["order"]}',
     "preceded by braces": f"{{as asked}} {CLEAN}",
     "pretty": json.dumps(OBJECT, indent=4),
     "one line without blanks": json.dumps(OBJECT, separators=(",", ":")),
@@ -43,6 +45,8 @@ SAME = {
     "lines": 'speech: "the bell rang"\nentities: ["boat", "red lighthouse"]\naspects: ["number"]',
     "bold lines": '**speech**: the bell rang\n**entities**: ["boat", "red lighthouse"]\n'
     "**aspects**: number",
+    "prose and lines": "Here it is.\nspeech: the bell rang\nentities: [boat, red lighthouse]\n"
+    "aspects: number",
     "keys in capitals": CLEAN.replace("speech", "Speech").replace("entities", "ENTITIES"),
     "the paper's keys": CLEAN.replace("speech", "ASR")
     .replace("entities", "DET")

@@ -156,6 +156,29 @@ def test_encodings(clip: Path, encoding: str, note: str) -> None:
     assert found[0].data.get("note", "") == note
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "Она сказала, что придёт завтра утром."),
+        ("koi8-r", "Она сказала, что придёт завтра утром."),
+        ("utf-16-be", "Она сказала, что придёт завтра утром."),
+        ("cp1250", "Powiedziała, że przyjdzie jutro rano."),
+        ("cp1253", "Είπε ότι θα έρθει αύριο το πρωί."),
+        ("gb18030", "他说他明天早上会来。请在这里等我一下。"),
+        ("cp932", "彼女は明日の朝に来ると言いました。"),
+        ("cp949", "그녀는 내일 아침에 온다고 말했다."),
+        ("cp1252", "Perché è così? Non c'è più tempo, andrà tutto bene."),
+        ("cp1252", "Sí, señor. Está aquí."),
+        ("cp1252", "Où êtes-vous ? Ça va très bien, merci."),
+    ],
+)
+def test_encodings_of_other_languages(clip: Path, encoding: str, text: str) -> None:
+    beside(clip, ".srt", SRT.replace("Hello", text).encode(encoding))
+    found = read(video_at(clip))
+    assert found[0].text == f"{text} there"
+    assert found[0].data["note"] == f"encoding guessed: {encoding}"
+
+
 def test_one_damaged_byte_does_not_change_the_encoding(clip: Path) -> None:
     beside(clip, ".srt", SRT.replace("Hello", "äöüéè").encode() + b"\xff")
     found = read(video_at(clip))
@@ -212,6 +235,17 @@ def test_a_named_file_is_used_alone(clip: Path, tmp_path: Path) -> None:
     assert spoken(read(video_at(clip), file=str(other))) == [(1.0, 2.0, "other")]
     with pytest.raises(InputError, match=r"missing\.srt cannot be read: No such file"):
         read(video_at(clip), file=str(tmp_path / "missing.srt"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "wanted"), [("eng", "en-GB"), ("pt_BR", "por"), ("cmn", "zh"), ("bul", "bg")]
+)
+def test_one_language_has_several_codes(clip: Path, tag: str, wanted: str) -> None:
+    beside(clip, ".aaa.srt", SRT)
+    beside(clip, f".{tag}.srt", SRT)
+    found = read(video_at(clip), language=wanted)[0]
+    assert found.data == {"source": "sidecar", "file": f"talk [1].{tag}.srt", "language": tag}
+    assert "no subtitles marked" in read(video_at(clip), language="Klingon!")[0].data["note"]
 
 
 @pytest.mark.parametrize("content", [b"\0\1\2\3" * 99, b"just prose", b"1\nx --> y\nbroken\n"])
