@@ -1,6 +1,7 @@
 """How texts of people, models and videos are made comparable."""
 
 import re
+import unicodedata
 from functools import cache, lru_cache
 from typing import Any
 
@@ -18,6 +19,12 @@ _YEAR = re.compile(r"\b(1[1-9]|20) (\d\d)\b")  # "nineteen sixty-one" is read as
 _WORD = re.compile(r"\w+(?:[.:'-]\w+)*")
 _THOUSANDS = re.compile(r"(?<=\d)[ ,.'\u00a0\u2019](?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+# Scripts that put no spaces between words, or glue endings to them: Thai, Lao, Tibetan, Burmese,
+# Khmer, Korean, Japanese, Chinese.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3005-\u3007\u3041-\u3096"
+    "\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
 _FULL = re.compile(r"[.,:]00$")  # a full hour or a round price
 
 
@@ -81,6 +88,32 @@ def search_words(text: str) -> list[str]:
     """Return the meaningful words of a text, numbers both as written and as digits."""
     written = [word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
     return list(dict.fromkeys([*written, *words(text)]))
+
+
+def letter_pairs(text: str) -> str:
+    """Return the overlapping pairs of letters by which scripts without spaces are searched.
+
+    Marks over and under letters are left out. The last letter of a stretch stands alone too, so
+    that every letter begins a pair or is one.
+
+    >>> letter_pairs("adult 成人票")
+    '成人 人票 票'
+    """
+    return " ".join(stretch[i : i + 2] for stretch in _unspaced(text) for i in range(len(stretch)))
+
+
+def searched_pairs(text: str) -> list[str]:
+    """Return which of the pairs a text is searched by; a stretch of one letter is that letter."""
+    found = [
+        stretch[i : i + 2] for stretch in _unspaced(text) for i in range(max(1, len(stretch) - 1))
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _unspaced(text: str) -> list[str]:
+    found = _UNSPACED.findall(unicodedata.normalize("NFKC", text))
+    bare = ("".join(c for c in part if unicodedata.category(c)[0] != "M") for part in found)
+    return [part for part in bare if part]
 
 
 def mentions(text: str, phrase: str) -> bool:

@@ -34,6 +34,17 @@ class StorageError(ReelgraphError):
     """The library cannot be read or written: full disk, read-only folder, foreign file."""
 
 
+class DeletedError(StorageError):
+    """The video was deleted from the library while something worked on it."""
+
+    def __init__(
+        self,
+        message: str = "the video was deleted from the library while it was indexed; "
+        "ask or index again to look at it anew",
+    ) -> None:
+        super().__init__(message)
+
+
 class StoppedError(ReelgraphError):
     """The user pressed Stop; what was found so far is discarded."""
 

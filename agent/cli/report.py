@@ -14,7 +14,7 @@ from rich.table import Table
 
 from agent.answer import Answer, how_sure
 from agent.library.chats import ChatEntry
-from agent.library.store import LibraryEntry, Run
+from agent.library.rows import LibraryEntry, Run
 from agent.records import Understood
 from agent.session import Event
 from agent.settings import Settings

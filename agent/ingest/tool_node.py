@@ -21,7 +21,8 @@ from agent.answer import Meter
 from agent.ingest.frames import ensure_frames, progress_of
 from agent.ingest.spoken import SPEECH, told_by
 from agent.library.keys import captioner_of, digest, run_settings
-from agent.library.store import Library, Run
+from agent.library.rows import Run
+from agent.library.store import Library
 from agent.state import Context, Findings, State
 from tools.base import Keep, Tool, ToolInput
 from tools.errors import ChangedError, MissingError, ReelgraphError, StoppedError, StorageError

@@ -45,6 +45,11 @@ class Chats:
             saver.setup()
         return saver
 
+    def close(self) -> None:
+        """Let go of the file."""
+        if "saver" in self.__dict__:
+            self.saver.conn.close()
+
     def exchanges(self, name: str) -> list[Exchange]:
         """Return the questions of a chat with their answers, oldest first; [] if there are none."""
         with self._errors():

@@ -14,10 +14,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from agent.library.keys import digest
 from agent.library.store import Library
-from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
-
-TOOL = "reply"
 
 
 class ReplyCache(BaseCache):
@@ -34,22 +31,19 @@ class ReplyCache(BaseCache):
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the kept reply; None when the model has to be asked."""
         key = digest(self._settings(prompt, llm_string))
-        known = self._library.finished_run(self._video, TOOL, key)
-        if known is None:
+        text = self._library.reply(self._video, key)
+        if text is None:
             self._asked_at[key] = perf_counter()
             return None
-        text = "".join(p.evidence.text for p in self._library.passages([known.id]))
         message = AIMessage(text, response_metadata={"kept": True})
         return [ChatGeneration(message=message)]
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Keep a reply, also an empty one."""
         settings = self._settings(prompt, llm_string)
-        key, text = digest(settings), return_val[0].text
-        told = [Evidence(TOOL, TOOL, 0.0, self._video.duration_s, text)] if text else []
+        key = digest(settings)
         seconds = perf_counter() - self._asked_at[key]
-        report = ChannelReport(TOOL, "ok" if told else "empty", len(told), seconds)
-        self._library.save_run(self._video, key, settings, report, told)
+        self._library.save_reply(self._video, key, settings, return_val[0].text, seconds)
 
     def clear(self, **kwargs: Any) -> None:
         """Refuse, though LangChain wants this method: replies are forgotten with their video."""

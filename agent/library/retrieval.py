@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from agent.library.store import Library, Passage
+from agent.library.rows import Passage
+from agent.library.store import Library
 from agent.models.embedding import SentenceEmbeddings
 from agent.settings import RetrievalSettings
 from agent.text import search_words

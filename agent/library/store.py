@@ -1,144 +1,79 @@
 """What is known about videos, on disk: one SQLite file (WAL) beside a folder of frames.
 
 A run of a tool is stored in one transaction when it has finished, so a kill at any point leaves
-nothing that looks done. Several processes may share a library: `Library.claim` lets only one of
-them do a piece of work, and the operating system frees the claim of a process that dies.
+nothing that looks done. Several threads and processes may share a library: `Library.claim` lets
+only one of them do a piece of work, and the operating system frees the claim of a process that
+dies. What chat models said of a video, captions and replies, is kept apart from runs of tools.
 """
 
 import json
+import re
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
-from fractions import Fraction
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
 from agent.library.chats import Chats
-from tools.errors import InputError, StorageError
+from agent.library.claims import Claims
+from agent.library.database import Database, storage_errors
+from agent.library.rows import (
+    CAPTIONS,
+    LibraryEntry,
+    Passage,
+    Run,
+    caption_from,
+    evidence_from,
+    run_from,
+    to_json,
+    video_from,
+    video_to_json,
+)
+from agent.library.schema import prepare, run_tag
+from agent.text import letter_pairs
+from tools.errors import DeletedError, InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
-from tools.media.video import SubtitleTrack, Video
+from tools.media.video import Video
 
-SCHEMA_VERSION = 2
-READABLE = (0, 1, SCHEMA_VERSION)  # 0: empty; 1: had no pieces yet
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS videos (
-    sha256 TEXT PRIMARY KEY,
-    path TEXT NOT NULL,                 -- where it was seen last
-    probe TEXT NOT NULL,                -- JSON of tools.media.video.Video
-    added TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-);
-CREATE TABLE IF NOT EXISTS files (      -- spares hashing a file that has not changed
-    path TEXT PRIMARY KEY,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    video TEXT NOT NULL REFERENCES videos ON DELETE CASCADE
-);
-CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY,
-    video TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
-    tool TEXT NOT NULL,
-    key TEXT NOT NULL,                  -- hash of tool, version, options, sampling, model
-    settings TEXT NOT NULL,             -- the same in words, JSON
-    status TEXT NOT NULL CHECK (status IN ('ok', 'empty')),
-    seconds REAL NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    finished TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    UNIQUE (video, tool, key)
-);
-CREATE TABLE IF NOT EXISTS pieces (     -- what a run that has not finished did so far
-    video TEXT NOT NULL REFERENCES videos ON DELETE CASCADE,
-    tool TEXT NOT NULL,
-    key TEXT NOT NULL,                  -- as of the run
-    name TEXT NOT NULL,
-    value TEXT NOT NULL,                -- JSON
-    PRIMARY KEY (video, tool, key, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS evidence (
-    id INTEGER PRIMARY KEY,
-    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
-    number INTEGER NOT NULL,            -- position within the run
-    kind TEXT NOT NULL,
-    start_s REAL NOT NULL,
-    end_s REAL NOT NULL,
-    text TEXT NOT NULL,
-    score REAL NOT NULL,
-    data TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS evidence_by_run ON evidence (run, number);
-CREATE TABLE IF NOT EXISTS embeddings (
-    evidence INTEGER NOT NULL REFERENCES evidence ON DELETE CASCADE,
-    model TEXT NOT NULL,
-    vector BLOB NOT NULL,               -- float32, unit length
-    PRIMARY KEY (evidence, model)
-) WITHOUT ROWID;
-CREATE VIRTUAL TABLE IF NOT EXISTS evidence_text USING fts5 (
-    text, content = 'evidence', content_rowid = 'id', tokenize = 'porter unicode61'
-);
-CREATE TRIGGER IF NOT EXISTS evidence_added AFTER INSERT ON evidence BEGIN
-    INSERT INTO evidence_text (rowid, text) VALUES (new.id, new.text);
-END;
-CREATE TRIGGER IF NOT EXISTS evidence_gone AFTER DELETE ON evidence BEGIN
-    INSERT INTO evidence_text (evidence_text, rowid, text) VALUES ('delete', old.id, old.text);
-END;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A finished run of a tool on a video."""
-
-    id: int
-    tool: str
-    report: ChannelReport
-    settings: Mapping[str, Any]
-    finished: str
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A stored evidence record and its row in the library."""
-
-    row: int
-    evidence: Evidence
-
-
-@dataclass(frozen=True, slots=True)
-class LibraryEntry:
-    """A known video: where it was seen last, when it was added, bytes of frames on disk."""
-
-    video: Video
-    added: str
-    frame_bytes: int
-    runs: tuple[Run, ...]
-
-    @property
-    def by_tool(self) -> dict[str, list[Run]]:
-        """The finished runs of each tool; there is one for each clip or reply that is kept."""
-        tools = dict.fromkeys(run.tool for run in self.runs)
-        return {tool: [run for run in self.runs if run.tool == tool] for tool in tools}
+LEAST_HASH = 4  # digits by which a video may be named
+_RUNS = "SELECT runs.*, (SELECT count(*) FROM evidence WHERE run = runs.id) AS count FROM runs"
+_EVIDENCE = "SELECT evidence.*, tool, tag FROM evidence JOIN runs ON runs.id = run"
 
 
 class Library:
-    """The store of videos, tool runs, evidence and embeddings in one folder."""
+    """The store of videos, tool runs, evidence and embeddings in one folder.
+
+    Any number of threads may use it at once. As a context manager it is closed at the end.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open or create a library. `StorageError` when the folder cannot be used."""
         self.folder = folder.expanduser().resolve()
-        self._file = self.folder / "library.sqlite"
-        with _storage_errors(self.folder):
-            (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-        lock = self._lock("schema")
-        try:
-            self._create_schema()
-        finally:
-            lock.release()
+        self._claims = Claims(self.folder / "locks")
+        self._db = Database(self.folder / "library.sqlite")
+        with self._claims.hold("schema"):
+            prepare(self._db)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; the library can be used no more."""
+        self._db.close()
+        self.chats.close()
 
     @property
     def models(self) -> Path:
@@ -157,11 +92,8 @@ class Library:
     @contextmanager
     def claim(self, video: Video, name: str, key: str) -> Iterator[None]:
         """Hold the right to do one piece of work; other processes and threads wait."""
-        lock = self._lock(f"{video.sha256[:16]}-{name}-{key[:16]}")
-        try:
+        with self._claims.hold(f"{video.sha256[:16]}-{name}-{key[:16]}"):
             yield
-        finally:
-            lock.release()
 
     # Videos
 
@@ -171,21 +103,22 @@ class Library:
             stat = path.stat()
         except (OSError, ValueError):  # what is wrong with the path is for `probe` to say
             return None
-        row = self._row(
-            "SELECT probe FROM files JOIN videos ON video = sha256"
+        row = self._db.row(
+            "SELECT files.path, probe FROM files JOIN videos ON video = sha256"
             " WHERE files.path = ? AND size = ? AND mtime_ns = ?",
             (str(path), stat.st_size, stat.st_mtime_ns),
         )
-        return _video_from_json(row["probe"], path) if row else None
+        return video_from(row) if row else None
 
     def add_video(self, video: Video) -> None:
         """Remember a probed video and the file in which it was found."""
         stat = video.path.stat()
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute(
-                "INSERT INTO videos (sha256, path, probe) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET path = excluded.path, probe = excluded.probe",
-                (video.sha256, str(video.path), _video_to_json(video)),
+                "INSERT INTO videos (sha256, path, name, probe) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET path = excluded.path, name = excluded.name,"
+                " probe = excluded.probe",
+                (video.sha256, str(video.path), video.path.name, video_to_json(video)),
             )
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
@@ -194,65 +127,68 @@ class Library:
 
     def video(self, sha256: str) -> Video | None:
         """Return a known video by its whole hash, with the path where it was seen last."""
-        row = self._row("SELECT path, probe FROM videos WHERE sha256 = ?", (sha256,))
-        return _video_from_json(row["probe"], Path(row["path"])) if row else None
+        row = self._db.row("SELECT path, probe FROM videos WHERE sha256 = ?", (sha256,))
+        return video_from(row) if row else None
 
     def entries(self) -> list[LibraryEntry]:
         """Return every known video, oldest first."""
-        rows = self._rows("SELECT sha256, path, probe, added FROM videos ORDER BY added, sha256")
-        return [
-            LibraryEntry(
-                video=_video_from_json(row["probe"], Path(row["path"])),
-                added=row["added"],
-                frame_bytes=_size(self.folder / "frames" / row["sha256"]),
-                runs=tuple(self.runs(row["sha256"])),
-            )
-            for row in rows
-        ]
+        runs: dict[str, list[Run]] = {}
+        for row in self._db.rows(f"{_RUNS} ORDER BY id"):
+            runs.setdefault(row["video"], []).append(run_from(row))
+        rows = self._db.rows("SELECT * FROM videos ORDER BY added, sha256")
+        return [self._entry(row, runs.get(row["sha256"], ())) for row in rows]
 
     def find(self, name: str) -> LibraryEntry:
-        """Return the one video whose path, file name or hash prefix this is.
+        """Return the one video whose path, file name or hash this is.
+
+        Args:
+            name: A path, a file name, or at least the first four digits of a hash.
 
         Raises:
             InputError: None or several match.
         """
-        found = [
-            entry
-            for entry in self.entries()
-            if entry.video.sha256.startswith(name)
-            or name in (str(entry.video.path), entry.video.path.name)
-            or Path(name).absolute() == entry.video.path
-        ]
+        found = self._named(name) if name.strip() else []
         if len(found) != 1:
             number = "no video" if not found else f"{len(found)} videos"
             raise InputError(
-                f"{number} in the library match {name!r}; give the hash that "
-                f"`reelgraph library list` shows"
+                f"{number} in the library match {name!r}; give a file name, or at least "
+                f"{LEAST_HASH} digits of the hash that `reelgraph library list` shows"
             )
-        return found[0]
+        return self._entry(found[0], self.runs(found[0]["sha256"]))
+
+    def _named(self, name: str) -> list[Any]:
+        where, values = "name = ? OR path = ? OR path = ?", [name, name, str(Path(name).absolute())]
+        if re.fullmatch(rf"[0-9a-fA-F]{{{LEAST_HASH},64}}", name):
+            where += " OR sha256 BETWEEN ? AND ?"
+            values += [name.lower(), name.lower() + "g"]  # no hash lies between, but those
+        return self._db.rows(f"SELECT * FROM videos WHERE {where}", values)
+
+    def _entry(self, row: Any, runs: Sequence[Run]) -> LibraryEntry:
+        frames = self.folder / "frames" / row["sha256"]
+        return LibraryEntry(video_from(row), row["added"], tuple(runs), frames)
 
     def delete(self, video: Video) -> None:
         """Remove all that is known about a video, with the chats that quote it; the file stays."""
         self.chats.forget(video.sha256)
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute("DELETE FROM videos WHERE sha256 = ?", (video.sha256,))
-        with _storage_errors(self.folder):
+        with storage_errors(self.folder):
             shutil.rmtree(self.folder / "frames" / video.sha256, ignore_errors=True)
-            for lock in (self.folder / "locks").glob(f"{video.sha256[:16]}-*"):
-                lock.unlink(missing_ok=True)
+        self._claims.clear(f"{video.sha256[:16]}-")
 
-    # Runs and evidence
+    # Runs of tools
 
     def finished_run(self, video: Video, tool: str, key: str) -> Run | None:
         """Return the finished run of a tool with these very settings, if there is one."""
-        row = self._row(
+        row = self._db.row(
             f"{_RUNS} WHERE video = ? AND tool = ? AND key = ?", (video.sha256, tool, key)
         )
-        return _run(row) if row else None
+        return run_from(row) if row else None
 
     def runs(self, sha256: str) -> list[Run]:
-        """Return all finished runs on a video."""
-        return [_run(row) for row in self._rows(f"{_RUNS} WHERE video = ? ORDER BY id", (sha256,))]
+        """Return all finished runs of tools on a video."""
+        rows = self._db.rows(f"{_RUNS} WHERE video = ? ORDER BY id", (sha256,))
+        return [run_from(row) for row in rows]
 
     def save_run(
         self,
@@ -262,40 +198,35 @@ class Library:
         report: ChannelReport,
         evidence: Sequence[Evidence],
     ) -> Run:
-        """Store a finished run and its evidence in one transaction and return it."""
-        with self._write() as db:
-            db.execute(
-                "DELETE FROM runs WHERE video = ? AND tool = ? AND key = ?",
-                (video.sha256, report.tool, key),
-            )
-            db.execute(
-                "DELETE FROM pieces WHERE video = ? AND tool = ? AND key = ?",
-                (video.sha256, report.tool, key),
-            )
+        """Store a finished run and its evidence in one transaction and return it.
+
+        Raises:
+            DeletedError: The video was deleted meanwhile.
+            StorageError: The library cannot be written.
+        """
+        work = (video.sha256, report.tool, key)
+        with self._db.write() as db:
+            db.execute("DELETE FROM runs WHERE video = ? AND tool = ? AND key = ?", work)
+            db.execute("DELETE FROM pieces WHERE video = ? AND tool = ? AND key = ?", work)
+            fared = (to_json(settings), report.status, report.seconds, report.reason)
             run = db.execute(
-                "INSERT INTO runs (video, tool, key, settings, status, seconds, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    *(video.sha256, report.tool, key, _json(settings)),
-                    *(report.status, report.seconds, report.reason),
-                ],
+                "INSERT INTO runs (tag, video, tool, key, settings, status, seconds, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_tag(*work), *work, *fared),
             ).lastrowid
             db.executemany(
-                "INSERT INTO evidence (run, number, kind, start_s, end_s, text, score, data)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (run, n, e.kind, e.start_s, e.end_s, e.text, e.score, _json(e.data))
-                    for n, e in enumerate(evidence)
-                ],
+                "INSERT INTO evidence (run, number, kind, start_s, end_s, text, pairs, score, data)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_values(run, number, one) for number, one in enumerate(evidence)],
             )
         saved = self.finished_run(video, report.tool, key)
         if saved is None:
-            raise StorageError(f"the run of {report.tool} vanished from {self.folder}")
+            raise DeletedError
         return saved
 
     def pieces(self, video: Video, tool: str, key: str) -> dict[str, Any]:
         """Return what a run with these very settings did before it was stopped or killed."""
-        rows = self._rows(
+        rows = self._db.rows(
             "SELECT name, value FROM pieces WHERE video = ? AND tool = ? AND key = ?",
             (video.sha256, tool, key),
         )
@@ -303,27 +234,86 @@ class Library:
 
     def save_piece(self, video: Video, tool: str, key: str, name: str, value: Any) -> None:
         """Keep a piece of a run, a value of plain JSON, until the run is saved."""
-        with self._write() as db:
+        with self._db.write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?)",
-                (video.sha256, tool, key, name, _json(value)),
+                (video.sha256, tool, key, name, to_json(value)),
             )
+
+    # Evidence
 
     def count_evidence(self, runs: Iterable[int]) -> int:
         """Return how many evidence records some runs made together."""
         ids = list(runs)
-        row = self._row(f"SELECT count(*) FROM evidence WHERE run IN ({_marks(ids)})", ids)
+        row = self._db.row(f"SELECT count(*) FROM evidence WHERE run IN ({_marks(ids)})", ids)
         return int(row[0]) if row else 0
 
     def passages(self, runs: Iterable[int]) -> list[Passage]:
         """Return the evidence of some runs in time order."""
         ids = list(runs)
-        rows = self._rows(
-            "SELECT evidence.*, tool FROM evidence JOIN runs ON runs.id = run"
-            f" WHERE run IN ({_marks(ids)}) ORDER BY start_s, end_s, evidence.id",
-            ids,
+        rows = self._db.rows(
+            f"{_EVIDENCE} WHERE run IN ({_marks(ids)}) ORDER BY start_s, end_s, evidence.id", ids
         )
-        return [Passage(row["id"], _evidence(row)) for row in rows]
+        return [Passage(row["id"], evidence_from(row)) for row in rows]
+
+    def findings(self, video: Video) -> tuple[Evidence, ...]:
+        """Return what the latest run of every tool found, and all captions, in time order."""
+        latest = self._db.rows(
+            "SELECT max(id) FROM runs WHERE video = ? GROUP BY tool", (video.sha256,)
+        )
+        found = [passage.evidence for passage in self.passages(row[0] for row in latest)]
+        said = [caption for caption in self.captions(video).values() if caption]
+        return tuple(sorted([*found, *said], key=lambda e: (e.start_s, e.end_s)))
+
+    # Captions and replies of chat models
+
+    def captions(self, video: Video) -> dict[str, Evidence | None]:
+        """Return the captions of all clips by key, in time order; None where nothing was said."""
+        rows = self._db.rows(
+            "SELECT * FROM captions WHERE video = ? ORDER BY start_s, end_s, id", (video.sha256,)
+        )
+        return {row["key"]: caption_from(row) if row["text"] else None for row in rows}
+
+    def has_caption(self, video: Video, key: str) -> bool:
+        """Say whether a clip was captioned with these very settings."""
+        sql = "SELECT 1 FROM captions WHERE video = ? AND key = ?"
+        return self._db.row(sql, (video.sha256, key)) is not None
+
+    def save_caption(
+        self,
+        video: Video,
+        key: str,
+        settings: Mapping[str, Any],
+        span_s: tuple[float, float],
+        text: str,
+        seconds: float,
+    ) -> None:
+        """Keep what a captioner said of a clip from start to end, also nothing."""
+        about = (run_tag(video.sha256, CAPTIONS, key), video.sha256, key, to_json(settings))
+        with self._db.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO captions"
+                " (tag, video, key, settings, start_s, end_s, text, seconds)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*about, *span_s, text, seconds),
+            )
+
+    def reply(self, video: Video, key: str) -> str | None:
+        """Return a kept reply, None if there is none."""
+        sql = "SELECT text FROM replies WHERE video = ? AND key = ?"
+        row = self._db.row(sql, (video.sha256, key))
+        return str(row["text"]) if row else None
+
+    def save_reply(
+        self, video: Video, key: str, settings: Mapping[str, Any], text: str, seconds: float
+    ) -> None:
+        """Keep a reply of a chat model, also an empty one."""
+        with self._db.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO replies (video, key, settings, text, seconds)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (video.sha256, key, to_json(settings), text, seconds),
+            )
 
     # Search
 
@@ -331,7 +321,7 @@ class Library:
         self, model: str, rows: Sequence[int], vectors: npt.NDArray[np.float32]
     ) -> None:
         """Store unit vectors [n, dimensions] of evidence rows, made by an embedding model."""
-        with self._write() as db:
+        with self._db.write() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
                 [(row, model, v.tobytes()) for row, v in zip(rows, vectors, strict=True)],
@@ -340,7 +330,7 @@ class Library:
     def embeddings(self, model: str, runs: Iterable[int]) -> dict[int, npt.NDArray[np.float32]]:
         """Return the stored unit vectors of the evidence of some runs, by row."""
         ids = list(runs)
-        rows = self._rows(
+        rows = self._db.rows(
             "SELECT evidence, vector FROM embeddings JOIN evidence ON evidence.id = evidence"
             f" WHERE model = ? AND run IN ({_marks(ids)})",
             [model, *ids],
@@ -352,7 +342,7 @@ class Library:
         ids, query = list(runs), " OR ".join('"' + w.replace('"', "") + '"' for w in words)
         if not query:
             return []
-        rows = self._rows(
+        rows = self._db.rows(
             "SELECT evidence.id FROM evidence_text JOIN evidence ON evidence.id ="
             f" evidence_text.rowid WHERE evidence_text MATCH ? AND run IN ({_marks(ids)})"
             " ORDER BY bm25(evidence_text), evidence.id LIMIT ?",
@@ -360,110 +350,18 @@ class Library:
         )
         return [row["id"] for row in rows]
 
-    # SQLite and locks
 
-    def _lock(self, name: str) -> FileLock:
-        """Take an operating-system lock; it is freed when the process dies."""
-        lock = FileLock(self.folder / "locks" / f"{name}.lock", thread_local=False)
-        with _storage_errors(self.folder):
-            lock.acquire()
-        return lock
-
-    def _create_schema(self) -> None:
-        with _storage_errors(self.folder), closing(self._connect()) as db:
-            found = db.execute("PRAGMA user_version").fetchone()[0]
-            if found not in READABLE:
-                raise StorageError(
-                    f"the library {self.folder} has format {found}, this program reads "
-                    f"{SCHEMA_VERSION}; choose another folder with --set library=DIR"
-                )
-            if found != SCHEMA_VERSION:
-                db.executescript(f"{SCHEMA} PRAGMA user_version = {SCHEMA_VERSION};")
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._file, timeout=60, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA foreign_keys = ON")
-        return db
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """Run statements in one transaction; rolled back when anything is raised."""
-        with _storage_errors(self.folder), closing(self._connect()) as db:
-            db.execute("BEGIN IMMEDIATE")
-            with db:
-                yield db
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with _storage_errors(self.folder), closing(self._connect()) as db:
-            return db.execute(sql, values).fetchall()
-
-    def _row(self, sql: str, values: Sequence[Any]) -> sqlite3.Row | None:
-        return next(iter(self._rows(sql, values)), None)
-
-
-_RUNS = "SELECT runs.*, (SELECT count(*) FROM evidence WHERE run = runs.id) AS count FROM runs"
-
-
-@contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    """Turn what disks and SQLite raise into one clear line."""
+def _values(run: int | None, number: int, one: Evidence) -> tuple[Any, ...]:
+    """Return the row of a record."""
     try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageError(
-            f"cannot use the library in {folder}: {error}; free some space or choose another "
-            f"folder with --set library=DIR"
-        ) from error
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
+        pairs = letter_pairs(one.text)
+    except TypeError as error:
+        raise StorageError(f"the text of {one} is no string") from error
+    return (
+        *(run, number, one.kind, one.start_s, one.end_s),
+        *(one.text, pairs, one.score, to_json(one.data)),
+    )
 
 
 def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _size(folder: Path) -> int:
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-
-
-def _video_to_json(video: Video) -> str:
-    values = asdict(video) | {"fps": str(video.fps) if video.fps else None}
-    del values["path"]
-    return _json(values)
-
-
-def _video_from_json(text: str, path: Path) -> Video:
-    values = json.loads(text)
-    values["fps"] = Fraction(values["fps"]) if values["fps"] else None
-    values["subtitles"] = tuple(SubtitleTrack(**track) for track in values["subtitles"])
-    return Video(path=path, **values)
-
-
-def _run(row: sqlite3.Row) -> Run:
-    report = ChannelReport(
-        tool=row["tool"],
-        status=row["status"],
-        count=row["count"],
-        seconds=row["seconds"],
-        reason=row["reason"],
-        cached=True,
-    )
-    settings = json.loads(row["settings"])
-    return Run(row["id"], row["tool"], report, settings, row["finished"])
-
-
-def _evidence(row: sqlite3.Row) -> Evidence:
-    return Evidence(
-        tool=row["tool"],
-        kind=row["kind"],
-        start_s=row["start_s"],
-        end_s=row["end_s"],
-        text=row["text"],
-        score=row["score"],
-        data=json.loads(row["data"]),
-        id=f"{row['tool']}:{row['number']}",
-    )

@@ -7,7 +7,7 @@ a second question, another process and another choice of clips find it there. A 
 leaves a gap, which is reported and tried again with the next question.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated, Any, TypeVar, cast
@@ -26,6 +26,7 @@ from agent.answering.time_spans import Span, format_span
 from agent.frames.files import frames_at, picture_files
 from agent.library.keys import captioner_of as captioner_settings
 from agent.library.keys import digest
+from agent.library.rows import CAPTIONS
 from agent.llovi.clips import Clip, plan_clips
 from agent.llovi.options import LloviOptions
 from agent.models.chat_model import ChatModel
@@ -36,9 +37,7 @@ from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.video import Video
 
-TOOL = "captions"
 STRETCH = 16  # clips that one node captions, and that one process claims at a time
-ROWS = 10_000  # of the library that one query names
 MAX_NAMED = 3  # gaps that a report spells out
 T = TypeVar("T")
 
@@ -139,7 +138,7 @@ def cut_clips(state: Captioning, runtime: Runtime[Context], options: LloviOption
     start, meter, context, video = perf_counter(), Meter(), runtime.context, state["video"]
     captioner, clips = captioner_of(options, context), clips_of(video, options)
     views = views_of(video, clips, captioner.frames)
-    known = set(_known_runs(video, context))
+    known = context.library.captions(video)
     new = [v for v in views if digest(captioner.settings(v)) not in known]
     frames = {frame.index: frame for view in new for frame in view.frames}
     ordered = [frames[index] for index in sorted(frames)]
@@ -169,7 +168,7 @@ def caption(state: Captioning, runtime: Runtime[Context], options: LloviOptions)
     views = views_of(video, clips, captioner.frames)
     work = _Work(video, captioner, context)
     key = digest([captioner.settings(view) for view in views])
-    with context.library.claim(video, TOOL, key):  # who waited finds the captions there
+    with context.library.claim(video, CAPTIONS, key):  # who waited finds the captions there
         left = [view for view in views if not work.is_known(view)]
         for attempt in range(options.retries + 1):
             for some in _batches(left, work.batch if attempt == 0 else 1):
@@ -195,7 +194,7 @@ class _Work:
 
     def is_known(self, view: View) -> bool:
         key = digest(self.captioner.settings(view))
-        return self.context.library.finished_run(self.video, TOOL, key) is not None
+        return self.context.library.has_caption(self.video, key)
 
     def caption(self, views: Sequence[View]) -> None:
         """Caption clips together and keep what comes back of each."""
@@ -216,10 +215,9 @@ class _Work:
 
     def _keep(self, view: View, reply: AIMessage, seconds: float) -> None:
         clip, text = view.clip, " ".join(reply.text.split())
-        found = [Evidence(TOOL, "caption", clip.start_s, clip.end_s, text)] if text else []
-        report = ChannelReport(TOOL, "ok" if found else "empty", len(found), seconds)
-        settings = self.captioner.settings(view)
-        self.context.library.save_run(self.video, digest(settings), settings, report, found)
+        settings, span_s = self.captioner.settings(view), (clip.start_s, clip.end_s)
+        key, library = digest(settings), self.context.library
+        library.save_caption(self.video, key, settings, span_s, text, seconds)
         self.spent += usage_of(reply, seconds)
         self.failed.pop(clip.number, None)
 
@@ -252,19 +250,19 @@ def collect_captions(
 ) -> Captioning:
     """Take all captions from the library, in time order, and say which are missing."""
     start, context, video = perf_counter(), runtime.context, state["video"]
-    if TOOL in state.get("channels", {}):  # the pictures could not be read
+    if CAPTIONS in state.get("channels", {}):  # the pictures could not be read
         return {"notes": ()}
     captioner = captioner_of(options, context)
     views = views_of(video, clips_of(video, options), captioner.frames)
-    known = _known_runs(video, context)
-    keys = [digest(captioner.settings(view)) for view in views]
-    notes = tuple(_evidence([known[key] for key in keys if key in known], context))
+    known = context.library.captions(video)
+    said = (known.get(digest(captioner.settings(view))) for view in views)
+    notes = tuple(sorted(filter(None, said), key=lambda e: (e.start_s, e.end_s)))
     spent = sum(state.get("spent", {}).values(), Usage())
     report = _report(notes, views, state.get("gaps", {}), spent)
     looked = Usage(seconds=perf_counter() - start) + spent
     return {
         "notes": notes,
-        "channels": {TOOL: report},
+        "channels": {CAPTIONS: report},
         "prompts": {captioner.prompt: prompts.version(captioner.prompt)},
         "usage": {"caption": looked},
     }
@@ -281,23 +279,7 @@ def _report(
     reason = f"{len(gaps)} of {len(views)} clips could not be captioned ({told})" if gaps else ""
     status: Status = "ok" if notes else "failed" if gaps else "empty"
     cached = not spent.model_calls and not gaps
-    return ChannelReport(TOOL, status, len(notes), round(spent.seconds, 3), reason, cached)
-
-
-def _known_runs(video: Video, context: Context) -> dict[str, int]:
-    """Return the rows of all captions of a video, by key, in one query."""
-    runs = context.library.runs(video.sha256)
-    return {digest(dict(run.settings)): run.id for run in runs if run.tool == TOOL}
-
-
-def _evidence(runs: Sequence[int], context: Context) -> Iterator[Evidence]:
-    """Yield what some runs found, in time order."""
-    found = [
-        passage.evidence
-        for some in _batches(runs, ROWS)
-        for passage in context.library.passages(some)
-    ]
-    yield from sorted(found, key=lambda e: (e.start_s, e.end_s))
+    return ChannelReport(CAPTIONS, status, len(notes), round(spent.seconds, 3), reason, cached)
 
 
 def _batches(items: Sequence[T], size: int) -> list[tuple[T, ...]]:

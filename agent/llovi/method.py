@@ -33,10 +33,10 @@ from agent.answering.prompt import AGAIN
 from agent.ingest.graph import build_ingest
 from agent.ingest.tool_node import Node, reporting
 from agent.library.keys import captioner_of as captioner_settings
+from agent.library.rows import CAPTIONS
 from agent.llovi import grounding, narrative
 from agent.llovi.caption_file import Timing, read_captions
 from agent.llovi.captioning import (
-    TOOL,
     Captioning,
     caption,
     captioner_of,
@@ -97,7 +97,7 @@ def build(settings: Settings) -> Subgraph:
 def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
     """Add the three ways to notes: captions made here, captions of a file, what tools found."""
     cut = cast("Node", partial(cut_clips, options=options))
-    graph.add_node("cut_clips", reporting(cut, [TOOL]))
+    graph.add_node("cut_clips", reporting(cut, [CAPTIONS]))
     graph.add_node("caption", partial(caption, options=options))
     graph.add_node("collect_captions", partial(collect_captions, options=options))
     graph.add_conditional_edges("cut_clips", fan_out, ["caption", "collect_captions"])
@@ -133,8 +133,8 @@ def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     options = options_of(runtime.context)
     require_planned(options.captions, state["plan"].visuals["sha256"])
     notes = captions_in_file(state["video"], options)
-    report = ChannelReport(TOOL, "ok", len(notes), reason="read from a file", cached=True)
-    return {"notes": notes, "channels": {TOOL: report}}
+    report = ChannelReport(CAPTIONS, "ok", len(notes), reason="read from a file", cached=True)
+    return {"notes": notes, "channels": {CAPTIONS: report}}
 
 
 def captions_in_file(video: Video, options: LloviOptions) -> tuple[Evidence, ...]:
@@ -153,7 +153,10 @@ def take_evidence(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     blind = f"{captioner_settings(context.settings).model} reads text only"
     why = blind if state["video"].has_picture else "the file has no picture"
     reason = f"llovi over evidence: {why}, so what the tools found stands in for captions"
-    return {"notes": notes, "channels": {TOOL: ChannelReport(TOOL, "skipped", reason=reason)}}
+    return {
+        "notes": notes,
+        "channels": {CAPTIONS: ChannelReport(CAPTIONS, "skipped", reason=reason)},
+    }
 
 
 def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer", "abstain"]]:
@@ -161,7 +164,7 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
     notes, video = state["notes"], state["video"]
     if not notes:
-        channel = state.get("channels", {}).get(TOOL)
+        channel = state.get("channels", {}).get(CAPTIONS)
         why = channel.reason if channel else ""
         draft = Draft(reason=f"there is nothing to read: {why or 'nothing was found'}")
         return Command(update={"draft": draft}, goto="abstain")

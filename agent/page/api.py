@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from agent.page import timeline
 from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
@@ -88,7 +87,7 @@ class Endpoints:
         """
         library = self.context.library
         try:
-            found = timeline.found_in(library, library.find(video).video)
+            found = library.findings(library.find(video).video)
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         wanted = [e for e in found if kind in ("", e.kind) and e.start_s >= start_s]

@@ -303,7 +303,7 @@ class AskTab:
         return {self.chat: name, self.history: shown, self.chats: picker}
 
     def _timeline(self, video: Video | None, exchange: Exchange | None = None) -> View:
-        found = timeline.found_in(self.context.library, video) if video else ()
+        found = self.context.library.findings(video) if video else ()
         cited = [Evidence(**item) for item in exchange["answer"]["evidence"]] if exchange else []
         figure = timeline.draw(video, found, cited) if video and found else None
         return {self.time_box: gr.update(visible=figure is not None), self.plot: figure}

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from agent.library.reply_cache import TOOL as REPLIES
-from agent.library.store import Library
-from agent.llovi.captioning import TOOL as CAPTIONS
 from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
@@ -19,17 +16,6 @@ COLOURS = ("#64748b", "#2563eb", "#d97706", "#059669", "#9333ea", "#be185d", "#0
 STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # between two ticks
 MAX_TICKS = 10
 CITED_COLOUR = "#dc2626"
-
-
-def found_in(library: Library, video: Video) -> tuple[Evidence, ...]:
-    """Return what the latest run of every tool found in a video, in time order.
-
-    Captions are one run a clip, so all of them count; replies of a model are no findings.
-    """
-    runs = library.runs(video.sha256)
-    latest = {run.tool: run.id for run in runs if run.tool not in (CAPTIONS, REPLIES)}
-    captions = [run.id for run in runs if run.tool == CAPTIONS]
-    return tuple(p.evidence for p in library.passages([*latest.values(), *captions]))
 
 
 def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()) -> Any:

@@ -17,11 +17,11 @@ def test_runs_of_a_tool_share_a_line(
     library, video = Library(tmp_path / "library"), probe(make_clip("short.mp4", seconds=1))
     library.add_video(video)
     for key in ("a", "b", "c"):
-        said = [] if key == "b" else [Evidence("reply", "reply", 0, 1, key)]
-        report = ChannelReport("reply", "ok" if said else "empty", len(said), 1.5)
+        said = [] if key == "b" else [Evidence("sensor", "heat", 0, 1, key)]
+        report = ChannelReport("sensor", "ok" if said else "empty", len(said), 1.5)
         library.save_run(video, key, {}, report, said)
     library.save_run(video, "d", {}, ChannelReport("ocr", "empty", seconds=0.5), [])
     print_entry(library.find("short.mp4"), [])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("reply: ok 2, 4.5 s 3 runs, the last 20")
+    assert lines[1].startswith("sensor: ok 2, 4.5 s 3 runs, the last 20")
     assert lines[2].startswith("ocr: empty, 0.5 s 20")

@@ -2,9 +2,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ def test_evidence_comes_back_as_it_was_stored(library: Library, video: Video) ->
     library.add_video(video)
     run = save(library, video, "first", "second")
     found = [passage.evidence for passage in library.passages([run])]
-    assert found[1] == replace(evidence("second", 1.0), id="ocr:1")
+    assert replace(found[1], id="") == evidence("second", 1.0)
     assert library.count_evidence([run]) == 2
     assert library.passages([]) == []
 
@@ -164,9 +166,9 @@ def test_only_one_thread_works_on_the_same_thing(library: Library, video: Video)
 CLAIM_AND_DIE = """
 import os, sys
 from pathlib import Path
-from agent.library.store import Library
-library = Library(Path(sys.argv[1]))
-lock = library._lock("abababababababab-ocr-k")
+from agent.library.claims import Claims
+claim = Claims(Path(sys.argv[1]) / "locks").hold("abababababababab-ocr-k")
+claim.__enter__()
 print("claimed", flush=True)
 os._exit(9)
 """
@@ -212,19 +214,12 @@ def test_a_full_disk_is_an_error_and_the_library_stays_whole(
 ) -> None:
     library.add_video(video)
     save(library, video, "kept", key="before")
-    with sqlite3.connect(library.folder / "library.sqlite") as db:
-        pages = db.execute("PRAGMA page_count").fetchone()[0]
-    connect = library._connect
-
-    def small() -> sqlite3.Connection:
-        db = connect()
-        db.execute(f"PRAGMA max_page_count = {pages + 1}")
-        return db
-
-    library._connect = small  # type: ignore[method-assign]
+    db = library._db.connection
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(StorageError, match="full"):
         save(library, video, "x" * 500_000)
-    library._connect = connect  # type: ignore[method-assign]
+    db.execute("PRAGMA max_page_count = 1000000")
     assert library.finished_run(video, "ocr", "k") is None
     assert save(library, video, "after") > 0
 
@@ -242,13 +237,48 @@ def test_pieces_of_a_run_are_kept_until_it_is_saved(library: Library, video: Vid
     assert library.pieces(video, "ocr", "two") == {}
 
 
-def test_a_library_of_the_first_format_is_read_on(tmp_path: Path, video: Video) -> None:
-    library = Library(tmp_path)
+def test_threads_share_a_library_and_open_one_connection_each(
+    library: Library, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library.add_video(video)
-    with sqlite3.connect(tmp_path / "library.sqlite") as db:
-        db.execute("DROP TABLE pieces")
-        db.execute("PRAGMA user_version = 1")
-    again = Library(tmp_path)
-    assert [entry.video.sha256 for entry in again.entries()] == [video.sha256]
-    again.save_piece(video, "ocr", "one", "picture 0", 1)
-    assert again.pieces(video, "ocr", "one") == {"picture 0": 1}
+    opened: list[sqlite3.Connection] = []
+    real = sqlite3.connect
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(real(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("agent.library.database.sqlite3.connect", connect)
+
+    def work(number: int) -> None:
+        for piece in range(20):
+            library.save_piece(video, "ocr", f"run {number}", str(piece), piece)
+            assert len(library.pieces(video, "ocr", f"run {number}")) == piece + 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+    assert 1 <= len(opened) <= 4
+    assert sum(len(library.pieces(video, "ocr", f"run {n}")) for n in range(8)) == 160
+    for connection in opened:  # their threads have ended
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+
+
+def test_a_closed_library_says_so(tmp_path: Path, video: Video) -> None:
+    with Library(tmp_path / "library") as library:
+        library.add_video(video)
+    with pytest.raises(StorageError):
+        library.entries()
+    told: list[str] = []
+
+    def use() -> None:
+        try:
+            library.entries()
+        except StorageError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert "was closed" in told[0]
+    assert not list((tmp_path / "library").glob("*-wal"))

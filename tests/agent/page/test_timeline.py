@@ -2,9 +2,8 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from agent.library.store import Library
 from agent.page import timeline
-from tools.evidence import ChannelReport, Evidence
+from tools.evidence import Evidence
 from tools.media.video import Video
 
 VIDEO = Video(Path("a.mp4"), "00", 100.0, 320, 240, 0, Fraction(25), True, ())
@@ -23,23 +22,6 @@ def test_a_moment_is_wide_enough_to_be_seen() -> None:
     figure = timeline.draw(VIDEO, [replace(SAID, end_s=10.0)])
     assert figure.data[0].x[0] == 100.0 * timeline.MIN_SHARE
     assert figure.data[0].base[0] == 10.0
-
-
-def test_only_findings_of_the_latest_runs_are_drawn(tmp_path: Path) -> None:
-    file = tmp_path / "a.mp4"
-    file.write_bytes(b"video")
-    video, library = replace(VIDEO, path=file), Library(tmp_path / "library")
-    library.add_video(video)
-
-    def save(tool: str, key: str, text: str) -> None:
-        report = ChannelReport(tool, "ok", 1)
-        library.save_run(video, key, {}, report, [Evidence(tool, "text", 1.0, 2.0, text)])
-
-    for tool in ("ocr", "captions", "reply"):
-        save(tool, "first", f"{tool} one")
-        save(tool, "second", f"{tool} two")
-    found = {evidence.text for evidence in timeline.found_in(library, video)}
-    assert found == {"ocr two", "captions one", "captions two"}
 
 
 def test_ticks_are_round_and_few() -> None:
