@@ -26,6 +26,7 @@ from agent.answering import nodes as tail
 from agent.answering.conversation import usage_of
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import prompt_names
+from agent.answering.replies import json_objects
 from agent.explore.end import SURE, add_steps, settle, stop
 from agent.explore.start import first_frames, open_video, prompt_files
 from agent.explore.state import (
@@ -135,15 +136,21 @@ def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
 def readable(reply: AIMessage, number: int) -> AIMessage:
     """Return a reply whose tool calls all have an id and readable arguments.
 
-    What was no JSON stays under a name that no tool takes, so that the tool says what it wants.
+    Bad JSON is mended. What was cut off, or is none at all, stays under a name that no tool takes,
+    so that the tool says what it wants.
     """
-    broken = [(c["name"] or "", {"unreadable": c["args"]}) for c in reply.invalid_tool_calls]
+    broken = [(c["name"] or "", _mended(c["args"] or "")) for c in reply.invalid_tool_calls]
     whole = [(call["name"], call["args"]) for call in reply.tool_calls]
     calls = [
         ToolCall(name=name, args=args, id=f"call_{number}_{i}")
         for i, (name, args) in enumerate([*whole, *broken][:MAX_CALLS_AT_ONCE])
     ]
     return AIMessage(reply.text, tool_calls=calls)
+
+
+def _mended(written: str) -> dict[str, Any]:
+    found = json_objects(written) if written.rstrip().endswith("}") else []
+    return dict(found[0]) if len(found) == 1 else {"unreadable": written}
 
 
 def _shrink(

@@ -679,6 +679,16 @@ def test_a_bad_call_is_told_and_can_be_mended(explore: Explore, harbour: Path) -
     assert found.choice == 1
 
 
+@pytest.mark.parametrize("args", ["{'start_s': 0, 'end_s': 4}", '{"start_s": 0, end_s: 4,}'])
+def test_a_call_in_bad_json_is_mended(explore: Explore, harbour: Path, args: str) -> None:
+    bad = AIMessage(
+        "", invalid_tool_calls=[InvalidToolCall(name="listen", args=args, id="x", error="eof")]
+    )
+    found = explore([bad, answer()]).ask(harbour, QUESTION, OPTIONS)
+    assert found.steps[0].arguments == {"start_s": 0, "end_s": 4}
+    assert not found.steps[0].failed
+
+
 def test_every_call_gets_its_result_and_pictures_follow_the_round(
     explore: Explore, harbour: Path
 ) -> None:
