@@ -72,8 +72,8 @@ def test_what_shapes_the_answer_changes_the_plan(
         "context": plan(**{"chat.context_tokens": 99}),
         "longer context": plan(**{"chat.rope_factor": 2}),
         "pictures": plan(**{"chat.max_images": 2}),
-        "reader": plan(reader="extractive"),
-        "lines of the reader": plan(reader="extractive", **{"extractive.lines": 2}),
+        "reader": plan(reader="generative"),
+        "lines of the reader": plan(**{"extractive.lines": 2}),
         "captioner": plan(ingest="[caption]", **{"captioner.model": "another"}),
         "no captioner": plan(ingest="[caption]"),
         "image encoder": plan(**OPEN),
@@ -281,7 +281,7 @@ def test_captions_that_change_meanwhile_end_the_run(
 ) -> None:
     file = tmp_path / "captions.json"
     file.write_text(json.dumps(["a gate", "a ferry"]))
-    session = open_session(scripted(), method="llovi", **{"llovi.captions": file})
+    session = open_session(scripted(), method="llovi", **{"llovi.captions": str(file)})
     told = session.plan(harbour, QUESTION)
     assert session.ask(harbour, QUESTION).plan == told.id
     after_the_plan(lambda: file.write_text(json.dumps(["a gate", "a whale"])))
