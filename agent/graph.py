@@ -20,7 +20,7 @@ from langgraph.runtime import Runtime
 
 from agent.answer import Usage
 from agent.ingest.graph import build_ingest
-from agent.library.store import Library
+from agent.library.store import Library, stat_of
 from agent.methods import candidates, find_method
 from agent.plan import make_plan
 from agent.settings import Settings
@@ -87,8 +87,9 @@ def find_video(path: Path, library: Library) -> Video:
         raise InputError(f"the path {path.name!a} is not valid UTF-8; rename the file")
     if known := library.known_file(path):
         return known
+    before = stat_of(path)
     video = reading.probe(path)
-    library.add_video(video)
+    library.add_video(video, before)
     return video
 
 

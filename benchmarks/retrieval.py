@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from agent import Session
-from agent.library.retrieval import embed_missing, retrieve
+from agent.library.retrieval import retrieve
 from tools.evidence import ChannelReport, Evidence
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -34,7 +34,7 @@ def main() -> None:
         session = Session("embedded", {"library": folder})
         runs = [fill(session, given.records)]
         embedder, settings = session.context.pool.embedder(), session.settings.retrieval
-        embed_missing(session.library, embedder, runs, session.library.passages(runs))
+        session.library.view(runs).index(embedder, keep=True)
         seconds = []
         for question in questions:
             start = time.perf_counter()

@@ -138,7 +138,10 @@ class Tool(ABC):
         return Availability(ok=True)
 
     def reads(self, video: "Video") -> Sequence[Path]:
-        """Return further files that `run` reads; their content becomes part of the run's key."""
+        """Return further files that `run` reads; their content becomes part of the run's key.
+
+        Of a file over 32 MiB its size and time stand for the content.
+        """
         return ()
 
     def setup(self, runtime: ToolRuntime) -> None:  # noqa: B027 - optional, not abstract

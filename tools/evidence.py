@@ -19,7 +19,8 @@ class Evidence:
         text: What a person and a language model read.
         score: The tool's own confidence, 0 to 1; after retrieval, the relevance.
         data: Further values as plain JSON (boxes, counts, language, ...).
-        id: `tool:number`, given by the library; empty until stored.
+        id: `tool:run:number`, given by the library, where it leads to this record and no other;
+            empty until stored.
     """
 
     tool: str

@@ -33,6 +33,7 @@ from agent.explore.state import (
     Attempt,
     Exploring,
     Options,
+    cited_as,
     evidence_in,
     expected_tokens,
     last_round,
@@ -192,7 +193,7 @@ def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     known = dict(state["given"])
     steps: list[Step] = []
     for call, result in zip(reply.tool_calls, results, strict=True):
-        found = {e.id: e for e in evidence_in(result)}
+        found = {cited_as(e): e for e in evidence_in(result)}
         steps.append(_step(call, result, found, sum(i not in known for i in found)))
         known |= found
     steps[0] = replace(

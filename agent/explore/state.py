@@ -5,6 +5,7 @@ The state holds words, ids and times; pictures are put between the messages when
 
 import json
 import operator
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
@@ -118,9 +119,17 @@ def captions(frames: Sequence[PlannedFrame]) -> list[str]:
     return [f"{picture_id(frame)} at {clock(frame.time_s)}" for frame in frames]
 
 
+def cited_as(evidence: Evidence) -> str:
+    """Return the short id under which the model may cite evidence: without the run.
+
+    A question has one run of each tool, and a short id is the same in every library.
+    """
+    return re.sub(r"^([^:]+):[0-9a-f]+:(?=\d)", r"\1:", evidence.id)
+
+
 def numbered(evidence: Evidence) -> str:
-    """Return evidence as a line with its id."""
-    return f"{evidence.id} {as_line(evidence)}"
+    """Return evidence as a line with its short id."""
+    return f"{cited_as(evidence)} {as_line(evidence)}"
 
 
 def evidence_in(message: BaseMessage) -> list[Evidence]:

@@ -102,11 +102,10 @@ def _read_less(state: State) -> Command[str]:
 def _timeline(state: State, context: Context) -> Timeline:
     """Return what was said and shown, with its vectors."""
     embedder, runs = context.pool.embedder(), sorted(state.get("runs", {}).values())
-    passages = context.library.passages(runs)
-    told = [p for p in passages if p.evidence.kind in ("speech", "text")]
-    stored = context.library.embeddings(embedder.name, runs)
-    vectors = np.array([stored[p.row] for p in told], np.float32)
-    return Timeline(tuple(p.evidence for p in told), vectors)
+    view = context.library.view(runs)
+    told = [i for i, one in enumerate(view.records) if one.kind in ("speech", "text")]
+    vectors = view.vectors(embedder)[told] if told else np.empty((0, 0), np.float32)
+    return Timeline(tuple(view.records[i] for i in told), vectors)
 
 
 def with_hints(evidence: Sequence[Evidence], told: Sequence[Evidence]) -> list[Excerpt]:

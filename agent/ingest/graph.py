@@ -20,7 +20,6 @@ from langgraph.types import RetryPolicy
 from agent.answer import Meter, Usage
 from agent.ingest.frames import ensure_frames
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, recall, reporting, tool_node
-from agent.library.retrieval import embed_missing
 from agent.settings import Settings
 from agent.state import Context, Findings, State
 from tools.errors import StoppedError
@@ -97,8 +96,9 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
     """Embed what the tools found, so that it can be retrieved by meaning."""
     start, context = perf_counter(), runtime.context
     runs = list(state.get("runs", {}).values())
-    if passages := context.library.passages(runs):
-        embed_missing(context.library, context.pool.embedder(), runs, passages)
+    view = context.library.view(runs)
+    if view.passages:
+        view.index(context.pool.embedder(), keep=True)
     return {"usage": {"index": Usage(seconds=perf_counter() - start)}}
 
 

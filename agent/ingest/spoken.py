@@ -25,7 +25,7 @@ def told_by(video: Video, runs: Mapping[str, int], library: Library) -> list[str
         runs: Rows of finished runs, by tool.
         library: Holds what they found.
     """
-    found = [passage.evidence for passage in library.passages(runs.values())]
+    found = library.view(runs.values()).records
     spoken = [one for one in found if one.kind == SPEECH and not one.data.get("forced")]
     if covered_s(spoken) < enough_s(video.duration_s):
         return []

@@ -1,13 +1,16 @@
-"""The chats of a library, on disk: threads of LangGraph's checkpointer, a checkpoint a question."""
+"""The chats of a library, on disk: threads of LangGraph's checkpointer, a checkpoint a question.
+
+A table beside the checkpoints tells of each chat what a list shows, and which videos it is about.
+It names the checkpoint up to which it tells, so a chat that went on is read again, and no other.
+"""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
@@ -17,16 +20,45 @@ from agent.library.exchange import Exchange
 from tools.errors import InputError, StorageError
 
 MAX_NAME = 100  # characters
+_TABLES = """
+CREATE TABLE IF NOT EXISTS chats (
+    name TEXT PRIMARY KEY,
+    checkpoint TEXT NOT NULL,           -- the last one that was read
+    title TEXT NOT NULL,                -- the first question
+    asked TEXT NOT NULL,                -- the last question
+    began TEXT NOT NULL,                -- time of the first answer
+    "when" TEXT NOT NULL,               -- time of the last answer
+    count INTEGER NOT NULL              -- questions; 0 if none was answered
+);
+CREATE TABLE IF NOT EXISTS chat_videos (
+    chat TEXT NOT NULL,
+    video TEXT NOT NULL,                -- its hash
+    PRIMARY KEY (video, chat)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS videos_of_chat ON chat_videos (chat);
+"""
+_LAST = "SELECT thread_id, max(checkpoint_id) FROM checkpoints GROUP BY thread_id"
 
 
 @dataclass(frozen=True, slots=True)
 class ChatEntry:
-    """A chat in a list: its name, first question, time of the last answer, number of questions."""
+    """A chat in a list.
+
+    Attributes:
+        name: By which it is asked for.
+        title: Its first question.
+        when: Time of the last answer, UTC, ISO 8601.
+        count: Number of questions.
+        asked: Its last question.
+        began: Time of the first answer.
+    """
 
     name: str
     title: str
     when: str
     count: int
+    asked: str = ""
+    began: str = ""
 
 
 class Chats:
@@ -43,6 +75,7 @@ class Chats:
             db = sqlite3.connect(self._file, timeout=60, check_same_thread=False)
             saver = SqliteSaver(db)
             saver.setup()
+            db.executescript(_TABLES)
         return saver
 
     def close(self) -> None:
@@ -58,17 +91,16 @@ class Chats:
 
     def entries(self) -> list[ChatEntry]:
         """Return every chat, that of the latest answer first."""
-        if not self._file.exists():
-            return []
-        with self._errors():
-            points = sorted(self.saver.list(None), key=_name)
-        entries = []
-        for name, group in groupby(points, key=_name):
-            newest_first = sorted(group, key=lambda p: str(p.checkpoint["id"]), reverse=True)
-            found = _distinct([e for p in newest_first if (e := _exchange(p))][::-1])
-            if found:
-                entries.append(ChatEntry(name, found[0]["asked"], found[-1]["when"], len(found)))
-        return sorted(entries, key=lambda entry: entry.when, reverse=True)
+        rows = self._known(
+            'SELECT name, title, "when", count, asked, began FROM chats WHERE count > 0'
+            ' ORDER BY "when" DESC, name'
+        )
+        return [ChatEntry(*row) for row in rows]
+
+    def about(self, sha256: str) -> list[str]:
+        """Return the names of the chats in which a video was asked about."""
+        sql = "SELECT chat FROM chat_videos WHERE video = ? ORDER BY chat"
+        return [row[0] for row in self._known(sql, (sha256,))]
 
     def find(self, name: str) -> list[Exchange]:
         """Return the exchanges of a chat. `InputError` if there is no such chat."""
@@ -80,12 +112,42 @@ class Chats:
         """Forget a chat."""
         with self._errors():
             self.saver.delete_thread(name)
+            self._catch_up()
 
     def forget(self, sha256: str) -> None:
         """Forget every chat in which a video was asked about, for answers quote it."""
-        for entry in self.entries():
-            if any(e["sha256"] == sha256 for e in self.exchanges(entry.name)):
-                self.delete(entry.name)
+        for name in self.about(sha256):
+            self.delete(name)
+
+    def _known(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Return what the table of chats tells, once it is up to date."""
+        if not self._file.exists():
+            return []
+        with self._errors():
+            self._catch_up()
+            with self.saver.cursor(transaction=False) as db:
+                return list(db.execute(sql, values).fetchall())
+
+    def _catch_up(self) -> None:
+        """Read the chats that went on since they were listed, and forget those that are gone."""
+        with self.saver.cursor(transaction=False) as db:
+            last = dict(db.execute(_LAST).fetchall())
+            listed = dict(db.execute("SELECT name, checkpoint FROM chats").fetchall())
+        for name in last | listed:
+            checkpoint = last.get(name)
+            if checkpoint == listed.get(name):
+                continue
+            found = self.exchanges(name) if checkpoint else []
+            with self.saver.cursor() as db:
+                db.execute("DELETE FROM chats WHERE name = ?", (name,))
+                db.execute("DELETE FROM chat_videos WHERE chat = ?", (name,))
+                if checkpoint:
+                    db.execute(
+                        "INSERT OR REPLACE INTO chats VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (name, checkpoint, *_listed(found)),
+                    )
+                videos = {(name, exchange["sha256"]) for exchange in found}
+                db.executemany("INSERT OR REPLACE INTO chat_videos VALUES (?, ?)", sorted(videos))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -110,12 +172,16 @@ def thread(name: str) -> RunnableConfig:
     return {"configurable": {"thread_id": name}}
 
 
-def _name(point: CheckpointTuple) -> str:
-    return str(point.config["configurable"]["thread_id"])
-
-
 def _exchange(point: CheckpointTuple) -> Exchange | None:
     return cast("Exchange | None", point.checkpoint["channel_values"].get("exchange"))
+
+
+def _listed(found: list[Exchange]) -> tuple[str, str, str, str, int]:
+    """Return first and last question, times of first and last answer, and their number."""
+    if not found:
+        return "", "", "", "", 0
+    first, last = found[0], found[-1]
+    return first["asked"], last["asked"], first["when"], last["when"], len(found)
 
 
 def _distinct(exchanges: list[Exchange]) -> list[Exchange]:

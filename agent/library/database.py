@@ -102,3 +102,8 @@ def _unusable(folder: Path, error: Exception) -> StorageError:
         f"cannot use the library in {folder}: {error}; free some space or choose another "
         f"folder with --set library=DIR"
     )
+
+
+def marks(values: Sequence[Any]) -> str:
+    """Return as many question marks as there are values, for a statement."""
+    return ", ".join("?" * len(values))

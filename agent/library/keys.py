@@ -11,6 +11,8 @@ from agent.settings import ChatSettings, Settings
 from tools.base import Tool
 from tools.media.video import Video
 
+MAX_READ = 32 * 2**20  # bytes of a further file that is hashed for every question
+
 
 def run_settings(
     tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
@@ -42,8 +44,14 @@ def captioner_of(settings: Settings) -> ChatSettings:
 
 
 def _content(file: Path) -> str:
-    """Return the hash of a small file, "" if it cannot be read: the tool will say why."""
+    """Return the hash of a file, "" if it cannot be read: the tool will say why.
+
+    A large file is not read: what it has in place of a hash is its size and time.
+    """
     try:
+        stat = file.stat()
+        if stat.st_size > MAX_READ:
+            return f"{stat.st_size} bytes of {stat.st_mtime_ns}"
         return sha256(file.read_bytes()).hexdigest()
     except OSError:
         return ""

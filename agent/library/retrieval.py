@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from agent.library.rows import Passage
 from agent.library.store import Library
 from agent.models.embedding import SentenceEmbeddings
 from agent.settings import RetrievalSettings
-from agent.text import search_words
 from tools.evidence import Evidence
 
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
@@ -35,23 +33,6 @@ class Hits:
     relevance: float
 
 
-def embed_missing(
-    library: Library,
-    embedder: SentenceEmbeddings,
-    runs: Sequence[int],
-    passages: Sequence[Passage],
-) -> dict[int, npt.NDArray[np.float32]]:
-    """Return the unit vectors of the passages of some runs by row; those not known are made."""
-    vectors = library.embeddings(embedder.name, runs)
-    missing = [passage for passage in passages if passage.row not in vectors]
-    if missing:
-        made = embedder.embed([passage.evidence.text for passage in missing])
-        rows = [passage.row for passage in missing]
-        library.save_embeddings(embedder.name, rows, made)
-        vectors |= zip(rows, made, strict=True)
-    return vectors
-
-
 def retrieve(
     library: Library,
     embedder: SentenceEmbeddings,
@@ -60,24 +41,21 @@ def retrieve(
     settings: RetrievalSettings,
 ) -> Hits:
     """Return the records that bear on the queries; the first query is the question itself."""
-    passages = library.passages(runs)
-    if not passages:
+    view = library.view(runs)
+    if not view.passages:
         return Hits((), 0.0)
-    vectors = embed_missing(library, embedder, runs, passages)
-    documents = np.stack([vectors[p.row] for p in passages])
     asked = embedder.embed(list(queries))
-    cosines = documents @ asked.T  # [passages, queries]
+    cosines = view.cosines(embedder, asked)
     if settings.rule == "threshold":
-        chosen = by_threshold(documents, asked, settings.threshold)
+        chosen = by_threshold(view.vectors(embedder), asked, settings.threshold)
     else:
-        place = {p.row: i for i, p in enumerate(passages)}
-        found = [library.search_text(search_words(q), runs, len(passages)) for q in queries]
+        place = {row: i for i, row in enumerate(view.rows)}
+        found = [library.search_text(q, runs, len(place)) for q in queries]
         lexical = [[place[row] for row in rows] for rows in found]
         weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)] * 2
-        chosen = fuse([*by_meaning(documents, asked), *lexical], weights)[: settings.top_k]
-    evidence = [
-        replace(passages[i].evidence, score=round(float(cosines[i].max()), 4)) for i in chosen
-    ]
+        chosen = fuse([*nearest_first(cosines), *lexical], weights)[: settings.top_k]
+    records = view.records
+    evidence = [replace(records[i], score=round(float(cosines[i].max()), 4)) for i in chosen]
     return Hits(tuple(evidence), max(0.0, float(cosines[:, 0].max())))
 
 
@@ -101,16 +79,14 @@ def by_threshold(
     return [int(i) for i in np.flatnonzero(documents @ (mean / length) > threshold)]
 
 
-def by_meaning(
-    documents: npt.NDArray[np.float32], queries: npt.NDArray[np.float32]
-) -> list[list[int]]:
-    """Return for each query the positions of all documents, nearest first."""
-    import faiss
+def nearest_first(cosines: npt.NDArray[np.float32]) -> list[list[int]]:
+    """Return for each query the positions of all records, nearest first.
 
-    index = faiss.IndexFlatIP(documents.shape[1])
-    index.add(documents)
-    _, positions = index.search(queries, len(documents))
-    return [[int(i) for i in row] for row in positions]
+    Args:
+        cosines: Of records and queries [n, m].
+    """
+    order = np.argsort(-cosines, axis=0, kind="stable")
+    return [[int(i) for i in column] for column in order.T]
 
 
 def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> list[int]:

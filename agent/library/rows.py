@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,11 @@ def evidence_from(row: sqlite3.Row) -> Evidence:
         data=json.loads(row["data"]),
         id=f"{row['tool']}:{row['tag']}:{row['number']}",
     )
+
+
+def across_videos(video: Video, evidence: Evidence) -> Evidence:
+    """Return a record whose id also tells the video, where records of several videos meet."""
+    return replace(evidence, id=f"{video.sha256[:12]}/{evidence.id}")
 
 
 def caption_from(row: sqlite3.Row) -> Evidence:

@@ -7,21 +7,21 @@ dies. What chat models said of a video, captions and replies, is kept apart from
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from agent.library.chats import Chats
 from agent.library.claims import Claims
-from agent.library.database import Database, storage_errors
+from agent.library.database import Database, marks
+from agent.library.model_tables import ModelTables
 from agent.library.rows import (
     CAPTIONS,
     LibraryEntry,
@@ -35,17 +35,20 @@ from agent.library.rows import (
     video_to_json,
 )
 from agent.library.schema import prepare, run_tag
+from agent.library.search_tables import SearchTables
+from agent.library.view import EvidenceView
 from agent.text import letter_pairs
 from tools.errors import DeletedError, InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
 
 LEAST_HASH = 4  # digits by which a video may be named
+VIEWS = 4  # that are kept in memory; an hour's evidence with its vectors takes some 10 MB
 _RUNS = "SELECT runs.*, (SELECT count(*) FROM evidence WHERE run = runs.id) AS count FROM runs"
 _EVIDENCE = "SELECT evidence.*, tool, tag FROM evidence JOIN runs ON runs.id = run"
 
 
-class Library:
+class Library(ModelTables, SearchTables):
     """The store of videos, tool runs, evidence and embeddings in one folder.
 
     Any number of threads may use it at once. As a context manager it is closed at the end.
@@ -56,8 +59,12 @@ class Library:
         self.folder = folder.expanduser().resolve()
         self._claims = Claims(self.folder / "locks")
         self._db = Database(self.folder / "library.sqlite")
+        self._views: dict[tuple[int, ...], EvidenceView] = {}
+        self._views_lock = Lock()
         with self._claims.hold("schema"):
             prepare(self._db)
+        for row in self._db.rows("SELECT video FROM deleted"):
+            self._sweep(row["video"])
 
     def __enter__(self) -> Self:
         return self
@@ -91,17 +98,29 @@ class Library:
 
     @contextmanager
     def claim(self, video: Video, name: str, key: str) -> Iterator[None]:
-        """Hold the right to do one piece of work; other processes and threads wait."""
-        with self._claims.hold(f"{video.sha256[:16]}-{name}-{key[:16]}"):
-            yield
+        """Hold the right to do one piece of work; other processes and threads wait.
+
+        Raises:
+            DeletedError: The video was deleted meanwhile; what the work left behind is removed.
+        """
+        known = self._is_known(video)
+        try:
+            with self._claims.hold(f"{video.sha256[:16]}-{name}-{key[:16]}"):
+                yield
+        except Exception as error:
+            if known and not self._is_known(video):
+                self._sweep(video.sha256)
+                raise DeletedError from error
+            raise
+        if known and not self._is_known(video):
+            self._sweep(video.sha256)
+            raise DeletedError
 
     # Videos
 
     def known_file(self, path: Path) -> Video | None:
         """Return the video at a path that was probed before and has not changed since."""
-        try:
-            stat = path.stat()
-        except (OSError, ValueError):  # what is wrong with the path is for `probe` to say
+        if not (stat := stat_of(path)):
             return None
         row = self._db.row(
             "SELECT files.path, probe FROM files JOIN videos ON video = sha256"
@@ -110,9 +129,14 @@ class Library:
         )
         return video_from(row) if row else None
 
-    def add_video(self, video: Video) -> None:
-        """Remember a probed video and the file in which it was found."""
-        stat = video.path.stat()
+    def add_video(self, video: Video, stat: os.stat_result | None = None) -> None:
+        """Remember a probed video and the file in which it was found.
+
+        Args:
+            video: The video.
+            stat: Of its file, taken before it was hashed, so that a later change is noticed.
+        """
+        stat = stat or video.path.stat()
         with self._db.write() as db:
             db.execute(
                 "INSERT INTO videos (sha256, path, name, probe) VALUES (?, ?, ?, ?)"
@@ -120,6 +144,7 @@ class Library:
                 " probe = excluded.probe",
                 (video.sha256, str(video.path), video.path.name, video_to_json(video)),
             )
+            db.execute("DELETE FROM deleted WHERE video = ?", (video.sha256,))
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
                 (str(video.path), stat.st_size, stat.st_mtime_ns, video.sha256),
@@ -168,13 +193,31 @@ class Library:
         return LibraryEntry(video_from(row), row["added"], tuple(runs), frames)
 
     def delete(self, video: Video) -> None:
-        """Remove all that is known about a video, with the chats that quote it; the file stays."""
+        """Remove all that is known about a video, with the chats that quote it; the file stays.
+
+        Whoever works on the video at this time is told by a `DeletedError`, and what it writes
+        until then goes when it lets go of its claim, or when the library is opened next.
+        """
         self.chats.forget(video.sha256)
         with self._db.write() as db:
+            db.execute("INSERT OR REPLACE INTO deleted (video) VALUES (?)", (video.sha256,))
             db.execute("DELETE FROM videos WHERE sha256 = ?", (video.sha256,))
-        with storage_errors(self.folder):
-            shutil.rmtree(self.folder / "frames" / video.sha256, ignore_errors=True)
-        self._claims.clear(f"{video.sha256[:16]}-")
+        with self._views_lock:
+            self._views.clear()
+        self._sweep(video.sha256)
+
+    def _sweep(self, sha256: str) -> None:
+        """Remove the folder of a deleted video, unless it was added again."""
+        with self._db.write() as db:  # nobody can add it meanwhile
+            if not db.execute("SELECT 1 FROM deleted WHERE video = ?", (sha256,)).fetchone():
+                return
+            shutil.rmtree(self.folder / "frames" / sha256, ignore_errors=True)
+            if self._claims.clear(f"{sha256[:16]}-"):  # nobody works on it any more
+                db.execute("DELETE FROM deleted WHERE video = ?", (sha256,))
+
+    def _is_known(self, video: Video) -> bool:
+        sql = "SELECT 1 FROM videos WHERE sha256 = ?"
+        return self._db.row(sql, (video.sha256,)) is not None
 
     # Runs of tools
 
@@ -242,19 +285,51 @@ class Library:
 
     # Evidence
 
+    def view(self, runs: Iterable[int]) -> EvidenceView:
+        """Return the evidence of some finished runs, fetched once for all that ask for it."""
+        ids = tuple(sorted(set(runs)))
+        with self._views_lock:
+            view = self._views.pop(ids, None) or EvidenceView(self, ids)
+            self._views[ids] = view  # the latest at the end
+            while len(self._views) > VIEWS:
+                del self._views[next(iter(self._views))]
+            return view
+
     def count_evidence(self, runs: Iterable[int]) -> int:
         """Return how many evidence records some runs made together."""
         ids = list(runs)
-        row = self._db.row(f"SELECT count(*) FROM evidence WHERE run IN ({_marks(ids)})", ids)
+        row = self._db.row(f"SELECT count(*) FROM evidence WHERE run IN ({marks(ids)})", ids)
         return int(row[0]) if row else 0
 
     def passages(self, runs: Iterable[int]) -> list[Passage]:
         """Return the evidence of some runs in time order."""
-        ids = list(runs)
+        if not (ids := list(runs)):
+            return []
         rows = self._db.rows(
-            f"{_EVIDENCE} WHERE run IN ({_marks(ids)}) ORDER BY start_s, end_s, evidence.id", ids
+            f"{_EVIDENCE} WHERE run IN ({marks(ids)}) ORDER BY start_s, end_s, tool, number", ids
         )
         return [Passage(row["id"], evidence_from(row)) for row in rows]
+
+    def evidence_by_id(self, id: str) -> Evidence | None:
+        """Return the one record that an id leads to, None if there is none any more.
+
+        Args:
+            id: Of a record, also with the video's hash before it, as `across_videos` gives it.
+                Ids of answers from before version 3, as "ocr:3", lead nowhere.
+        """
+        sha256, _, own = id.rpartition("/")
+        parts = own.rsplit(":", 2)
+        if len(parts) != 3 or not parts[2].isdecimal():
+            return None
+        values = [*parts, sha256, f"{sha256}g"]  # no hash begins with a letter from g on
+        where = "tool = ? AND tag = ? AND number = ? AND video BETWEEN ? AND ?"
+        if row := self._db.row(f"{_EVIDENCE} WHERE {where}", values):
+            return evidence_from(row)
+        if parts[0] != CAPTIONS:
+            return None
+        sql = "SELECT * FROM captions WHERE tag = ? AND video BETWEEN ? AND ?"
+        row = self._db.row(sql, (parts[1], sha256, f"{sha256}g"))
+        return caption_from(row) if row else None
 
     def findings(self, video: Video) -> tuple[Evidence, ...]:
         """Return what the latest run of every tool found, and all captions, in time order."""
@@ -265,90 +340,13 @@ class Library:
         said = [caption for caption in self.captions(video).values() if caption]
         return tuple(sorted([*found, *said], key=lambda e: (e.start_s, e.end_s)))
 
-    # Captions and replies of chat models
 
-    def captions(self, video: Video) -> dict[str, Evidence | None]:
-        """Return the captions of all clips by key, in time order; None where nothing was said."""
-        rows = self._db.rows(
-            "SELECT * FROM captions WHERE video = ? ORDER BY start_s, end_s, id", (video.sha256,)
-        )
-        return {row["key"]: caption_from(row) if row["text"] else None for row in rows}
-
-    def has_caption(self, video: Video, key: str) -> bool:
-        """Say whether a clip was captioned with these very settings."""
-        sql = "SELECT 1 FROM captions WHERE video = ? AND key = ?"
-        return self._db.row(sql, (video.sha256, key)) is not None
-
-    def save_caption(
-        self,
-        video: Video,
-        key: str,
-        settings: Mapping[str, Any],
-        span_s: tuple[float, float],
-        text: str,
-        seconds: float,
-    ) -> None:
-        """Keep what a captioner said of a clip from start to end, also nothing."""
-        about = (run_tag(video.sha256, CAPTIONS, key), video.sha256, key, to_json(settings))
-        with self._db.write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO captions"
-                " (tag, video, key, settings, start_s, end_s, text, seconds)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*about, *span_s, text, seconds),
-            )
-
-    def reply(self, video: Video, key: str) -> str | None:
-        """Return a kept reply, None if there is none."""
-        sql = "SELECT text FROM replies WHERE video = ? AND key = ?"
-        row = self._db.row(sql, (video.sha256, key))
-        return str(row["text"]) if row else None
-
-    def save_reply(
-        self, video: Video, key: str, settings: Mapping[str, Any], text: str, seconds: float
-    ) -> None:
-        """Keep a reply of a chat model, also an empty one."""
-        with self._db.write() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO replies (video, key, settings, text, seconds)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (video.sha256, key, to_json(settings), text, seconds),
-            )
-
-    # Search
-
-    def save_embeddings(
-        self, model: str, rows: Sequence[int], vectors: npt.NDArray[np.float32]
-    ) -> None:
-        """Store unit vectors [n, dimensions] of evidence rows, made by an embedding model."""
-        with self._db.write() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
-                [(row, model, v.tobytes()) for row, v in zip(rows, vectors, strict=True)],
-            )
-
-    def embeddings(self, model: str, runs: Iterable[int]) -> dict[int, npt.NDArray[np.float32]]:
-        """Return the stored unit vectors of the evidence of some runs, by row."""
-        ids = list(runs)
-        rows = self._db.rows(
-            "SELECT evidence, vector FROM embeddings JOIN evidence ON evidence.id = evidence"
-            f" WHERE model = ? AND run IN ({_marks(ids)})",
-            [model, *ids],
-        )
-        return {row["evidence"]: np.frombuffer(row["vector"], np.float32) for row in rows}
-
-    def search_text(self, words: Sequence[str], runs: Iterable[int], limit: int) -> list[int]:
-        """Return the rows that hold any of the words, best BM25 rank first."""
-        ids, query = list(runs), " OR ".join('"' + w.replace('"', "") + '"' for w in words)
-        if not query:
-            return []
-        rows = self._db.rows(
-            "SELECT evidence.id FROM evidence_text JOIN evidence ON evidence.id ="
-            f" evidence_text.rowid WHERE evidence_text MATCH ? AND run IN ({_marks(ids)})"
-            " ORDER BY bm25(evidence_text), evidence.id LIMIT ?",
-            [query, *ids, limit],
-        )
-        return [row["id"] for row in rows]
+def stat_of(path: Path) -> os.stat_result | None:
+    """Return what the file system tells of a file; None if it tells nothing."""
+    try:
+        return path.stat()
+    except (OSError, ValueError):  # what is wrong with the path is for `probe` to say
+        return None
 
 
 def _values(run: int | None, number: int, one: Evidence) -> tuple[Any, ...]:
@@ -361,7 +359,3 @@ def _values(run: int | None, number: int, one: Evidence) -> tuple[Any, ...]:
         *(run, number, one.kind, one.start_s, one.end_s),
         *(one.text, pairs, one.score, to_json(one.data)),
     )
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))

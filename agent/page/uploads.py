@@ -71,10 +71,9 @@ class Uploads:
         if not old:
             return
         chats, entries = self._library.chats, self._library.entries()
-        asked = {e["sha256"] for chat in chats.entries() for e in chats.exchanges(chat.name)}
         for entry in entries:
             if entry.video.path in old:
-                if entry.runs or entry.video.sha256 in asked:
+                if entry.runs or chats.about(entry.video.sha256):
                     del old[entry.video.path]
                 else:
                     self._library.delete(entry.video)

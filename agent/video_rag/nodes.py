@@ -27,7 +27,7 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     queries = [question.text, *question.options, *filter(None, [request.speech])]
     runs = sorted(state.get("runs", {}).values())
     hits = retrieval.Hits((), 0.0)
-    if context.library.count_evidence(runs):
+    if context.library.view(runs).passages:
         hits = retrieval.retrieve(
             context.library, context.pool.embedder(), runs, queries, context.settings.retrieval
         )

@@ -132,9 +132,11 @@ def probe(path: Path | str) -> Video:
     """Hash and probe a file.
 
     Raises:
-        InputError: The path is no readable file, or there is nothing to see or hear in it.
+        InputError: The path is no readable file, there is nothing to see or hear in it, or it
+            changes while it is read.
     """
     path = Path(path)
+    before = _state(path)
     digest = _hash(path)
     with open_container(path) as container:
         sound = audio_stream(container)
@@ -149,7 +151,7 @@ def probe(path: Path | str) -> Video:
             )
         rotation = clockwise_turn(first) if first else 0
         width, height = (first.width, first.height) if first else (0, 0)
-        return Video(
+        video = Video(
             path=path.absolute(),
             sha256=digest,
             duration_s=_duration_s(container),
@@ -160,6 +162,12 @@ def probe(path: Path | str) -> Video:
             has_audio=sound is not None,
             subtitles=_text_tracks(container),
         )
+    if _state(path) != before:
+        raise InputError(
+            f"{path} changed while it was read; if it is still being recorded or copied, ask again "
+            "once that is done"
+        )
+    return video
 
 
 def fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -180,6 +188,15 @@ def require_positive(step_s: float) -> None:
     """Raise `ValueError` unless the step is a positive number of seconds."""
     if not step_s > 0:
         raise ValueError(f"the step must be more than 0 seconds, got {step_s}")
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes with a file's content; None if that cannot be told."""
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):  # what is wrong with the path is for `_hash` to say
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _hash(path: Path) -> str:

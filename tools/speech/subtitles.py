@@ -5,10 +5,13 @@ recognition is. The text of each cue becomes one piece of evidence. Forced subti
 foreign passages alone, are taken where there are no others, and marked in the evidence's data.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from time import time_ns
 from typing import Any, Literal, cast
 
 import av
@@ -30,6 +33,9 @@ MAX_BYTES = 32 * 2**20
 
 UNSAID_S = 4.0
 """How long a cue stays when the container does not say."""
+
+SETTLED_NS = 2 * 10**9
+"""How long ago a folder must have changed for its time to tell of every change."""
 
 _TAG = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
 
@@ -152,7 +158,7 @@ class Subtitles(Tool):
 def find_sidecars(video: Video) -> list[Path]:
     """Return the subtitle files that belong to a video: `name.srt`, then `name.en.srt`."""
     try:
-        beside = [path for path in video.path.parent.iterdir() if path.is_file()]
+        beside = _beside(video.path)
     except OSError as error:
         raise InputError(
             f"the folder of {video.path.name} cannot be listed: {error.strerror}; "
@@ -169,6 +175,28 @@ def find_sidecars(video: Video) -> list[Path]:
         and (path.stem == video.path.stem or _tag(path, video.path))
     ]
     return sorted(found, key=lambda path: (_rank(path, video.path), path.name))
+
+
+def _beside(video: Path) -> Sequence[Path]:
+    """Return the files whose names begin as a video's does.
+
+    What was found stands until the folder changes. A change within the clock's last ticks might not
+    show in its time, so a folder that has just changed is looked at again.
+    """
+    changed_ns = video.parent.stat().st_mtime_ns
+    if time_ns() - changed_ns < SETTLED_NS:
+        return _named_alike(video.parent, video.stem)
+    return _settled(video.parent, video.stem, changed_ns)
+
+
+@lru_cache(maxsize=256)
+def _settled(folder: Path, stem: str, changed_ns: int) -> Sequence[Path]:
+    return _named_alike(folder, stem)
+
+
+def _named_alike(folder: Path, stem: str) -> Sequence[Path]:
+    with os.scandir(folder) as entries:
+        return [Path(e.path) for e in entries if e.name.startswith(f"{stem}.") and e.is_file()]
 
 
 def _rank(path: Path, video: Path) -> tuple[bool, bool, int]:

@@ -1,5 +1,6 @@
 """Chats from the outside: questions that follow one another, a restart, Stop, and forgetting."""
 
+import gzip
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import pytest
 from langgraph.runtime import RunControl
 
 from agent.chats.export import as_markdown
+from agent.library.chats import Chats
 from agent.library.exchange import Exchange
 from agent.session import Session
 from tools.base import ToolInput
@@ -158,6 +160,54 @@ def test_deleting_a_video_deletes_the_chats_that_quote_it(
         "SELECT DISTINCT thread_id FROM checkpoints"
     )
     assert rows.fetchall() == [("three",)]
+
+
+def test_a_list_of_chats_reads_only_those_that_went_on(
+    open_session: Open, scripted: Scripted, harbour: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(scripted(replies=["7391", "nine", "7391"]))
+    for name in ("one", "two"):
+        session.ask(harbour, GATE, chat=name)
+    chats = session.library.chats
+    assert [entry.count for entry in chats.entries()] == [1, 1]
+    read: list[str] = []
+    real = Chats.exchanges
+
+    def exchanges(self: Chats, name: str) -> list[Exchange]:
+        read.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(Chats, "exchanges", exchanges)
+    chats.entries()
+    assert read == []
+    session.ask(harbour, FERRY, chat="two")
+    two, one = chats.entries()
+    assert read == ["two"]
+    assert (two.name, two.title, two.asked, two.count) == ("two", GATE, FERRY, 2)
+    assert one.asked == GATE
+    assert two.began <= two.when
+    sha256 = session.probe(harbour).sha256
+    assert chats.about(sha256) == ["one", "two"]
+    assert chats.about("00" * 32) == []
+    chats.delete("one")
+    assert chats.about(sha256) == ["two"]
+    assert [entry.name for entry in chats.entries()] == ["two"]
+    assert read == ["two"]
+
+
+def test_chats_of_an_older_version_are_listed(tmp_path: Path) -> None:
+    """A table is filled from the checkpoints alone."""
+    packed = Path(__file__).parents[1] / "library" / "version2" / "chats.sqlite.gz"
+    (tmp_path / "chats.sqlite").write_bytes(gzip.decompress(packed.read_bytes()))
+    chats = Chats(tmp_path)
+    (entry,) = chats.entries()
+    assert (entry.name, entry.count) == ("harbour", 2)
+    assert (entry.title, entry.asked) == (GATE, "When does the last ferry leave?")
+    first, second = chats.find("harbour")
+    assert [e["id"] for e in first["answer"]["evidence"]] == ["subtitles:1"]  # as it was
+    assert as_markdown([first, second]).count("7391") > 0
+    assert chats.about(first["sha256"]) == ["harbour"]
+    chats.close()
 
 
 @pytest.mark.parametrize("name", [" ", "x" * 101, "a\nb"])

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 import prompts
 from agent.answer import Answer
 from agent.explore.spans import Span, choose_frames, says
-from agent.explore.state import end_ids, tool_text
+from agent.explore.state import cited_as, end_ids, tool_text
 from agent.explore.tools import TOOLS
 from agent.graph import build_ask
 from agent.models.chat_model import Capabilities, ChatModel, ContextOverflowError, image_blocks
@@ -416,7 +416,7 @@ def test_a_search_stays_within_its_span(explore: Explore, harbour: Path) -> None
     found = session.ask(harbour, QUESTION)
     assert "subtitles:1" in found.steps[0].evidence
     assert found.steps[1].evidence == ("subtitles:2",)
-    assert [e.id for e in found.evidence] == ["subtitles:1"]
+    assert [cited_as(e) for e in found.evidence] == ["subtitles:1"]
 
 
 def test_pictures_come_in_time_order_and_only_those_shown_are_read(
@@ -466,7 +466,7 @@ def test_a_text_only_model_looks_at_what_was_read(
     assert "blue" in results(session, 1)[0]
     assert "red" not in results(session, 1)[0]
     assert "gate" not in results(session, 1)[0]
-    assert [e.id for e in found.evidence] == ["sensor:1"]
+    assert [cited_as(e) for e in found.evidence] == ["sensor:1"]
 
 
 def test_tools_run_only_when_they_are_needed_and_once(
@@ -626,7 +626,7 @@ def test_ids_that_were_never_given_are_dropped_and_said(explore: Explore, harbou
     session = explore(script)
     found = session.ask(harbour, QUESTION, OPTIONS)
     assert "never given it: ocr:99, subtitles:2." in results(session, 2)[0]
-    assert [e.id for e in found.evidence] == ["subtitles:1"]
+    assert [cited_as(e) for e in found.evidence] == ["subtitles:1"]
     assert "ocr:99" in found.steps[2].result
     assert found.reason == "it cites what it was never given: ocr:99"
 
@@ -635,7 +635,7 @@ def test_ids_in_one_text_are_read_too(explore: Explore, harbour: Path) -> None:
     cited = call("answer", answer="B", confidence="3", evidence="subtitles:1, subtitles:2")
     session = explore([call("listen", start_s=0, end_s=4), cited])
     found = session.ask(harbour, QUESTION, OPTIONS)
-    assert [e.id for e in found.evidence] == ["subtitles:1", "subtitles:2"]
+    assert [cited_as(e) for e in found.evidence] == ["subtitles:1", "subtitles:2"]
 
 
 @pytest.mark.parametrize("text", ["B", "(B)", "7391", "The answer is B.", "b"])
@@ -795,7 +795,7 @@ def test_it_explores_through_a_server(open_session: Open, server: str, harbour: 
     session = open_session(method="explore", **given, **{"chat.tool_calling": True})
     found = session.ask(harbour, QUESTION, OPTIONS)
     assert (found.choice, found.measured_by) == (1, "self-report")
-    assert [e.id for e in found.evidence] == ["subtitles:1"]
+    assert [cited_as(e) for e in found.evidence] == ["subtitles:1"]
     assert (found.total("input_tokens"), found.total("output_tokens")) == (140, 14)
     first, second = Handler.sent
     names = [tool["function"]["name"] for tool in first["tools"]]

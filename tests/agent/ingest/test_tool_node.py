@@ -19,12 +19,13 @@ from agent.ingest.frames import ensure_frames
 from agent.ingest.graph import build_ingest, sample_frames
 from agent.ingest.tool_node import recall, reporting, tool_node
 from agent.library.keys import digest, run_settings, sampling_values
+from agent.library.store import Library
 from agent.models.pool import ModelPool
 from agent.records import Request
 from agent.session import Session
 from agent.state import Findings, State
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
-from tools.errors import MissingError, StoppedError, StorageError
+from tools.errors import DeletedError, MissingError, StoppedError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.media.audio import SAMPLE_RATE, read_audio
 from tools.media.video import probe
@@ -801,3 +802,19 @@ def test_a_tool_that_was_stopped_goes_on_where_it_was(
     (finished,) = session.library.runs(state["video"].sha256)
     key = digest(dict(finished.settings))
     assert session.library.pieces(state["video"], "sensor", key) == {}
+
+
+def test_a_video_that_is_deleted_while_it_is_indexed_ends_the_run(
+    open_session: Callable[..., Session], harbour: Path, plug_in: Callable[..., type[Tool]]
+) -> None:
+    def run(given: ToolInput) -> Iterator[Evidence]:
+        with Library(session.library.folder) as another:
+            another.delete(given.video)
+        yield Evidence("sensor", "measurement", 0.0, 1.0, "late")
+
+    plug_in(run)
+    session = open_session(ingest="[sensor]")
+    with pytest.raises(DeletedError, match="was deleted from the library while it was indexed"):
+        session.index(harbour)
+    assert session.library.entries() == []
+    assert list((session.library.folder / "locks").glob("*-sensor-*")) == []

@@ -49,7 +49,7 @@ def test_only_runs_of_tools_remain_runs(old: Path) -> None:
         assert (run.tool, run.report.status, run.report.count) == ("subtitles", "ok", 3)
         passages = library.passages([run.id])
         assert [passage.evidence.text for passage in passages] == SAID
-        everything = library.search_text(["quay", "gull", "gate"], range(100), 9)
+        everything = library.search_text("quay, gull, gate", range(100), 9)
         assert everything == [passages[1].row]
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
+from agent.library.rows import across_videos
 from agent.library.store import Library
 from tools.errors import InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
@@ -93,18 +95,18 @@ def test_failed_and_partial_runs_are_never_taken_as_done(library: Library, video
     with pytest.raises(StorageError):
         library.save_run(video, "k", {}, ChannelReport("ocr", "ok", 2), broken)
     assert library.finished_run(video, "ocr", "k") is None
-    assert library.search_text(["good"], [1], 9) == []
+    assert library.search_text("good", [1], 9) == []
 
 
 def test_words_are_found_by_their_stem_best_first(library: Library, video: Video) -> None:
     library.add_video(video)
     run = save(library, video, "the lamps", "a lamp is a lamp", "nothing")
     rows = [passage.row for passage in library.passages([run])]
-    assert set(library.search_text(["lamp"], [run], 9)) == set(rows[:2])
-    assert library.search_text(["lamp"], [run], 1) != []
-    assert library.search_text(["lamp"], [run + 1], 9) == []
-    assert library.search_text(['"OR*'], [run], 9) == []
-    assert library.search_text([], [run], 9) == []
+    assert set(library.search_text("lamp", [run], 9)) == set(rows[:2])
+    assert library.search_text("lamp", [run], 1) != []
+    assert library.search_text("lamp", [run + 1], 9) == []
+    assert library.search_text('"OR*', [run], 9) == []
+    assert library.search_text("", [run], 9) == []
 
 
 def test_embeddings_come_back_by_model(library: Library, video: Video) -> None:
@@ -282,3 +284,190 @@ def test_a_closed_library_says_so(tmp_path: Path, video: Video) -> None:
     thread.join()
     assert "was closed" in told[0]
     assert not list((tmp_path / "library").glob("*-wal"))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a", "ab", "aba"])
+def test_too_little_of_a_hash_names_no_video(library: Library, video: Video, name: str) -> None:
+    library.add_video(video)
+    with pytest.raises(InputError, match="at least 4 digits of the hash"):
+        library.find(name)
+
+
+def test_a_short_file_name_and_any_case_of_a_hash_are_found(library: Library, video: Video) -> None:
+    short = video.path.with_name("ab")
+    short.write_bytes(b"other")
+    library.add_video(video)
+    library.add_video(replace(video, path=short, sha256="cd" * 32))
+    assert library.find("ab").video.path == short
+    assert library.find("ABAB").video == video
+    assert library.find("cd" * 32).video.path == short
+    with pytest.raises(InputError, match="no video"):
+        library.find("ab" * 32 + "a")
+
+
+def test_a_look_up_touches_neither_frames_nor_other_videos(
+    library: Library, video: Video, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add_video(video)
+    frames = library.frames_folder(video, "k")
+    frames.mkdir(parents=True)
+    (frames / "0.jpg").write_bytes(b"picture")
+    told: list[str] = []
+    library._db.connection.set_trace_callback(told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rglob", lambda *_: pytest.fail("the frames were looked at"))
+        found = library.find(video.path.name)
+        assert len(library.entries()) == 1
+        assert library.video(video.sha256) == video
+    assert found.frame_bytes == 7
+    (lookup,) = [sql for sql in told if "FROM videos WHERE name" in sql]
+    steps = library._db.rows(f"EXPLAIN QUERY PLAN {lookup}")
+    assert not [step["detail"] for step in steps if step["detail"].startswith("SCAN")]
+
+
+def test_an_id_leads_to_one_record(library: Library, video: Video) -> None:
+    other = replace(video, path=video.path.with_name("other.mp4"), sha256="cd" * 32)
+    other.path.write_bytes(b"other")
+    for one in (video, other):
+        library.add_video(one)
+        for key in ("k", "l"):
+            save(
+                library,
+                one,
+                f"{one.sha256[:2]} {key} first",
+                f"{one.sha256[:2]} {key} second",
+                key=key,
+            )
+            library.save_caption(one, key, {"clip": [0, 1]}, (0.0, 1.0), f"{one.sha256} {key}", 0.1)
+    runs = [run.id for entry in library.entries() for run in entry.runs]
+    found = [passage.evidence for passage in library.passages(runs)]
+    found += [c for one in (video, other) for c in library.captions(one).values() if c]
+    assert len({one.id for one in found}) == len(found) == 12
+    assert [library.evidence_by_id(one.id) for one in found] == found
+
+
+def test_an_id_is_the_same_in_any_library_and_for_a_run_that_is_made_again(
+    library: Library, video: Video, tmp_path: Path
+) -> None:
+    library.add_video(video)
+    (first,) = library.passages([save(library, video, "text")])
+    library.delete(video)
+    library.add_video(video)
+    save(library, video, "another", key="before it")
+    (again,) = library.passages([save(library, video, "text")])
+    assert again.evidence.id == first.evidence.id
+    with Library(tmp_path / "elsewhere") as other:
+        other.add_video(video)
+        assert other.passages([save(other, video, "text")])[0].evidence.id == again.evidence.id
+
+
+def test_an_id_with_a_video_leads_into_that_video_alone(library: Library, video: Video) -> None:
+    library.add_video(video)
+    (passage,) = library.passages([save(library, video, "text")])
+    named = across_videos(video, passage.evidence)
+    assert named.id == f"{video.sha256[:12]}/{passage.evidence.id}"
+    assert library.evidence_by_id(named.id) == passage.evidence
+    assert library.evidence_by_id(f"cdcd/{passage.evidence.id}") is None
+
+
+@pytest.mark.parametrize("id", ["", "ocr:0", "captions:0", "ocr:1:x", "a:b:c:0", "/", "sensor:1@x"])
+def test_an_id_of_an_older_version_leads_nowhere(library: Library, video: Video, id: str) -> None:
+    library.add_video(video)
+    save(library, video, "text")
+    assert library.evidence_by_id(id) is None
+
+
+def test_runs_are_never_given_a_number_again(library: Library, video: Video) -> None:
+    library.add_video(video)
+    run = save(library, video, "text")
+    library.delete(video)
+    library.add_video(video)
+    assert save(library, video, "text") > run
+
+
+INDEX_UNTIL_TOLD = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+from agent.library.rows import across_videos
+from agent.library.store import Library
+from tools.errors import ReelgraphError
+from tools.evidence import ChannelReport
+from tools.media.video import Video
+library = Library(Path(sys.argv[1]))
+video = library.video("ab" * 32)
+try:
+    with library.claim(video, "frames", "k"):
+        folder = library.frames_folder(video, "k")
+        folder.mkdir(parents=True)
+        (folder / "0.jpg").write_bytes(b"x")
+        print("claimed", flush=True)
+        sys.stdin.readline()
+        if "pieces" in sys.argv:
+            library.save_piece(video, "ocr", "k", "picture 0", 1)
+        if "run" in sys.argv:
+            library.save_run(video, "k", {}, ChannelReport("ocr", "empty"), [])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "1.jpg").write_bytes(b"x")
+        if "fails" in sys.argv:
+            (folder / "0.jpg").read_bytes()
+except ReelgraphError as error:
+    print(type(error).__name__, error, flush=True)
+"""
+
+
+@pytest.mark.parametrize("work", ["frames", "pieces", "run", "fails"])
+def test_who_indexes_a_deleted_video_is_told_so_and_leaves_nothing(
+    library: Library, video: Video, work: str
+) -> None:
+    library.add_video(video)
+    command = [sys.executable, "-c", INDEX_UNTIL_TOLD, str(library.folder), work]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as indexer:
+        assert indexer.stdout is not None
+        assert indexer.stdout.readline() == "claimed\n"
+        (lock,) = (library.folder / "locks").glob("abab*")
+        library.delete(video)
+        assert lock.exists()  # it is held
+        with pytest.raises(Timeout), FileLock(lock, timeout=0):
+            pass
+        assert library.entries() == []
+        told, _ = indexer.communicate("go on\n")
+    assert told.startswith("DeletedError the video was deleted from the library while it was index")
+    assert not (library.folder / "frames" / video.sha256).exists()
+    assert list((library.folder / "locks").glob("abab*")) == []
+    assert library._db.rows("SELECT * FROM deleted") == []
+
+
+def test_what_a_killed_process_left_of_a_deleted_video_goes_when_the_library_is_opened(
+    library: Library, video: Video
+) -> None:
+    library.add_video(video)
+    with library._claims.hold(f"{video.sha256[:16]}-frames-k"):
+        library.delete(video)
+        frames = library.frames_folder(video, "k")
+        frames.mkdir(parents=True)  # and then the process dies
+    assert frames.exists()
+    Library(library.folder).close()
+    assert not frames.exists()
+
+
+def test_a_video_that_was_added_again_keeps_its_frames(library: Library, video: Video) -> None:
+    library.add_video(video)
+    with library._claims.hold(f"{video.sha256[:16]}-frames-k"):
+        library.delete(video)
+        library.add_video(video)
+        frames = library.frames_folder(video, "k")
+        frames.mkdir(parents=True)
+    Library(library.folder).close()
+    assert frames.exists()
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_not_recalled(
+    library: Library, video: Video
+) -> None:
+    before = video.path.stat()
+    video.path.write_bytes(b"pictures and more")
+    library.add_video(video, before)
+    assert library.known_file(video.path) is None

@@ -1,14 +1,17 @@
 import hashlib
 import os
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 import pytest
 
 from tools.errors import InputError
+from tools.media import video as video_module
 from tools.media.readers import open_video
 from tools.media.video import SubtitleTrack, fit, probe
 
@@ -216,3 +219,22 @@ def test_real_files(media: Path, name):
     duration_s, width, height, rotation = REAL[name]
     assert video.duration_s == pytest.approx(duration_s, abs=0.05)
     assert (video.width, video.height, video.rotation) == (width, height, rotation)
+
+
+def test_a_file_that_grows_while_it_is_hashed_is_refused(
+    make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(seconds=1)
+    real = hashlib.file_digest
+
+    def growing(file: BinaryIO, name: str) -> object:
+        done = real(file, name)
+        with clip.open("ab") as recorder:
+            recorder.write(b"more")
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(video_module.hashlib, "file_digest", growing)
+        with pytest.raises(InputError, match="still being recorded or copied, ask again"):
+            probe(clip)
+    assert probe(clip).sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()

@@ -1,9 +1,11 @@
 """Subtitles beside a video and inside it, as they are found in the wild."""
 
 import json
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -15,7 +17,7 @@ from tools.base import ToolInput
 from tools.errors import InputError, StoppedError
 from tools.evidence import Evidence
 from tools.media.video import SubtitleTrack, Video, probe
-from tools.speech.subtitles import Subtitles, SubtitlesOptions
+from tools.speech.subtitles import Subtitles, SubtitlesOptions, find_sidecars
 
 SRT = """1
 00:00:00,500 --> 00:00:01,500
@@ -370,3 +372,29 @@ def test_an_hour_of_cues_is_in_order_and_within_the_video(clip: Path) -> None:
 
 def _hms(time_s: float) -> tuple[int, int, int]:
     return int(time_s // 3600), int(time_s % 3600 // 60), int(time_s % 60)
+
+
+def test_only_files_named_alike_are_looked_at_and_once_while_the_folder_stays(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = probe(clip)
+    for number in range(50):
+        (clip.parent / f"other {number}.srt").write_text("1")
+    sidecar = clip.with_suffix(".en.srt")
+    sidecar.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    os.utime(clip.parent, (0, 1_000_000_000))  # it changed long ago
+    scanned: list[Path] = []
+    real = os.scandir
+
+    def scandir(folder: Path) -> Any:
+        scanned.append(Path(folder))
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for _ in range(6):
+        assert find_sidecars(video) == [sidecar]
+    assert scanned == [clip.parent]
+    clip.with_suffix(".de.srt").write_text("1")  # the folder has just changed
+    assert len(find_sidecars(video)) == 2
+    assert len(find_sidecars(video)) == 2
+    assert len(scanned) == 3
