@@ -53,7 +53,12 @@ def test_an_answer_says_how_it_came_about(
         ("shots", "ok"),
     ]
     assert (answer.method, answer.profile) == ("video-rag", "embedded")
-    assert answer.models == {"chat": "smollm2-135m", "embedder": "all-MiniLM-L6-v2"}
+    assert answer.models == {
+        "chat": "smollm2-135m",
+        "embedder": "all-MiniLM-L6-v2",
+        "speech": "pocketsphinx",
+        "voice activity": "silero-vad",
+    }
     assert answer.prompts["decouple"] == prompts.version("decouple")
     assert "extractive_answer" in answer.prompts
     assert answer.plan == session.plan(harbour, QUESTION).id
