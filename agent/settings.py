@@ -338,7 +338,7 @@ def _validate(tree: dict[str, Any]) -> Settings:
         if key not in known:
             raise InputError(f"unknown setting {key!r}{suggest(key, dict.fromkeys(known))}")
     values = {key: tree[key] for key in tree if key in fields}
-    values["tools"] = {key: tree[key] or {} for key in tree if key in _tool_names()}
+    values["tools"] = {key: tree[key] or {} for key in set(_tool_names()) - fields if key in tree}
     values["methods"] = {key: tree[key] or {} for key in tree if key in names(METHODS)}
     values["readers"] = {key: tree[key] or {} for key in tree if key in names(READERS)}
     try:
@@ -348,6 +348,8 @@ def _validate(tree: dict[str, Any]) -> Settings:
     for name in settings.ingest:
         if name not in _tool_names():
             raise InputError(f"ingest: unknown tool {name!r}{suggest(name, tool_classes())}")
+        if name in fields:
+            raise InputError(f"ingest: the tool {name!r} bears a setting's name; give it another")
     return settings
 
 

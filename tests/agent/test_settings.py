@@ -175,3 +175,10 @@ def test_the_captioner_has_settings_of_its_own() -> None:
     assert settings.chat.model == "smollm2-135m"
     with pytest.raises(InputError, match=r"captioner\.modell.*did you mean 'model'"):
         resolve(overrides={"captioner.modell": "x"}, environ={})
+
+
+def test_a_tool_may_not_bear_the_name_of_a_setting(plug_in: PlugIn) -> None:
+    plug_in(lambda given: iter(()), name="reader")
+    with pytest.raises(InputError, match="the tool 'reader' bears a setting's name"):
+        resolve("embedded", {"ingest": ["subtitles", "reader"]})
+    assert resolve("embedded", {"reader": "generative"}).reader == "generative"

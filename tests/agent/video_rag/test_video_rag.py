@@ -495,14 +495,14 @@ class TestParity:
         rows = ["Red buoy on the left", "Copyright 1999"]
         plug_in(
             lambda given: iter([Evidence("x", "x", i, i + 1, t) for i, t in enumerate(rows)]),
-            name="reader",
+            name="signs",
             kind="text",
         )
         chat = scripted(
             request='{"speech": "The gate code is", "entities": ["red buoy"],'
             ' "aspects": ["location", "number", "relation"]}'
         )
-        session = parity(chat, ColourEncoder(), ingest="[subtitles, reader, spotter]")
+        session = parity(chat, ColourEncoder(), ingest="[subtitles, signs, spotter]")
         session.ask(tour, WHERE)
         assert split(chat.asked[0]) == [
             "OBJECTS",
@@ -554,7 +554,7 @@ class TestParity:
         rows = ["Row one", "Row two", "Row three", "Row four"]
         plug_in(
             lambda given: iter([Evidence("x", "x", 0, 1, row) for row in rows]),
-            name="reader",
+            name="signs",
             kind="text",
         )
         calls: list[list[str]] = []
@@ -568,7 +568,7 @@ class TestParity:
         chat = scripted(
             request='{"speech": "it is red", "entities": ["red buoy"], "aspects": null}'
         )
-        session = parity(chat, ingest="[subtitles, reader, spotter]")
+        session = parity(chat, ingest="[subtitles, signs, spotter]")
         session.ask(tour, WHERE)
         documents = {*rows, *(text for _, _, text in CUES)}
         assert {text for text in calls[0]} == documents
