@@ -98,7 +98,7 @@ class Ask:
 
     Attributes:
         turns: The conversation so far; the last turn is the user's.
-        maker: The node that made this, and can make a shorter one.
+        retry_node: The node that made this, and can make a shorter one.
         follow_ups: What the user says after each reply; the last reply holds the answer.
         samples: Replies to vote over; more than one needs a temperature above 0.
         temperature: 0 takes the likeliest token each time.
@@ -112,7 +112,7 @@ class Ask:
     """
 
     turns: tuple[Turn, ...]
-    maker: str = ""
+    retry_node: str = ""
     follow_ups: tuple[str, ...] = ()
     samples: int = 1
     temperature: float = 0.0
@@ -239,7 +239,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CandidateAnswer:
     """An answer before it is checked.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict, TypeVar
 from agent.answer import Answer, Step, Usage
 from agent.library.store import Library
 from agent.models.pool import ModelPool
-from agent.records import Ask, Draft, Excerpt, Plan, Question, Request
+from agent.records import Ask, CandidateAnswer, Excerpt, Plan, Question, Request
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
@@ -73,7 +73,7 @@ class State(Findings, total=False):
     """The last one that did not fit, set by `reason`."""
     attempt: int
     """Calls of `reason` so far."""
-    draft: Draft
+    candidate: CandidateAnswer
     """Written by `reason`, judged by `parse`."""
     prompts: Annotated[Mapping[str, str], merge]
     """Version by prompt name."""

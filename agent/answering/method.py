@@ -8,7 +8,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from pydantic import ValidationError
 
-from agent.answering.nodes import ChatOf, add_tail, pool_chat
+from agent.answering.nodes import ChatOf, add_answering_nodes, pool_chat
 from agent.records import PlannedFrame, Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -74,11 +74,11 @@ def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_c
         node: Leaves what it wants to ask in the state.
         chat_of: Returns the chat model that is asked.
     """
-    graph, maker = StateGraph(State, context_schema=Context), node.__name__
-    graph.add_node(maker, node)
-    graph.add_edge(START, maker)
-    graph.add_edge(maker, "reason")
-    add_tail(graph, maker, chat_of)
+    graph, retry_node = StateGraph(State, context_schema=Context), node.__name__
+    graph.add_node(retry_node, node)
+    graph.add_edge(START, retry_node)
+    graph.add_edge(retry_node, "reason")
+    add_answering_nodes(graph, retry_node, chat_of)
     return graph.compile(name=name)
 
 

@@ -24,7 +24,7 @@ from agent.answering.reader import GENERATIVE, Reader
 from agent.answering.support import claims_of, held_by
 from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel, ContextOverflowError
-from agent.records import Ask, Draft, Question, Turn
+from agent.records import Ask, CandidateAnswer, Question, Turn
 from agent.state import Context, State
 from tools.evidence import Evidence
 
@@ -59,23 +59,25 @@ def _reason(
 ) -> Command[str]:
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
     asked, share = state["ask"], state.get("context_share", 1.0) / 2
-    can_shrink = bool(asked.maker) and share >= LEAST_SHARE
+    can_shrink = bool(asked.retry_node) and share >= LEAST_SHARE
     if can_shrink and asked == state.get("too_long"):  # made anew, yet not shorter
-        return Command(update={"context_share": share}, goto=asked.maker)
+        return Command(update={"context_share": share}, goto=asked.retry_node)
     names: tuple[str, ...] = ()
     try:
         if attempt == 1:
-            draft, usage = draft_answer(asked, state["question"], chat, lettered=reader.lettered)
+            candidate, usage = draft_answer(
+                asked, state["question"], chat, lettered=reader.lettered
+            )
         else:
-            draft, usage, names = reader.ask_again(state, chat)
+            candidate, usage, names = reader.ask_again(state, chat)
     except ContextOverflowError as error:
         if not can_shrink:
             raise
         runtime.stream_writer({"stage": "reason", "shrunk_to": share, "why": str(error)})
-        return Command(update={"context_share": share, "too_long": asked}, goto=asked.maker)
+        return Command(update={"context_share": share, "too_long": asked}, goto=asked.retry_node)
     update: State = {
         "attempt": attempt,
-        "draft": draft,
+        "candidate": candidate,
         "prompts": {name: prompts.version(name) for name in names},
         "usage": {f"reason {attempt}": replace(usage, seconds=perf_counter() - start)},
     }
@@ -84,7 +86,7 @@ def _reason(
 
 def draft_answer(
     asked: Ask, question: Question, chat: ChatModel, *, lettered: bool = True
-) -> tuple[Draft, Usage]:
+) -> tuple[CandidateAnswer, Usage]:
     """Hold a conversation, once or several times, and return what the last replies say."""
     replies, total = [], Usage()
     for sample in range(asked.samples):
@@ -108,18 +110,18 @@ def draft_answer(
         likelihoods, usage = option_likelihoods(asked.turns, letters, chat)
         total += usage
     drawn = tuple(replies) if asked.samples > 1 else ()
-    return Draft(replies[0], replies=drawn, likelihoods=likelihoods), total
+    return CandidateAnswer(replies[0], replies=drawn, likelihoods=likelihoods), total
 
 
 def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that takes the draft as the answer if it is one; else asks again."""
+    """Return the node that takes the candidate as the answer if it is one; else asks again."""
 
     def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
         judged = reader.judge(state, runtime.context)
         if judged.accepted:
-            return Command(update={"draft": judged}, goto="cite")
+            return Command(update={"candidate": judged}, goto="cite")
         again = state["attempt"] < 2 and not (state["ask"].parity or judged.refused)
-        return Command(update={"draft": judged}, goto="reason" if again else "backup")
+        return Command(update={"candidate": judged}, goto="reason" if again else "backup")
 
     return parse
 
@@ -129,7 +131,7 @@ def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[s
 
     def backup(state: State, runtime: Runtime[Context]) -> Command[str]:
         found, usage = reader.fall_back(state, runtime.context)
-        update: State = {"draft": found, "usage": {"backup": usage}}
+        update: State = {"candidate": found, "usage": {"backup": usage}}
         return Command(update=update, goto="cite" if found.accepted else "abstain")
 
     return backup
@@ -139,15 +141,15 @@ def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
     """Return the node that gives the answer with the lines that hold it."""
 
     def cite(state: State, runtime: Runtime[Context]) -> State:
-        draft, question = state["draft"], state["question"]
-        text = draft.text if draft.choice is None else question.options[draft.choice]
-        said = text if reader.lettered else f"{text}\n{draft.text}"
+        candidate, question = state["candidate"], state["question"]
+        text = candidate.text if candidate.choice is None else question.options[candidate.choice]
+        said = text if reader.lettered else f"{text}\n{candidate.text}"
         answer = Answer(
             answer=text,
-            choice=draft.choice,
-            reason="; ".join(filter(None, (draft.reason, _note(state)))),
-            confidence=round(max(0.0, min(1.0, draft.confidence)), 3),
-            measured_by=draft.measured_by or "none",
+            choice=candidate.choice,
+            reason="; ".join(filter(None, (candidate.reason, _note(state)))),
+            confidence=round(max(0.0, min(1.0, candidate.confidence)), 3),
+            measured_by=candidate.measured_by or "none",
             evidence=in_time_order(_cited(said, state)),
         )
         return {"answer": answer}
@@ -159,7 +161,7 @@ def _cited(said: str, state: State) -> list[Evidence]:
     """Return the lines that an answer rests on, and the pictures that were shown."""
     lines = state.get("lines", ())
     told = [line for line in lines if line.kind != PICTURE]
-    if not state["draft"].needs_all:
+    if not state["candidate"].needs_all:
         told = holding(said, told, state["question"].text)
     return [*told, *(line for line in lines if line.kind == PICTURE)]
 
@@ -174,10 +176,10 @@ def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidenc
 
 def abstain(state: State, runtime: Runtime[Context]) -> State:
     """Say that the video does not seem to answer the question, what was searched, and why."""
-    draft = state.get("draft")
+    candidate = state.get("candidate")
     searched = [c.tool for c in state.get("channels", {}).values() if c.status == "ok"]
-    if draft:
-        reason = draft.reason
+    if candidate:
+        reason = candidate.reason
     elif searched:
         reason = f"nothing relevant was found by {', '.join(searched)}"
     else:
@@ -191,9 +193,9 @@ def _note(state: State) -> str:
     return state["ask"].note if "ask" in state else ""
 
 
-def add_tail(
+def add_answering_nodes(
     graph: Any,
-    maker: str,
+    retry_node: str,
     chat_of: ChatOf = pool_chat,
     then: str = END,
     reader: Reader = GENERATIVE,
@@ -202,12 +204,12 @@ def add_tail(
 
     Args:
         graph: The method's graph.
-        maker: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
+        retry_node: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
         chat_of: Returns the chat model that is asked.
         then: Where the answer goes.
         reader: How replies are read.
     """
-    graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", maker))
+    graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", retry_node))
     graph.add_node("parse", parse_with(reader), destinations=("cite", "reason", "backup"))
     graph.add_node("backup", backup_with(reader), destinations=("cite", "abstain"))
     graph.add_node("cite", cite_with(reader))

@@ -23,23 +23,23 @@ AGAIN = {  # by whether there are options
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PromptSection:
     """A rendered part of a prompt and the prompt file that it comes from."""
 
     name: str
     text: str
 
 
-def part(name: str, **variables: object) -> Part:
+def section(name: str, **variables: object) -> PromptSection:
     """Render a prompt file."""
-    return Part(name, prompts.render(name, **variables))
+    return PromptSection(name, prompts.render(name, **variables))
 
 
-def question_part(question: Question) -> Part:
+def question_section(question: Question) -> PromptSection:
     """Return the question, with lettered options if there are any."""
     if not question.options:
-        return part("question_open", question=question.text)
-    return part("question_choice", question=question.text, options=lettered(question.options))
+        return section("question_open", question=question.text)
+    return section("question_choice", question=question.text, options=lettered(question.options))
 
 
 def lettered(options: Sequence[str]) -> list[dict[str, str]]:
@@ -48,10 +48,10 @@ def lettered(options: Sequence[str]) -> list[dict[str, str]]:
     return [{"letter": chr(ord("A") + i), "text": text} for i, text in enumerate(texts)]
 
 
-def pictures_part(video: Video, frames: Sequence[PlannedFrame]) -> Part:
+def pictures_section(video: Video, frames: Sequence[PlannedFrame]) -> PromptSection:
     """Say which pictures the model looks at."""
     times = [clock(frame.time_s) for frame in frames]
-    return part("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
+    return section("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
 
 
 def grid_part(
@@ -62,7 +62,7 @@ def grid_part(
     *,
     numbered: bool,
     timed: bool,
-) -> Part:
+) -> PromptSection:
     """Say how a grid of frames is to be read, and which single pictures follow it.
 
     Args:
@@ -73,7 +73,7 @@ def grid_part(
         numbered: Whether number and time stand above each cell.
         timed: Whether the times are told.
     """
-    return part(
+    return section(
         "given_grid",
         length=clock(video.duration_s),
         rows=shape.rows,
@@ -86,26 +86,28 @@ def grid_part(
     )
 
 
-def notes_part(source: str, evidence: Sequence[Evidence]) -> Part:
+def notes_section(source: str, evidence: Sequence[Evidence]) -> PromptSection:
     """Return evidence as notes, in time order."""
     lines = [as_line(e) for e in in_time_order(evidence)]
-    return part("given_notes", source=source, lines=lines)
+    return section("given_notes", source=source, lines=lines)
 
 
-def ask_for(maker: str, question: Question, *given: Part, images: Sequence[Path] = ()) -> State:
+def ask_for(
+    retry_node: str, question: Question, *given: PromptSection, images: Sequence[Path] = ()
+) -> State:
     """Return the state update that asks a question about what is given.
 
     Args:
-        maker: The node that asks; it is run again with a smaller `context_share` if the prompt is
-            too long.
+        retry_node: The node that asks; it is run again with a smaller `context_share` if the
+            prompt is too long.
         question: The question.
         given: What the model is told beforehand.
         images: Files of the pictures that it is shown.
     """
-    parts = [*given, question_part(question)]
+    parts = [*given, question_section(question)]
     text = "\n\n".join(p.text for p in parts)
     return {
-        "ask": Ask((Turn("user", text, tuple(images)),), maker),
+        "ask": Ask((Turn("user", text, tuple(images)),), retry_node),
         "prompts": {p.name: prompts.version(p.name) for p in parts},
     }
 

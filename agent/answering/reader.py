@@ -21,14 +21,16 @@ from agent.answering.support import Text, held_by, is_refusal, support
 from agent.answering.voting import majority
 from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel
-from agent.records import Draft, Parity, Question, Turn, Understood
+from agent.records import CandidateAnswer, Parity, Question, Turn, Understood
 from agent.settings import READERS, Section, Settings
 from agent.state import Context, State
 from agent.text import plain
 from tools.errors import InputError
 from tools.registry import names, suggest
 
-Reread = tuple[Draft, Usage, tuple[str, ...]]  # with the names of the prompts that were used
+Reread = tuple[
+    CandidateAnswer, Usage, tuple[str, ...]
+]  # with the names of the prompts that were used
 MAJORITY = 0.5  # likelihood from which an option is likelier than all others together
 
 
@@ -50,15 +52,15 @@ class Reader(Protocol):
         """Lead from retrieved evidence to an answer; None lets the method write its prompt."""
         ...
 
-    def judge(self, state: State, context: Context) -> Draft:
-        """Say whether the draft may be given as the answer."""
+    def judge(self, state: State, context: Context) -> CandidateAnswer:
+        """Say whether the candidate may be given as the answer."""
         ...
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
         """Ask once more, more strictly, after a reply that could not be used."""
         ...
 
-    def fall_back(self, state: State, context: Context) -> tuple[Draft, Usage]:
+    def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
         """Return what can be answered without the model's words, accepted or not."""
         ...
 
@@ -80,26 +82,28 @@ class Generative:
         """Let the method write its prompt."""
         return None
 
-    def judge(self, state: State, context: Context) -> Draft:
+    def judge(self, state: State, context: Context) -> CandidateAnswer:
         """Take the option or the text that the reply, or most samples, mean, if it is grounded."""
-        read: Callable[[Draft, Question, Parity | None], Draft]
-        read = vote if state["draft"].replies else understand
-        draft = read(state["draft"], state["question"], state["ask"].parity)
-        return draft if state["ask"].parity or not draft.accepted else ground(draft, state)
+        read: Callable[[CandidateAnswer, Question, Parity | None], CandidateAnswer]
+        read = vote if state["candidate"].replies else understand
+        candidate = read(state["candidate"], state["question"], state["ask"].parity)
+        return (
+            candidate if state["ask"].parity or not candidate.accepted else ground(candidate, state)
+        )
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
         """Ask for the bare answer, or for one that the given lines hold."""
-        turns, name = state["ask"].turns, again_name(state["draft"], state["question"])
-        said = (Turn("assistant", state["draft"].text), Turn("user", prompts.render(name)))
+        turns, name = state["ask"].turns, again_name(state["candidate"], state["question"])
+        said = (Turn("assistant", state["candidate"].text), Turn("user", prompts.render(name)))
         text, usage = send((*turns, *said), chat)
-        return Draft(text, likelihoods=state["draft"].likelihoods), usage, (name,)
+        return CandidateAnswer(text, likelihoods=state["candidate"].likelihoods), usage, (name,)
 
-    def fall_back(self, state: State, context: Context) -> tuple[Draft, Usage]:
+    def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
         """Take the option that is likelier than all others together, if it is grounded."""
-        draft = replace(state["draft"], accepted=False)
-        if draft.refused or not draft.grounded or not draft.likelihoods:
-            return draft, Usage()
-        found = likeliest(draft)
+        candidate = replace(state["candidate"], accepted=False)
+        if candidate.refused or not candidate.grounded or not candidate.likelihoods:
+            return candidate, Usage()
+        found = likeliest(candidate)
         return ground(found, state) if found.accepted else found, Usage()
 
     def follow_up(
@@ -131,44 +135,48 @@ def load_reader(name: str) -> Reader:
     return reader
 
 
-def again_name(draft: Draft, question: Question) -> str:
+def again_name(candidate: CandidateAnswer, question: Question) -> str:
     """Return the prompt that asks again: for the form, or for what the lines hold."""
     kind = "ask_letter_again" if question.options else "ask_again"
-    return kind if draft.grounded else f"{kind}_grounded"
+    return kind if candidate.grounded else f"{kind}_grounded"
 
 
-def understand(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
+def understand(
+    candidate: CandidateAnswer, question: Question, parity: Parity | None = None
+) -> CandidateAnswer:
     """Read one reply: the option that it chooses, or for an open question the text itself."""
-    if not parity and is_refusal(draft.text):
-        return replace(draft, refused=True, reason="the model says that this is not known")
+    if not parity and is_refusal(candidate.text):
+        return replace(candidate, refused=True, reason="the model says that this is not known")
     if not question.options:
-        if not draft.text:
-            return replace(draft, reason="the model gave no answer")
-        return replace(draft, accepted=True)
-    parsed = parse_choice(draft.text, question.options, parity)
+        if not candidate.text:
+            return replace(candidate, reason="the model gave no answer")
+        return replace(candidate, accepted=True)
+    parsed = parse_choice(candidate.text, question.options, parity)
     if parsed.choice is None:
-        return replace(draft, reason="the model chose none of the options")
-    if not draft.likelihoods:
-        return replace(draft, choice=parsed.choice, accepted=True)
+        return replace(candidate, reason="the model chose none of the options")
+    if not candidate.likelihoods:
+        return replace(candidate, choice=parsed.choice, accepted=True)
     return replace(
-        draft,
+        candidate,
         choice=parsed.choice,
-        confidence=draft.likelihoods[parsed.choice],
+        confidence=candidate.likelihoods[parsed.choice],
         measured_by="likelihood",
         accepted=True,
     )
 
 
-def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draft:
+def vote(
+    candidate: CandidateAnswer, question: Question, parity: Parity | None = None
+) -> CandidateAnswer:
     """Take the option that most samples choose (self-consistency)."""
     if not question.options:
-        return _vote_on_texts(draft, question)
-    choices = [parse_choice(reply, question.options, parity).choice for reply in draft.replies]
+        return _vote_on_texts(candidate, question)
+    choices = [parse_choice(reply, question.options, parity).choice for reply in candidate.replies]
     winner = majority(choices)
     if winner.choice is None:
-        return replace(draft, reason="no sample chose one of the options")
+        return replace(candidate, reason="no sample chose one of the options")
     return replace(
-        draft,
+        candidate,
         choice=winner.choice,
         confidence=winner.share,
         measured_by="agreement",
@@ -176,24 +184,26 @@ def vote(draft: Draft, question: Question, parity: Parity | None = None) -> Draf
     )
 
 
-def _vote_on_texts(draft: Draft, question: Question) -> Draft:
+def _vote_on_texts(candidate: CandidateAnswer, question: Question) -> CandidateAnswer:
     """Take the answer that more than half of the samples give, but for case and punctuation.
 
     Free answers have no set of options over which a plurality of two in five would mean anything.
     """
-    won = majority([plain(reply) or None for reply in draft.replies])
+    won = majority([plain(reply) or None for reply in candidate.replies])
     if won.share <= 0.5:
-        count = len(draft.replies)
-        return replace(draft, reason=f"no answer was given by more than half of {count} samples")
-    text = next(reply for reply in draft.replies if plain(reply) == won.choice)
+        count = len(candidate.replies)
+        return replace(
+            candidate, reason=f"no answer was given by more than half of {count} samples"
+        )
+    text = next(reply for reply in candidate.replies if plain(reply) == won.choice)
     return replace(
-        understand(replace(draft, text=text), question),
+        understand(replace(candidate, text=text), question),
         confidence=won.share,
         measured_by="agreement",
     )
 
 
-def ground(draft: Draft, state: State) -> Draft:
+def ground(candidate: CandidateAnswer, state: State) -> CandidateAnswer:
     """Accept an answer only if the lines that the model was given hold what it claims.
 
     Of an option only numbers and names must stand there, and only those that not all options have:
@@ -203,33 +213,33 @@ def ground(draft: Draft, state: State) -> Draft:
     lines, question = state.get("lines", ()), state["question"]
     told = [line for line in lines if line.kind != PICTURE]
     if not told:
-        return draft
+        return candidate
     results = [Text(step.result) for step in state.get("steps", ())]
     options = [held_by(option) for option in question.options]
     shared = frozenset.intersection(*options) if options else frozenset()
-    text = draft.text if draft.choice is None else question.options[draft.choice]
+    text = candidate.text if candidate.choice is None else question.options[candidate.choice]
     found = support(text, [*told, *results], question.text, shared)
     if found.enough or (question.options and not found.missing):
-        if draft.measured_by or question.options:
-            return draft
-        return replace(draft, confidence=found.share, measured_by="support")
+        if candidate.measured_by or question.options:
+            return candidate
+        return replace(candidate, confidence=found.share, measured_by="support")
     if len(told) < len(lines) or state["ask"].tokens or state["ask"].visuals:
         why = f"it rests on the pictures alone: {found.reason}"
-        return replace(draft, reason="; ".join(filter(None, (draft.reason, why))))
-    return replace(draft, accepted=False, grounded=False, reason=found.reason)
+        return replace(candidate, reason="; ".join(filter(None, (candidate.reason, why))))
+    return replace(candidate, accepted=False, grounded=False, reason=found.reason)
 
 
-def likeliest(draft: Draft) -> Draft:
+def likeliest(candidate: CandidateAnswer) -> CandidateAnswer:
     """Take the option that the model finds likelier than all others together, if there is one."""
-    choice = max(range(len(draft.likelihoods)), key=draft.likelihoods.__getitem__)
-    if draft.likelihoods[choice] <= MAJORITY:
-        why = f"{draft.reason}; no option is likelier than the others together"
-        return replace(draft, accepted=False, reason=why)
+    choice = max(range(len(candidate.likelihoods)), key=candidate.likelihoods.__getitem__)
+    if candidate.likelihoods[choice] <= MAJORITY:
+        why = f"{candidate.reason}; no option is likelier than the others together"
+        return replace(candidate, accepted=False, reason=why)
     return replace(
-        draft,
+        candidate,
         choice=choice,
-        confidence=draft.likelihoods[choice],
+        confidence=candidate.likelihoods[choice],
         measured_by="likelihood",
-        reason=f"{draft.reason}; the option that it finds likeliest is taken",
+        reason=f"{candidate.reason}; the option that it finds likeliest is taken",
         accepted=True,
     )

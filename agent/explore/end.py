@@ -9,18 +9,18 @@ from langgraph.types import Command
 
 from agent.answer import Meter, Step
 from agent.answering.evidence_lines import as_line, within_budget
-from agent.answering.prompt import ask_for, notes_part, pictures_part, question_part
+from agent.answering.prompt import ask_for, notes_section, pictures_section, question_section
 from agent.answering.reader import understand
 from agent.explore.state import (
-    Attempt,
     Exploring,
+    Proposal,
     options_of,
     picture_id,
     picture_tokens,
     pictures_among,
 )
 from agent.frames.files import PICTURE, picture_files
-from agent.records import Draft, PlannedFrame
+from agent.records import CandidateAnswer, PlannedFrame
 from agent.state import Context, State
 from tools.evidence import Evidence
 
@@ -50,30 +50,30 @@ def stop(state: Exploring, why: str, runtime: Runtime[Context]) -> Exploring:
     return {"stopped": why, "steps": add_steps(state, [Step("stop", result=why)], runtime)}
 
 
-def settle(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
+def finalise(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     """Let the model's answer stand, or ask for one from all that it was given.
 
     An answer stands if it was sure, or if nothing new was seen after it. Half of the tokens that
     are left are for asking, half for asking again; too few for both mean no call at all.
     """
-    context, attempt = runtime.context, state.get("attempt_so_far")
+    context, attempt = runtime.context, state.get("proposal")
     left = (options_of(context).max_tokens - state.get("spent", 0)) // 2
     fixed = _fixed_tokens(state, context)
     chosen = choose_given(state, context, left - fixed)
     update = _ask(state, context, chosen)
     if attempt is None and fixed > left:
         why = f"stopped at {state['stopped']}, with no tokens left for an answer"
-        return Command(update={**update, "draft": Draft(reason=why)}, goto="abstain")
+        return Command(update={**update, "candidate": CandidateAnswer(reason=why)}, goto="abstain")
     if attempt is None or (attempt.stale and attempt.confidence < SURE and fixed <= left):
         return Command(update=update, goto="reason")
-    draft = _draft(attempt, state["stopped"])
+    candidate = _draft(attempt, state["stopped"])
     if attempt.cited:
         update["lines"] = tuple(state["given"][i] for i in attempt.cited)
     if fixed <= left:
-        return Command(update={**update, "draft": draft, "attempt": 1}, goto="parse")
-    judged = understand(draft, state["question"])  # should it not be readable, nobody is asked
+        return Command(update={**update, "candidate": candidate, "attempt": 1}, goto="parse")
+    judged = understand(candidate, state["question"])  # should it not be readable, nobody is asked
     return Command(
-        update={**update, "draft": judged}, goto="cite" if judged.accepted else "abstain"
+        update={**update, "candidate": judged}, goto="cite" if judged.accepted else "abstain"
     )
 
 
@@ -85,7 +85,7 @@ def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
         context: Counts tokens.
         most: Tokens of pictures and notes, at most.
     """
-    chat, attempt = context.pool.chat(), state.get("attempt_so_far")
+    chat, attempt = context.pool.chat(), state.get("proposal")
     share = state.get("context_share", 1.0)
     cited = [state["given"][i] for i in attempt.cited] if attempt else []
     order = [*cited, *(e for e in reversed(list(state["given"].values())) if e not in cited)]
@@ -103,7 +103,7 @@ def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
 def _fixed_tokens(state: Exploring, context: Context) -> int:
     """Return what asking again costs without any evidence: the question and two replies."""
     chat = context.pool.chat()
-    question = chat.count_tokens(question_part(state["question"]).text)
+    question = chat.count_tokens(question_section(state["question"]).text)
     return question + 2 * chat.max_new_tokens + WORDING_TOKENS
 
 
@@ -111,21 +111,21 @@ def _ask(state: Exploring, context: Context, chosen: Chosen) -> State:
     """Put the question about what was chosen, in the words of all methods."""
     video, side = state["video"], options_of(context).max_side
     files = picture_files(video, chosen.frames, context.library, Meter(), side)
-    given = [notes_part("a video", chosen.notes)] if chosen.notes else []
+    given = [notes_section("a video", chosen.notes)] if chosen.notes else []
     if chosen.frames:
-        given.insert(0, pictures_part(video, chosen.frames))
+        given.insert(0, pictures_section(video, chosen.frames))
     seen = tuple(state["given"][picture_id(frame)] for frame in chosen.frames)
-    asked = ask_for("settle", state["question"], *given, images=files)
+    asked = ask_for("finalise", state["question"], *given, images=files)
     return {**asked, "lines": (*chosen.notes, *seen)}
 
 
-def _draft(attempt: Attempt, stopped: str) -> Draft:
+def _draft(attempt: Proposal, stopped: str) -> CandidateAnswer:
     reasons = []
     if attempt.confidence < SURE:
         reasons.append(f"the model was not sure when it stopped at {stopped}")
     if attempt.dropped:
         reasons.append(f"it cites what it was never given: {', '.join(attempt.dropped)}")
-    return Draft(
+    return CandidateAnswer(
         attempt.text,
         confidence=attempt.confidence / SURE,
         measured_by="self-report" if attempt.confidence else "",

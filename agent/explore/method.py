@@ -1,7 +1,7 @@
 """Explore: a model that calls tools looks around by itself, from few frames on.
 
     START -> [ingest] -> open -> think -> [ingest | hear | detectors] -> tools -> observe -> think
-                                   +-------------------------------------------> settle -> ...
+                                   +-------------------------------------------> finalise -> ...
 
 After VideoAgent (Wang et al., ECCV 2024): five frames to begin with, the model's own judgement of
 what it has seen on a scale of three, new frames inside the span that it names, an end at the
@@ -22,17 +22,17 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Meter, Step, Usage
-from agent.answering import nodes as tail
+from agent.answering import nodes as answering
 from agent.answering.conversation import usage_of
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import prompt_names
 from agent.answering.replies import json_objects
-from agent.explore.end import SURE, add_steps, settle, stop
+from agent.explore.end import SURE, add_steps, finalise, stop
 from agent.explore.start import first_frames, open_video, prompt_files
 from agent.explore.state import (
-    Attempt,
     Exploring,
     Options,
+    Proposal,
     cited_as,
     evidence_in,
     expected_tokens,
@@ -64,10 +64,10 @@ def build(settings: Settings) -> Subgraph:
     graph.add_node("ingest", build_ingest(settings))
     graph.add_node("hear", build_listen(settings))
     graph.add_node("open", open_video)
-    graph.add_node(think, destinations=("ingest", "hear", *looking, "tools", "settle"))
+    graph.add_node(think, destinations=("ingest", "hear", *looking, "tools", "finalise"))
     graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=refuse))
-    graph.add_node(observe, destinations=("think", "settle"))
-    graph.add_node(settle, destinations=("parse", "reason", "abstain"))
+    graph.add_node(observe, destinations=("think", "finalise"))
+    graph.add_node(finalise, destinations=("parse", "reason", "abstain"))
     graph.add_conditional_edges(START, where_to_begin, ["ingest", "open"])
     graph.add_conditional_edges("ingest", where_to_go_on, ["open", "tools"])
     graph.add_edge("hear", "tools")
@@ -76,7 +76,7 @@ def build(settings: Settings) -> Subgraph:
         graph.add_edge(name, "tools")
     graph.add_edge("open", "think")
     graph.add_edge("tools", "observe")
-    tail.add_tail(graph, maker="settle")
+    answering.add_answering_nodes(graph, retry_node="finalise")
     return cast("Subgraph", graph.compile(name="explore"))
 
 
@@ -105,7 +105,7 @@ def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     """Let the model choose what to do next, unless a limit is reached."""
     context, start = runtime.context, perf_counter()
     if why := limit(state, context, TOOLS):
-        return Command(update=stop(state, why, runtime), goto="settle")
+        return Command(update=stop(state, why, runtime), goto="finalise")
     chat, meter = context.pool.chat(), Meter()
     expected = expected_tokens(state, context, TOOLS)
     try:
@@ -160,10 +160,10 @@ def _shrink(
     """Show half as much of what was seen; the question and the newest result come last to go."""
     share = state.get("context_share", 1.0) / 2
     runtime.stream_writer({"stage": "explore", "shrunk_to": share, "why": str(error)})
-    if share >= tail.LEAST_SHARE:
+    if share >= answering.LEAST_SHARE:
         return Command(update={"context_share": share}, goto="think")
     stopped = stop(state, "the end of the model's context", runtime)
-    return Command(update={**stopped, "context_share": 1.0}, goto="settle")
+    return Command(update={**stopped, "context_share": 1.0}, goto="finalise")
 
 
 def _without_call(
@@ -182,9 +182,9 @@ def _without_call(
         update["messages"] = [*update["messages"], nudge]
         return Command(update=update, goto="think")
     if text.strip():
-        update["attempt_so_far"] = Attempt(text.strip())
+        update["proposal"] = Proposal(text.strip())
     stopped = stop({**state, **update}, "a second reply without a tool call", runtime)
-    return Command(update={**update, **stopped}, goto="settle")
+    return Command(update={**update, **stopped}, goto="finalise")
 
 
 def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
@@ -212,7 +212,7 @@ def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     update["idle"] = 0 if fresh or answered else state.get("idle", 0) + 1
     if why := _enough(update, results, runtime.context):
         stopped = stop({**state, **update}, why, runtime)
-        return Command(update={**update, **stopped}, goto="settle")
+        return Command(update={**update, **stopped}, goto="finalise")
     return Command(update=update, goto="think")
 
 
@@ -251,24 +251,24 @@ def _attempt(state: Exploring, results: Sequence[ToolMessage], seen: bool) -> Ex
     given = [_carried(m) for m in results if _carried(m).get("answer")]
     if given:
         last = given[-1]
-        attempt = Attempt(
+        attempt = Proposal(
             last["answer"],
             last["confidence"],
             tuple(last["cited"]),
             tuple(last["dropped"]),
             stale=seen,
         )
-        return {"attempt_so_far": attempt, "rounds": state.get("rounds", 0) + 1}
-    before = state.get("attempt_so_far")
+        return {"proposal": attempt, "rounds": state.get("rounds", 0) + 1}
+    before = state.get("proposal")
     rounds = state.get("rounds", 0)
     if before is None:
         return {"rounds": rounds}
-    return {"attempt_so_far": replace(before, stale=before.stale or seen), "rounds": rounds}
+    return {"proposal": replace(before, stale=before.stale or seen), "rounds": rounds}
 
 
 def _enough(update: Exploring, results: Sequence[ToolMessage], context: Context) -> str:
     """Return why the exploring ends after these results, or "" if it goes on."""
-    options, attempt = options_of(context), update.get("attempt_so_far")
+    options, attempt = options_of(context), update.get("proposal")
     answered = any(_carried(m).get("answer") for m in results)
     if attempt and answered and attempt.confidence == SURE:
         return f"confidence {SURE} of {SURE}"

@@ -18,7 +18,7 @@ NEAR_S = 0.25  # a picture nearer than this to one that was seen shows nothing n
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class VideoSpan:
     """A part of a video, in seconds."""
 
     start_s: float
@@ -32,7 +32,7 @@ class Span:
         return evidence.start_s <= self.end_s and evidence.end_s >= self.start_s
 
 
-def read_span(video: Video, start_s: float | None, end_s: float | None) -> Span:
+def read_span(video: Video, start_s: float | None, end_s: float | None) -> VideoSpan:
     """Return a span of a video; what is left out is its start or its end.
 
     Raises:
@@ -45,11 +45,11 @@ def read_span(video: Video, start_s: float | None, end_s: float | None) -> Span:
             f"there is nothing from {start:g} s to {end_s or end:g} s: a span must start before it "
             f"ends and lie between 0 s and {video.duration_s:.2f} s"
         )
-    return Span(start, end)
+    return VideoSpan(start, end)
 
 
 def choose_frames(
-    video: Video, span: Span, known_s: Sequence[float], most: int
+    video: Video, span: VideoSpan, known_s: Sequence[float], most: int
 ) -> tuple[PlannedFrame, ...]:
     """Return new pictures inside a span, spread evenly: at most so many.
 

@@ -49,7 +49,7 @@ class Options(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Proposal:
     """An answer that the model has given on the way.
 
     Attributes:
@@ -74,7 +74,7 @@ class Exploring(State, total=False):
     """The conversation, without pictures. The `artifact` of a tool's message holds its evidence."""
     given: Annotated[Mapping[str, Evidence], merge]
     """By id, all that the model was shown or told, in that order."""
-    attempt_so_far: Attempt
+    proposal: Proposal
     """Its last answer."""
     rounds: int
     """Answers so far."""

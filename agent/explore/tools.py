@@ -19,7 +19,7 @@ import prompts
 from agent.answer import Meter
 from agent.answering.evidence_lines import in_time_order, spread_order, within_budget
 from agent.answering.replies import parse_rating
-from agent.explore.spans import Span, choose_frames, count_appearances, read_span, says
+from agent.explore.spans import VideoSpan, choose_frames, count_appearances, read_span, says
 from agent.explore.state import (
     Exploring,
     artifact,
@@ -251,11 +251,11 @@ def _given(runtime: Run) -> Given:
     return Given(runtime.context, runtime.state)
 
 
-def _span(runtime: Run, start_s: float | None, end_s: float | None) -> Span:
+def _span(runtime: Run, start_s: float | None, end_s: float | None) -> VideoSpan:
     return read_span(_given(runtime).state["video"], start_s, end_s)
 
 
-def _stored(runtime: Run, span: Span) -> list[Evidence]:
+def _stored(runtime: Run, span: VideoSpan) -> list[Evidence]:
     """Return what the tools of the profile found in a span."""
     context, state = _given(runtime)
     skip = detectors(context.settings)
@@ -300,7 +300,7 @@ def _shown(chosen: Sequence[PlannedFrame], fewer: bool, runtime: Run) -> Result:
     return text, artifact(evidence, seconds=perf_counter() - since, decodes=meter.decodes)
 
 
-def _nothing_seen(runtime: Run, span: Span) -> str:
+def _nothing_seen(runtime: Run, span: VideoSpan) -> str:
     if not _given(runtime).state["video"].has_picture:
         return "The file has no picture."
     return f"Nothing was read or recognised in {span}, and you cannot be shown pictures."

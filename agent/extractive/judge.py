@@ -10,7 +10,7 @@ from agent.answering.option_match import match_option
 from agent.answering.support import is_refusal, support
 from agent.extractive.rank import clear_row, expected_pattern, fits
 from agent.models.embedding import SentenceEmbeddings
-from agent.records import Draft, Excerpt, Question
+from agent.records import CandidateAnswer, Excerpt, Question
 from agent.text import mentions
 
 SHARE = 0.8  # share of an answer's words that its evidence and question must hold
@@ -18,24 +18,28 @@ SHARE = 0.8  # share of an answer's words that its evidence and question must ho
 
 def judge(
     text: str, question: Question, lines: Sequence[Excerpt], embedder: SentenceEmbeddings
-) -> Draft:
+) -> CandidateAnswer:
     """Say whether a model's text answers the question from the lines that it was given."""
     if not text or is_refusal(text):
-        return Draft(text, reason="the model gave no answer")
+        return CandidateAnswer(text, reason="the model gave no answer")
     found = support(text, lines, question.text)
     if found.missing or found.share < SHARE:
-        return Draft(text, reason=found.reason)
+        return CandidateAnswer(text, reason=found.reason)
     if question.options:
         match = match_option(text, question.options, embedder)
         if match.choice is None:
-            return Draft(text, reason="what the model wrote fits none of the options")
+            return CandidateAnswer(text, reason="what the model wrote fits none of the options")
         named = named_option(lines[0], question)
         if named is not None and match.choice != named:
-            return Draft(text, reason="the best line names another option than the model")
-        return Draft(text, match.choice, match.confidence * found.share, "support", accepted=True)
+            return CandidateAnswer(text, reason="the best line names another option than the model")
+        return CandidateAnswer(
+            text, match.choice, match.confidence * found.share, "support", accepted=True
+        )
     if not fits(text, expected_pattern(question.text)):
-        return Draft(text, reason="what the model wrote is not the kind of thing asked for")
-    return Draft(text, confidence=found.share, measured_by="support", accepted=True)
+        return CandidateAnswer(
+            text, reason="what the model wrote is not the kind of thing asked for"
+        )
+    return CandidateAnswer(text, confidence=found.share, measured_by="support", accepted=True)
 
 
 def named_option(line: Excerpt, question: Question) -> int | None:

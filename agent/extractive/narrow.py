@@ -30,7 +30,7 @@ from agent.extractive.rank import (
     without_repeats,
 )
 from agent.extractive.timeline import Reckoned, Timeline, reckon
-from agent.records import Ask, Draft, Excerpt, Question, Turn
+from agent.records import Ask, CandidateAnswer, Excerpt, Question, Turn
 from agent.settings import Section
 from agent.state import Context, State
 from tools.evidence import Evidence
@@ -149,8 +149,8 @@ def ask_small(question: Question, excerpts: Sequence[Excerpt]) -> Ask:
     ordered = sorted(excerpts, key=lambda e: (e.start_s, e.end_s, e.record.tool))
     told = [as_line(e) for e in ordered]
     text = prompts.render("extractive_answer", evidence=told, question=question.text)
-    maker = "read" if len(excerpts) > 1 else ""  # less than one excerpt is no evidence
-    return Ask((Turn("user", text),), maker)
+    retry_node = "read" if len(excerpts) > 1 else ""  # less than one excerpt is no evidence
+    return Ask((Turn("user", text),), retry_node)
 
 
 def _choose_likeliest(question: Question, update: State, context: Context) -> Command[str]:
@@ -160,7 +160,9 @@ def _choose_likeliest(question: Question, update: State, context: Context) -> Co
     chosen: State = {
         **update,
         "ask": asked,
-        "draft": Draft(reason="no line is clearly about the question", likelihoods=likely),
+        "candidate": CandidateAnswer(
+            reason="no line is clearly about the question", likelihoods=likely
+        ),
         "prompts": {"extractive_answer": prompts.version("extractive_answer")},
         "usage": {"read": update["usage"]["read"] + scored},
     }
@@ -169,7 +171,7 @@ def _choose_likeliest(question: Question, update: State, context: Context) -> Co
 
 def _cite(reckoned: Reckoned, usage: Usage) -> Command[str]:
     update: State = {
-        "draft": reckoned.draft,
+        "candidate": reckoned.candidate,
         "lines": reckoned.evidence,
         "usage": {"read": usage},
     }

@@ -20,7 +20,7 @@ from agent.extractive.follow_ups import resolve
 from agent.extractive.judge import judge, named_option
 from agent.extractive.rank import answering_row
 from agent.models.chat_model import ChatModel
-from agent.records import Draft, Turn, Understood
+from agent.records import CandidateAnswer, Turn, Understood
 from agent.settings import Section
 from agent.state import Context, State
 
@@ -36,12 +36,12 @@ class Extractive:
         """Ask about few excerpts, or answer from the time line."""
         return narrow.read(state, runtime)
 
-    def judge(self, state: State, context: Context) -> Draft:
+    def judge(self, state: State, context: Context) -> CandidateAnswer:
         """Take the text if the excerpts hold its words."""
         if not state.get("excerpts"):  # pictures were asked about
             return GENERATIVE.judge(state, context)
         embedder = context.pool.embedder()
-        return judge(state["draft"].text, state["question"], state["excerpts"], embedder)
+        return judge(state["candidate"].text, state["question"], state["excerpts"], embedder)
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
         """Ask for a span of the best excerpt alone."""
@@ -54,12 +54,12 @@ class Extractive:
             text, usage = timed(lambda: chat.constrained([HumanMessage(prompt)], grammar))
         else:
             text, usage = send([Turn("user", prompt)], chat)
-        return replace(state["draft"], text=text), usage, (name,)
+        return replace(state["candidate"], text=text), usage, (name,)
 
-    def fall_back(self, state: State, context: Context) -> tuple[Draft, Usage]:
+    def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
         """Quote the best excerpt, or take the option that is nearest to it or likeliest."""
-        if state["draft"].likelihoods:
-            return likeliest(state["draft"]), Usage()
+        if state["candidate"].likelihoods:
+            return likeliest(state["candidate"]), Usage()
         if not state.get("excerpts"):
             return GENERATIVE.fall_back(state, context)
         found, options = _quote(state, context), state["question"].options
@@ -80,12 +80,12 @@ class Extractive:
 EXTRACTIVE = Extractive()
 
 
-def _quote(state: State, context: Context) -> Draft:
+def _quote(state: State, context: Context) -> CandidateAnswer:
     """Quote the best line, or take the option that the best fitting line means."""
-    draft, question, lines = state["draft"], state["question"], state["excerpts"]
-    why = f"{draft.reason}; "
+    candidate, question, lines = state["candidate"], state["question"], state["excerpts"]
+    why = f"{candidate.reason}; "
     if not question.options:
-        return Draft(
+        return CandidateAnswer(
             text=answering_row(question, lines[0].text),
             confidence=lines[0].score / 2,
             measured_by="relevance",
@@ -98,7 +98,7 @@ def _quote(state: State, context: Context) -> Draft:
         if (named := named_option(line, question)) is not None:
             match = Match(named, 1.0, "mention")
         if match.choice is not None and match.how != "letter":
-            return Draft(
+            return CandidateAnswer(
                 text=line.text,
                 choice=match.choice,
                 confidence=match.confidence * line.score / 2,
@@ -106,4 +106,4 @@ def _quote(state: State, context: Context) -> Draft:
                 reason=why + "the option that fits the best matching line is taken",
                 accepted=True,
             )
-    return replace(draft, reason=why + "no line fits one of them either", accepted=False)
+    return replace(candidate, reason=why + "no line fits one of them either", accepted=False)

@@ -20,7 +20,7 @@ from agent.answering.time_spans import GAP_S
 from agent.extractive.deixis import SLACK_S
 from agent.extractive.rank import COVERAGE_WEIGHT
 from agent.models.embedding import SentenceEmbeddings
-from agent.records import Draft, Question
+from agent.records import CandidateAnswer, Question
 from agent.text import plain, stem, stems, words
 from tools.evidence import Evidence
 
@@ -51,7 +51,7 @@ class Timeline:
 class Reckoned:
     """An answer that follows from times, and the evidence in which it can be checked."""
 
-    draft: Draft
+    candidate: CandidateAnswer
     evidence: tuple[Evidence, ...]
 
 
@@ -229,7 +229,7 @@ def _moments(
 
 
 def _reckoned(text: str, choice: int | None, how: str, evidence: Sequence[Evidence]) -> Reckoned:
-    draft = Draft(
+    candidate = CandidateAnswer(
         text,
         choice,
         confidence=0.6,
@@ -238,4 +238,4 @@ def _reckoned(text: str, choice: int | None, how: str, evidence: Sequence[Eviden
         accepted=True,
         needs_all=True,
     )
-    return Reckoned(draft, tuple(evidence))
+    return Reckoned(candidate, tuple(evidence))

@@ -15,7 +15,7 @@ from agent.answer import Answer, Step, Usage
 from agent.answering.conversation import messages, usage_of
 from agent.answering.evidence_lines import SEPARATOR, spread_order
 from agent.answering.nodes import LEAST_SHARE
-from agent.answering.prompt import Part
+from agent.answering.prompt import PromptSection
 from agent.answering.replies import parse_yes_no
 from agent.answering.time_spans import Intervals, Span, format_span, parse_intervals
 from agent.llovi.clips import in_time
@@ -28,7 +28,7 @@ TOOL = "llovi"
 KIND = "interval"
 NOT_ENOUGH = "the model judged that the notes do not hold enough to tell"
 
-Given = Callable[[Sequence[Evidence]], Part]
+Given = Callable[[Sequence[Evidence]], PromptSection]
 """Words notes for a prompt."""
 
 
@@ -62,7 +62,7 @@ class Grounder:
         self.steps: tuple[Step, ...] = ()
         self.prompts: dict[str, str] = {}
 
-    def ask(self, part: Part) -> str:
+    def ask(self, part: PromptSection) -> str:
         """Return the reply to a question about the notes.
 
         Raises:

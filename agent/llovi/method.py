@@ -25,7 +25,7 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Usage
-from agent.answering import nodes as tail
+from agent.answering import nodes as answering
 from agent.answering.conversation import chat_for, kept_chat
 from agent.answering.evidence_lines import merge_neighbours
 from agent.answering.method import Method, MethodPlan, Role, Subgraph, read_options
@@ -50,7 +50,7 @@ from agent.llovi.exemplars import choose_exemplars, read_exemplars
 from agent.llovi.narrative import LINE_TOKENS, Narrative
 from agent.llovi.options import LloviOptions
 from agent.llovi.prompts import Exemplar, final_turn, first_turn, joined
-from agent.records import Ask, Draft, PlannedFrame, Question, Turn
+from agent.records import Ask, CandidateAnswer, PlannedFrame, Question, Turn
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import words
@@ -90,7 +90,7 @@ def build(settings: Settings) -> Subgraph:
         graph.add_node(ground)
         graph.add_edge("ground", END)
     then = "ground" if options.grounding else END
-    tail.add_tail(graph, maker="answer", chat_of=chat_for, then=then)
+    answering.add_answering_nodes(graph, retry_node="answer", chat_of=chat_for, then=then)
     return cast("Subgraph", graph.compile(name="llovi"))
 
 
@@ -166,8 +166,10 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
     if not notes:
         channel = state.get("channels", {}).get(CAPTIONS)
         why = channel.reason if channel else ""
-        draft = Draft(reason=f"there is nothing to read: {why or 'nothing was found'}")
-        return Command(update={"draft": draft}, goto="abstain")
+        candidate = CandidateAnswer(
+            reason=f"there is nothing to read: {why or 'nothing was found'}"
+        )
+        return Command(update={"candidate": candidate}, goto="abstain")
     if options.summary == "none" or all(note.kind == "summary" for note in notes):
         return Command(goto="answer")
     told = Narrative(video, notes, options, kept_chat(video, context))

@@ -18,7 +18,7 @@ import prompts
 from agent.answer import Usage
 from agent.answering.conversation import messages, usage_of
 from agent.answering.evidence_lines import spread_order
-from agent.answering.prompt import Part
+from agent.answering.prompt import PromptSection
 from agent.answering.time_spans import format_span
 from agent.llovi.clips import caption_line, coverage, in_time
 from agent.llovi.map_reduce import Chunk, Condensed, Limits
@@ -82,7 +82,9 @@ class Narrative:
         known = coverage(notes, self.video.duration_s) if captions else None
         return Footage(self.video.duration_s, self.options.first_person, known)
 
-    def worded(self, notes: Sequence[Evidence], exemplars: Sequence[Exemplar] = ()) -> Part:
+    def worded(
+        self, notes: Sequence[Evidence], exemplars: Sequence[Exemplar] = ()
+    ) -> PromptSection:
         """Return notes as a part of a prompt, which claims of them what is so."""
         return given_captions([*map(as_note, notes)], self.footage(notes), exemplars)
 
@@ -93,7 +95,7 @@ class Narrative:
         tokens = self.window - self.reply_tokens - rest - FRAME_TOKENS
         return Limits(tokens, self.chat.count_tokens, self.options.depth)
 
-    def parts(self, chunk: Chunk, question: Question) -> tuple[Part, ...]:
+    def parts(self, chunk: Chunk, question: Question) -> tuple[PromptSection, ...]:
         """Return the prompt for the summary of a chunk."""
         footage, summary = self.footage(self.notes), self.options.summary
         assert summary != "none"  # nobody asks for a summary then
@@ -107,7 +109,7 @@ class Narrative:
         limits = self.limits(question)
         return tuple(n for n in self.notes if self.cost(n) <= limits.tokens)
 
-    def room(self, asked: Sequence[Part], exemplars: Sequence[Exemplar] = ()) -> int:
+    def room(self, asked: Sequence[PromptSection], exemplars: Sequence[Exemplar] = ()) -> int:
         """Return how many tokens of notes a prompt has room for, beside its replies."""
         rest = self.chat.count_tokens(joined([self.worded((), exemplars), *asked]))
         reply = self.chat.max_new_tokens

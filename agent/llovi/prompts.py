@@ -12,7 +12,7 @@ from typing import Literal
 
 import prompts
 from agent.answering.option_match import letters
-from agent.answering.prompt import Part, lettered, part, question_part
+from agent.answering.prompt import PromptSection, lettered, question_section, section
 from agent.answering.time_spans import format_span
 from agent.llovi.clips import Coverage, caption_lines
 from agent.llovi.map_reduce import Chunk
@@ -23,7 +23,7 @@ from tools.evidence import Evidence
 Variant = Literal["c", "cq", "cqa"]
 """What a summary is written from: captions; and the question; and the options."""
 Reasoning = Literal["direct", "step-by-step", "plan-and-solve"]
-Parts = tuple[Part, ...]
+Parts = tuple[PromptSection, ...]
 
 _FIRST_TURNS = {"step-by-step": "think_step_by_step", "plan-and-solve": "plan_and_solve"}
 
@@ -54,7 +54,7 @@ class Exemplar:
     answer: str = ""
 
 
-def joined(parts: Sequence[Part]) -> str:
+def joined(parts: Sequence[PromptSection]) -> str:
     """Return the text of a prompt made of parts."""
     return "\n\n".join(part.text.strip() for part in parts)
 
@@ -75,15 +75,15 @@ def summary_parts(
     if variant == "cqa":
         asked["options"] = lettered(question.options)
     given = _given_summaries(chunk, footage) if chunk.level else _given_chunk(chunk, footage)
-    return given, part(f"summarize_{variant}", words=words, **asked)
+    return given, section(f"summarize_{variant}", words=words, **asked)
 
 
-def _given_summaries(chunk: Chunk, footage: Footage) -> Part:
+def _given_summaries(chunk: Chunk, footage: Footage) -> PromptSection:
     notes = caption_lines(chunk.notes)
-    return part("given_summaries", notes=notes, first_person=footage.first_person)
+    return section("given_summaries", notes=notes, first_person=footage.first_person)
 
 
-def _given_chunk(chunk: Chunk, footage: Footage) -> Part:
+def _given_chunk(chunk: Chunk, footage: Footage) -> PromptSection:
     whole = footage.duration_s - chunk.span.length_s < 1e-3
     return given_captions(chunk.notes, footage, span="" if whole else format_span(chunk.span))
 
@@ -93,7 +93,7 @@ def given_captions(
     footage: Footage,
     exemplars: Sequence[Exemplar] = (),
     span: str = "",
-) -> Part:
+) -> PromptSection:
     """Return captions, or a summary as one note, with what is known about them.
 
     Args:
@@ -102,7 +102,7 @@ def given_captions(
         exemplars: Worked examples that stand before them.
         span: The part of the video that they describe; empty for all of it.
     """
-    return part(
+    return section(
         "given_captions",
         exemplars=[exemplar_text(exemplar) for exemplar in exemplars],
         part=span,
@@ -127,19 +127,19 @@ def coverage_text(footage: Footage) -> str:
     ).strip()
 
 
-def first_turn(question: Question, reasoning: Reasoning = "direct") -> Part:
+def first_turn(question: Question, reasoning: Reasoning = "direct") -> PromptSection:
     """Ask the question; after "step-by-step" and "plan-and-solve" follows `final_turn`."""
     if reasoning == "direct":
-        return question_part(question)
+        return question_section(question)
     options = lettered(question.options)
-    return part(_FIRST_TURNS[reasoning], question=_one_line(question.text), options=options)
+    return section(_FIRST_TURNS[reasoning], question=_one_line(question.text), options=options)
 
 
-def final_turn(question: Question) -> Part:
+def final_turn(question: Question) -> PromptSection:
     """Ask for the bare answer after the reasoning, in the same conversation."""
     if not question.options:
-        return part("give_answer")
-    return part("give_letter", letters=letters(len(question.options)))
+        return section("give_answer")
+    return section("give_letter", letters=letters(len(question.options)))
 
 
 def exemplar_text(exemplar: Exemplar) -> str:
@@ -163,15 +163,15 @@ def exemplar_text(exemplar: Exemplar) -> str:
     )
 
 
-def ground_part(question: Question, footage: Footage) -> Part:
+def ground_part(question: Question, footage: Footage) -> PromptSection:
     """Ask when the answer can be seen (`agent.answering.time_spans` reads the reply)."""
     duration = _number(footage.duration_s)
-    return part("ground", question=_one_line(question.text), duration=duration)
+    return section("ground", question=_one_line(question.text), duration=duration)
 
 
-def sufficiency_part(question: Question) -> Part:
+def sufficiency_part(question: Question) -> PromptSection:
     """Ask whether the notes say enough to ground an answer (LLM4VG): yes or no."""
-    return part("sufficiency", question=_one_line(question.text))
+    return section("sufficiency", question=_one_line(question.text))
 
 
 def _one_line(text: str) -> str:

@@ -6,7 +6,7 @@ A method is worth no more than what it adds to this.
 """
 
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking
-from agent.answering.prompt import ask_for, part, prompt_names
+from agent.answering.prompt import ask_for, prompt_names, section
 from agent.records import Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -24,7 +24,7 @@ def build(settings: Settings) -> Subgraph:
 
 def ask(state: State) -> State:
     """Put the question without anything from the video."""
-    return ask_for("ask", state["question"], part("given_nothing"))
+    return ask_for("ask", state["question"], section("given_nothing"))
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:

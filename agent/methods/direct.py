@@ -10,7 +10,7 @@ from pydantic import Field
 
 from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.answering.prompt import ask_for, pictures_part, prompt_names
+from agent.answering.prompt import ask_for, pictures_section, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids, thinned
 from agent.records import PlannedFrame, Question
@@ -39,7 +39,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     files = picture_files(video, frames, context.library, meter, options.max_side)
     meter.seconds = perf_counter() - start
-    given = pictures_part(video, frames)
+    given = pictures_section(video, frames)
     asked = ask_for("look", state["question"], given, images=files)
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 

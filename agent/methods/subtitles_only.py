@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent.answer import Usage
-from agent.answering import nodes as tail
+from agent.answering import nodes as answering
 from agent.answering.evidence_lines import (
     in_time_order,
     merge_neighbours,
@@ -19,7 +19,7 @@ from agent.answering.evidence_lines import (
     within_budget,
 )
 from agent.answering.method import Method, MethodPlan, Subgraph
-from agent.answering.prompt import ask_for, notes_part, prompt_names
+from agent.answering.prompt import ask_for, notes_section, prompt_names
 from agent.ingest.graph import build_listen, ingest_tools
 from agent.records import Question
 from agent.settings import Section, Settings
@@ -38,7 +38,7 @@ def build(settings: Settings) -> Subgraph:
     graph.add_node(ask)
     graph.add_edge(START, "listen")
     graph.add_edge("listen", "ask")
-    tail.add_tail(graph, maker="ask")
+    answering.add_answering_nodes(graph, retry_node="ask")
     return graph.compile(name="subtitles-only")
 
 
@@ -54,7 +54,7 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
     usage = {"ask": Usage(seconds=perf_counter() - start)}
     if not lines:
         return Command(update={"usage": usage}, goto="abstain")
-    asked = ask_for("ask", state["question"], notes_part("what is said in a video", lines))
+    asked = ask_for("ask", state["question"], notes_section("what is said in a video", lines))
     return Command(update={**asked, "lines": lines, "usage": usage}, goto="reason")
 
 

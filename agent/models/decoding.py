@@ -8,7 +8,7 @@ from typing import Any
 from agent.models.chat_model import Deadline, Decoding
 
 
-class Watch:
+class StopCriterion:
     """A stopping criterion of transformers: ends at the deadline or when it is told to."""
 
     def __init__(self, deadline: Deadline) -> None:
@@ -52,7 +52,7 @@ class GumbelNoise:
         return scores.float() / self._temperature + noise.to(scores.device, torch.float32)
 
 
-def generate_options(decoding: Decoding, watch: Watch, tokenizer: Any) -> dict[str, Any]:
+def generate_options(decoding: Decoding, watch: StopCriterion, tokenizer: Any) -> dict[str, Any]:
     """Return the keyword arguments of `generate` for one call.
 
     Sampling settings that a checkpoint brings along are switched off: only ours count.
@@ -79,7 +79,7 @@ def cut(text: str, stops: Sequence[str]) -> str:
     return text[: min(ends, default=len(text))].strip()
 
 
-class Pieces:
+class StopStringBuffer:
     """Cuts streamed text into pieces that together are what `cut` returns.
 
     Space at the end and what may be the beginning of a stop are held back.

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Held:
+class PoolEntry:
     """A loaded model or tool.
 
     Attributes:
@@ -66,7 +66,7 @@ class ModelPool:
         self.evicted: list[str] = []  # names of what was let go, in order
         self._models = models
         self._capabilities: dict[ChatSettings, Capabilities] = {}
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, PoolEntry] = {}
         self._loading: set[str] = set()
         # Of the fields above: told of every load that ended and every tool that was given back.
         self._changed = threading.Condition()
@@ -158,14 +158,14 @@ class ModelPool:
         """The torch device of all models."""
         return _pick_device(self.settings.device)
 
-    def _chat_entry(self, role: Role) -> Held:
+    def _chat_entry(self, role: Role) -> PoolEntry:
         captioner = self.settings.captioner
         if role == "chat" or captioner is None or captioner == self.settings.chat:
             return self._entry("chat", self._load_chat, self._expected(self.settings.chat))
         return self._entry("captioner", self._load_captioner, self._expected(captioner))
 
     @contextmanager
-    def _given_back(self, held: Held) -> Iterator[Any]:
+    def _given_back(self, held: PoolEntry) -> Iterator[Any]:
         try:
             yield held.model
         finally:
@@ -173,7 +173,9 @@ class ModelPool:
                 held.runs -= 1
                 self._changed.notify_all()
 
-    def _borrow(self, name: str, stopped: Callable[[], bool], waits: Callable[[], None]) -> Held:
+    def _borrow(
+        self, name: str, stopped: Callable[[], bool], waits: Callable[[], None]
+    ) -> PoolEntry:
         key, told = f"tool {name}", False
         while True:
             held = self._entry(key, lambda: self._load_tool(name), stopped=stopped)
@@ -197,7 +199,7 @@ class ModelPool:
         load: Callable[[], Any],
         expected: Callable[[], int] = int,
         stopped: Callable[[], bool] = lambda: False,
-    ) -> Held:
+    ) -> PoolEntry:
         """Return what was loaded under a key; one thread loads it, the others wait."""
         with self._changed:
             self._wait(lambda: key not in self._loading, stopped)
@@ -207,7 +209,7 @@ class ModelPool:
         try:
             model = self._load(key, load, expected)
             with self._changed:
-                self._held[key] = held = self._touched(Held(model))
+                self._held[key] = held = self._touched(PoolEntry(model))
         finally:
             with self._changed:
                 self._loading.discard(key)
@@ -222,7 +224,7 @@ class ModelPool:
                 raise StoppedError("stopped by the user")
             self._changed.wait(LOOK_FOR_STOP_S)
 
-    def _touched(self, held: Held) -> Held:
+    def _touched(self, held: PoolEntry) -> PoolEntry:
         """Remember, with `_changed` held, that something is used now."""
         self._clock += 1
         held.used = self._clock

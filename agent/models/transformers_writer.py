@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages.ai import UsageMetadata
 
 from agent.models.chat_model import Deadline, Decoding, MemoryLimitError
-from agent.models.decoding import Pieces, Watch, cut, generate_options, in_thread
+from agent.models.decoding import StopCriterion, StopStringBuffer, cut, generate_options, in_thread
 from agent.models.loading import Loaded
 
 
@@ -40,7 +40,7 @@ class Writer:
         name: Of the model, for errors.
         loaded: The model.
         check: Called with the tokens of prompt and reply before the model runs.
-        lock: Held by every call.
+        lock: PoolEntry by every call.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Writer:
 
     def write(self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any) -> list[Written]:
         """Write a reply to each row of the inputs; see `TransformersChat.write`."""
-        watch = Watch(Deadline.after(decoding.deadline_s))
+        watch = StopCriterion(Deadline.after(decoding.deadline_s))
         return self._write(inputs, decoding, watch, options)
 
     def stream(
@@ -60,7 +60,10 @@ class Writer:
 
         Closing the iterator ends the writing.
         """
-        watch, pieces = Watch(Deadline.after(decoding.deadline_s)), Pieces(decoding.stop)
+        watch, pieces = (
+            StopCriterion(Deadline.after(decoding.deadline_s)),
+            StopStringBuffer(decoding.stop),
+        )
 
         def produce(give: Callable[[str], None]) -> Written:
             streamed = options | {"streamer": _streamer(self.loaded.tokenizer, give)}
@@ -93,7 +96,7 @@ class Writer:
         self,
         inputs: Mapping[str, Any],
         decoding: Decoding,
-        watch: Watch,
+        watch: StopCriterion,
         options: Mapping[str, Any],
     ) -> list[Written]:
         mask = inputs["attention_mask"]  # [batch, length]
@@ -120,7 +123,9 @@ class Writer:
             for row, count in zip(rows, given, strict=True)
         ]
 
-    def _written(self, row: list[int], given: int, decoding: Decoding, watch: Watch) -> Written:
+    def _written(
+        self, row: list[int], given: int, decoding: Decoding, watch: StopCriterion
+    ) -> Written:
         tokenizer, ends = self.loaded.tokenizer, self.loaded.end_tokens
         kept = row[: next((i + 1 for i, token in enumerate(row) if token in ends), len(row))]
         while kept and kept[-1] == tokenizer.pad_token_id and kept[-1] not in ends:

@@ -23,10 +23,10 @@ from pydantic import Field
 
 import prompts
 from agent.answer import Meter, Usage
-from agent.answering import nodes as tail
+from agent.answering import nodes as answering
 from agent.answering.conversation import call
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
-from agent.answering.prompt import ask_for, pictures_part, prompt_names
+from agent.answering.prompt import ask_for, pictures_section, prompt_names
 from agent.answering.reader import GENERATIVE, find_reader
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
@@ -94,7 +94,7 @@ def build(settings: Settings) -> Subgraph:
     graph.add_edge(START, "decouple")
     graph.add_edge(START, "ingest")
     if options.parity:
-        graph.add_node("retrieve", parity.retrieve, defer=True)
+        graph.add_node("retrieve", parity.retrieve_as_published, defer=True)
         graph.add_node("read", parity.read)
         graph.add_edge("retrieve", "read")
         graph.add_edge("read", "reason")
@@ -108,7 +108,7 @@ def build(settings: Settings) -> Subgraph:
         graph.add_edge("look", "reason")
     _add_looking(graph, settings, options)
     reader = GENERATIVE if options.parity else find_reader(settings)
-    tail.add_tail(graph, maker="read", reader=reader)
+    answering.add_answering_nodes(graph, retry_node="read", reader=reader)
     return graph.compile(name="video-rag")
 
 
@@ -164,7 +164,7 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     are, so they are all there, behind the best record. Where places or relations are asked for,
     they are told from the boxes, also from those of a detector that knows no phrases.
     """
-    start, update = perf_counter(), evidence.retrieve(state, runtime)
+    start, update = perf_counter(), evidence.retrieve_evidence(state, runtime)
     context, aspects = runtime.context, state["request"].aspects
     options = read_options("video-rag", Options, context.settings)
     looked = [n for n in phrase_tools(context.settings) if n in state.get("runs", {})]
@@ -205,7 +205,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     meter.seconds = perf_counter() - start
-    asked = ask_for("look", state["question"], pictures_part(video, frames), images=files)
+    asked = ask_for("look", state["question"], pictures_section(video, frames), images=files)
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 
 

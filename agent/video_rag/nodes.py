@@ -12,7 +12,7 @@ from langgraph.types import Command
 
 from agent.answer import Meter, Usage
 from agent.answering.evidence_lines import merge_neighbours, within_budget
-from agent.answering.prompt import ask_for, notes_part, pictures_part
+from agent.answering.prompt import ask_for, notes_section, pictures_section
 from agent.answering.reader import find_reader
 from agent.frames.files import picture_files, shown
 from agent.library import retrieval
@@ -20,7 +20,7 @@ from agent.records import Request
 from agent.state import Context, State
 
 
-def retrieve(state: State, runtime: Runtime[Context]) -> State:
+def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
     """Choose the evidence that bears on the question, its options and its request."""
     start, context = perf_counter(), runtime.context
     question, request = state["question"], state.get("request", Request())
@@ -67,11 +67,11 @@ def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
     video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     lines = state["evidence"][: ceil(len(state["evidence"]) * share)]
     frames = state["plan"].frames[:: ceil(1 / share)]
-    given = [notes_part("a video", lines)]
+    given = [notes_section("a video", lines)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     if frames:
-        given.insert(0, pictures_part(video, frames))
+        given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
     update: State = {
         **ask_for("read", question, *given, images=files),

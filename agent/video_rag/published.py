@@ -12,7 +12,7 @@ from time import perf_counter
 from langgraph.runtime import Runtime
 
 from agent.answer import Meter, Usage
-from agent.answering.prompt import ask_for, part, pictures_part
+from agent.answering.prompt import ask_for, pictures_section, section
 from agent.frames.files import picture_files, shown
 from agent.library import retrieval
 from agent.records import Aspect
@@ -26,7 +26,7 @@ from tools.registry import make_tool
 PUBLISHED_THRESHOLD = 0.3  # cosine; MLVU's script alone has 0
 
 
-def retrieve(state: State, runtime: Runtime[Context]) -> State:
+def retrieve_as_published(state: State, runtime: Runtime[Context]) -> State:
     """Choose speech and text by their own queries; what was seen on key frames is all taken."""
     start, context = perf_counter(), runtime.context
     runs = _runs_by_kind(state, context)
@@ -59,9 +59,9 @@ def read(state: State, runtime: Runtime[Context]) -> State:
     frames = state["plan"].frames[:: ceil(1 / share)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
-    given = [part("given_channels", **channels(found, video, state["request"].aspects))]
+    given = [section("given_channels", **channels(found, video, state["request"].aspects))]
     if frames:
-        given.insert(0, pictures_part(video, frames))
+        given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
     return {
         **ask_for("read", state["question"], *(g for g in given if g.text.strip()), images=files),

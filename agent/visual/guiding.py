@@ -44,7 +44,7 @@ class QuestionGuidance:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class GridRegion:
     """A part of a grid of tokens; `bottom` and `right` lie outside."""
 
     top: int
@@ -70,7 +70,7 @@ def pair_columns(tokens: "Tensor", rows: int, columns: int) -> "Tensor":
     return max_pool2d(planes, (1, 2), ceil_mode=True).permute(0, 2, 3, 1)
 
 
-def region_box(ids: Sequence[int], rows: int, columns: int, share: float) -> Box:
+def best_region(ids: Sequence[int], rows: int, columns: int, share: float) -> GridRegion:
     """Return the box around the mean place of some tokens (`roi_box` of the published code).
 
     Args:
@@ -84,7 +84,7 @@ def region_box(ids: Sequence[int], rows: int, columns: int, share: float) -> Box
     middle_column = sum(number % columns for number in ids) // len(ids)
     top = min(max(0, middle_row - height // 2), rows - height)
     left = min(max(0, middle_column - width // 2), columns - width)
-    return Box(top, top + height, left, left + width)
+    return GridRegion(top, top + height, left, left + width)
 
 
 def regions(tokens: "Tensor", agreement: "Tensor", share: float, parity: bool) -> "Tensor":
@@ -108,7 +108,7 @@ def regions(tokens: "Tensor", agreement: "Tensor", share: float, parity: bool) -
         tokens = tokens.flatten(1, 2).unflatten(1, (rows, columns))
     count = max(1, int(rows * columns * share))
     best = agreement.flatten(1).topk(count, dim=1).indices.tolist()
-    boxes = [region_box(ids, rows, columns, share) for ids in best]
+    boxes = [best_region(ids, rows, columns, share) for ids in best]
     return torch.stack(
         [
             frame[box.top : box.bottom, box.left : box.right]

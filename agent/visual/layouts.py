@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from agent.visual.merged_spans import Averaged, Paired, Pooled, Pruned, Region
-from agent.visual.spans import Sampled, Span, Thumbnails, TokenGrid, Whole
+from agent.visual.spans import Sampled, Thumbnails, TokenGrid, TokenSpan, Whole
 from tools.errors import InputError
 
 FRAMES = 50  # TS-LLaVA, SlowFast-LLaVA and Free Video-LLM
@@ -29,7 +29,7 @@ class Layout:
     """
 
     name: str
-    spans: tuple[Span, ...]
+    spans: tuple[TokenSpan, ...]
     frames: int = FRAMES
 
     def tokens(self, grid: TokenGrid) -> int:

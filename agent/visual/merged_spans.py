@@ -10,14 +10,14 @@ from typing_extensions import override
 from agent.visual.guiding import pair_columns, regions
 from agent.visual.pruning import kept_rows, kept_tokens
 from agent.visual.sampling import Ids, truncated_ids
-from agent.visual.spans import Features, Span, TokenGrid, given
+from agent.visual.spans import Features, TokenGrid, TokenSpan, given
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Paired(Span):
+class Paired(TokenSpan):
     """Neighbours along a row merged by maximum (SlowFast-LLaVA's slow path, FreeVA's pooling)."""
 
     count: int | None = None
@@ -42,7 +42,7 @@ class Paired(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Pooled(Span):
+class Pooled(TokenSpan):
     """Every frame averaged to rows x columns tokens (SlowFast-LLaVA's fast path)."""
 
     rows: int
@@ -66,7 +66,7 @@ class Pooled(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Averaged(Span):
+class Averaged(TokenSpan):
     """One frame's tokens, the mean over all frames (FreeVA's sparse form)."""
 
     @override
@@ -83,7 +83,7 @@ class Averaged(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Region(Span):
+class Region(TokenSpan):
     """The part of some frames that the question is about, paired (Free Video-LLM).
 
     Attributes:
@@ -125,7 +125,7 @@ class Region(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Pruned(Span):
+class Pruned(TokenSpan):
     """The tokens of each frame that received most attention in the vision tower (FoPru).
 
     Attributes:

@@ -8,7 +8,7 @@ outward, down to the grid alone.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agent.answering.prompt import grid_part, question_part
+from agent.answering.prompt import grid_part, question_section
 from agent.frames.files import picture_count
 from agent.frames.grids import GridShape, caption_height
 from agent.models.chat_model import ChatModel
@@ -74,7 +74,7 @@ def prepare(
     most = sizes.pictures if wanted.layout.needs_frames else 0
     singles = choose_frames(video, most, wanted.parity) if most else ()
     told = grid_part(video, cells, shape, singles, numbered=sizes.numbered, timed=True)
-    written = chat.count_tokens(f"{told.text}\n\n{question_part(question).text}")
+    written = chat.count_tokens(f"{told.text}\n\n{question_section(question).text}")
     kept = _fitting(len(singles), video, chat, sizes, written + (grid.tokens or 0))
     singles = ends_of(singles, int(kept * share))
     return PictureForm(

@@ -61,7 +61,7 @@ class Features:
     guide: QuestionGuidance | None = None
 
 
-class Span(ABC):
+class TokenSpan(ABC):
     """A stretch of tokens."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Span(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled(Span):
+class Sampled(TokenSpan):
     """Evenly spaced tokens of all frames (TS-LLaVA): a slice, no pooling, no question."""
 
     count: int
@@ -109,7 +109,7 @@ class Sampled(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Thumbnails(Span):
+class Thumbnails(TokenSpan):
     """All tokens of thumbnails of `cells` frames each (TS-LLaVA).
 
     Attributes:
@@ -145,7 +145,7 @@ class Thumbnails(Span):
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Span):
+class Whole(TokenSpan):
     """All tokens of some frames, or of all (FreeVA's concatenation)."""
 
     count: int | None = None

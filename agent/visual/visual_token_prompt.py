@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.answering.conversation import messages
-from agent.answering.prompt import Part, part, question_part
+from agent.answering.prompt import PromptSection, question_section, section
 from agent.frames.files import frames_of, picture_count
 from agent.frames.sampling import centre_ids, ts_parity_ids
 from agent.library.store import Library
@@ -62,7 +62,7 @@ class TokenForm:
     frames: tuple[PlannedFrame, ...]
     layout: Layout
     tower: TowerSpec
-    told: Part
+    told: PromptSection
     plan: VisualPlan
 
 
@@ -95,7 +95,7 @@ def prepare(
     frames = choose_frames(video, wanted.frames, wanted.parity)
     grid = tower.grid(len(frames), wanted.parity)
     told = describe(video, wanted.layout, grid)
-    text = f"{told.text}\n\n{question_part(question).text}"
+    text = f"{told.text}\n\n{question_section(question).text}"
     written = len(prompt_ids(chat, messages([Turn("user", text)]), wanted.parity))
     limit = chat.capabilities.context_tokens or 0
     budget = Budget(limit, written, chat.max_new_tokens)
@@ -104,11 +104,11 @@ def prepare(
     return TokenForm(frames, fitted.layout, tower, told, planned)
 
 
-def describe(video: Video, layout: Layout, grid: TokenGrid) -> Part:
+def describe(video: Video, layout: Layout, grid: TokenGrid) -> PromptSection:
     """Say what stands before the text; the published prompts say nothing of the overview."""
     groups = layout.thumbnails.groups(grid) if layout.thumbnails and not grid.parity else ()
     shape = thumbnail_shape(len(groups[0])) if groups else thumbnail_shape(1)
-    return part(
+    return section(
         "given_tokens",
         length=clock(video.duration_s),
         grids=len(groups),

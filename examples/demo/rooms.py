@@ -201,7 +201,7 @@ def tide_clock(stage: Stage) -> None:
     panel(pen, 690, 200, 500, 150, mix(AMBER, WOOD, 0.25))
     for x, y in ((712, 222), (1168, 222), (712, 328), (1168, 328)):
         pen.oval(x, y, 6, fill=WOOD)
-    stage.write("maker", 940, 252, 42, INK, "serif", "mm")
+    stage.write("retry_node", 940, 252, 42, INK, "serif", "mm")
     stage.write("maker_2", 940, 306, 30, "#3f2a17", "serif", "mm")
     panel(pen, 690, 400, 500, 160, NAVY)
     for row, key in enumerate(("high", "low")):

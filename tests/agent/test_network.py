@@ -139,7 +139,7 @@ def test_looking_a_host_up_in_a_cache_is_seen_and_a_user_is_not() -> None:
 def left_by_onnxruntime(environ: dict[str, str]) -> list[Path]:
     """Return the identifier of the machine and the events that ONNX Runtime keeps to send later.
 
-    They are there as soon as it is imported; a short run ends before it calls its maker.
+    They are there as soon as it is imported; a short run ends before it calls its retry_node.
     """
     return [path for path in Path(environ["HOME"]).rglob("*") if "onnxruntime" in path.name]
 

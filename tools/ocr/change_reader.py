@@ -41,7 +41,7 @@ class Reading:
     confidence: float
 
 
-class Engine(Protocol):
+class OcrEngine(Protocol):
     """A text detector and a text recogniser."""
 
     def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
@@ -101,7 +101,7 @@ class PictureReader:
             the same scale.
     """
 
-    def __init__(self, engine: Engine, max_side: int) -> None:
+    def __init__(self, engine: OcrEngine, max_side: int) -> None:
         self._engine = engine
         self._max_side = max_side
         self._seen: BGRImage | None = None

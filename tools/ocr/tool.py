@@ -27,7 +27,7 @@ from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRun
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
 from tools.media.frames import StoredFrame
-from tools.ocr.change_reader import Engine, KeepWork, PictureReader, Rect
+from tools.ocr.change_reader import KeepWork, OcrEngine, PictureReader, Rect
 from tools.ocr.columns import join_rows
 from tools.ocr.fragments import join_fragments
 from tools.ocr.paddle import WHEEL_MODELS, PaddleEngine, make_model_folder, wheel_file
@@ -94,7 +94,7 @@ class Ocr(Tool):
 
     def __init__(self, options: OcrOptions | None = None) -> None:
         super().__init__(options)
-        self._engine: Engine | None = None
+        self._engine: OcrEngine | None = None
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tools.speech.recogniser import Segment, Word
-from tools.speech.voice_activity import Span
+from tools.speech.voice_activity import SoundSpan
 from tools.weights import file_bytes
 
 FRAME_S = 0.01  # PocketSphinx's `frate` is 100 frames a second
@@ -41,7 +41,7 @@ class PocketSphinx:
         """Bytes of the acoustic model, the dictionary and the trigrams."""
         return file_bytes(*(Path(self._decoder.config[part]) for part in ("hmm", "dict", "lm")))
 
-    def recognise(self, span: Span) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
         """Yield segments between pauses, each word with its posterior probability."""
         pcm = (np.clip(span.samples, -1, 1) * 32767).astype("<i2")
         # It goes on tracking noise from span to span: start afresh, or results depend on the order.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from tools.speech.voice_activity import Span
+from tools.speech.voice_activity import SoundSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Segment:
 class Recogniser(Protocol):
     """A loaded engine."""
 
-    def recognise(self, span: Span) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
         """Yield what is said in a stretch of speech, in time order."""
         ...
 

@@ -16,7 +16,7 @@ from tools.speech import whisper_engine as speech_whisper
 from tools.speech.recogniser import Recogniser, Segment, Word
 from tools.speech.voice_activity import (
     GateSettings,
-    Span,
+    SoundSpan,
     VoiceDetector,
     plain_spans,
     silero_weights,
@@ -49,7 +49,7 @@ class TranscribeOptions(ToolOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineChoice:
     """A speech recogniser on offer: the package it needs and how to load it."""
 
     module: str
@@ -57,11 +57,11 @@ class Engine:
     load: Callable[[TranscribeOptions, ToolRuntime], Recogniser]
 
 
-ENGINES: Mapping[str, Engine] = {
-    "pocketsphinx": Engine(
+ENGINES: Mapping[str, EngineChoice] = {
+    "pocketsphinx": EngineChoice(
         "pocketsphinx", "pocketsphinx", lambda options, runtime: speech_pocketsphinx.load()
     ),
-    "whisper": Engine(
+    "whisper": EngineChoice(
         "whisper",
         "openai-whisper",
         lambda options, runtime: speech_whisper.load(
@@ -146,7 +146,7 @@ class Transcribe(Tool):
             given.progress(min(span.end_s, duration_s), duration_s)
         given.progress(duration_s, duration_s)
 
-    def _segments(self, span: Span, keep: Keep) -> Iterator[Segment]:
+    def _segments(self, span: SoundSpan, keep: Keep) -> Iterator[Segment]:
         assert self._recogniser is not None
         recognise = self._recogniser.recognise
         name = f"sound from {span.start_s:.3f}"
@@ -154,7 +154,7 @@ class Transcribe(Tool):
             words = tuple(Word(**word) for word in values.pop("words"))
             yield Segment(**values, words=words)
 
-    def _spans(self, given: ToolInput) -> Iterator[Span]:
+    def _spans(self, given: ToolInput) -> Iterator[SoundSpan]:
         options = self.options
         if not options.vad:
             return plain_spans(_blocks(given), options.max_span_s)

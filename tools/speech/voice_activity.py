@@ -57,7 +57,7 @@ class GateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SoundSpan:
     """A stretch of sound to be recognised, and where it stands in the video."""
 
     start_s: float
@@ -113,7 +113,7 @@ def speech_spans(
     blocks: Iterable[AudioBlock],
     detector: Callable[[Samples], float],
     settings: GateSettings,
-) -> Iterator[Span]:
+) -> Iterator[SoundSpan]:
     """Yield the stretches of speech in time order; at most one of them is in memory.
 
     Args:
@@ -144,10 +144,10 @@ def speech_spans(
     yield from _speech_of(group, settings)
 
 
-def plain_spans(blocks: Iterable[AudioBlock], length_s: float) -> Iterator[Span]:
+def plain_spans(blocks: Iterable[AudioBlock], length_s: float) -> Iterator[SoundSpan]:
     """Yield all of the sound in stretches of about the same length: the gate left open."""
     count = max(1, round(length_s / WINDOW_S))
-    held: list[Span] = []
+    held: list[SoundSpan] = []
     for window in _windows(blocks):
         held.append(window)
         if len(held) == count:
@@ -158,7 +158,7 @@ def plain_spans(blocks: Iterable[AudioBlock], length_s: float) -> Iterator[Span]
 
 
 class _Heard(NamedTuple):
-    span: Span
+    span: SoundSpan
     speech: float
 
 
@@ -167,7 +167,7 @@ class _Burst(NamedTuple):
     last: int  # one beyond
 
 
-def _windows(blocks: Iterable[AudioBlock]) -> Iterator[Span]:
+def _windows(blocks: Iterable[AudioBlock]) -> Iterator[SoundSpan]:
     """Cut blocks of any length into windows; the last one is filled up with silence."""
     rest = np.zeros(0, np.float32)
     origin_s: float | None = None
@@ -176,11 +176,11 @@ def _windows(blocks: Iterable[AudioBlock]) -> Iterator[Span]:
         origin_s = block.start_s if origin_s is None else origin_s
         rest = np.concatenate([rest, block.samples])
         while len(rest) >= WINDOW:
-            yield Span(origin_s + done / SAMPLE_RATE, rest[:WINDOW])
+            yield SoundSpan(origin_s + done / SAMPLE_RATE, rest[:WINDOW])
             rest = rest[WINDOW:]
             done += WINDOW
     if len(rest) and origin_s is not None:
-        yield Span(origin_s + done / SAMPLE_RATE, np.pad(rest, (0, WINDOW - len(rest))))
+        yield SoundSpan(origin_s + done / SAMPLE_RATE, np.pad(rest, (0, WINDOW - len(rest))))
 
 
 def _bursts(speech: list[float], settings: GateSettings) -> list[_Burst]:
@@ -197,7 +197,7 @@ def _bursts(speech: list[float], settings: GateSettings) -> list[_Burst]:
     return [b for b in found if (b.last - b.first) * WINDOW_S >= settings.min_speech_s]
 
 
-def _speech_of(group: list[_Heard], settings: GateSettings) -> Iterator[Span]:
+def _speech_of(group: list[_Heard], settings: GateSettings) -> Iterator[SoundSpan]:
     """Yield the group from its first to its last burst, padded, if there is one at all."""
     bursts = _bursts([heard.speech for heard in group], settings)
     if bursts:
@@ -214,5 +214,5 @@ def _deepest_pause(group: list[_Heard]) -> int:
     return half + int(np.argmin(np.convolve(later, kernel, "valid"))) + _DIP_WINDOWS // 2
 
 
-def _joined(spans: list[Span]) -> Span:
-    return Span(spans[0].start_s, np.concatenate([span.samples for span in spans]))
+def _joined(spans: list[SoundSpan]) -> SoundSpan:
+    return SoundSpan(spans[0].start_s, np.concatenate([span.samples for span in spans]))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tools.base import ToolRuntime
 from tools.errors import InputError, MissingError
 from tools.speech.recogniser import Segment, Word
-from tools.speech.voice_activity import Span
+from tools.speech.voice_activity import SoundSpan
 from tools.weights import module_bytes
 
 NO_SPEECH = 0.6
@@ -41,7 +41,7 @@ class Whisper:
         """Bytes of the model."""
         return module_bytes(self._model)
 
-    def recognise(self, span: Span) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
         """Yield Whisper's segments, less those that it takes for silence or that only repeat."""
         import torch
 
@@ -143,7 +143,7 @@ def _is_speech(heard: Mapping[str, Any]) -> bool:
     return not silent and heard["compression_ratio"] <= COMPRESSION
 
 
-def _segment(heard: Mapping[str, Any], span: Span, language: str) -> Iterator[Segment]:
+def _segment(heard: Mapping[str, Any], span: SoundSpan, language: str) -> Iterator[Segment]:
     """Yield the segment with times of the video; Whisper's may lie beyond the end of the sound."""
     words = tuple(
         Word(
@@ -166,5 +166,5 @@ def _segment(heard: Mapping[str, Any], span: Span, language: str) -> Iterator[Se
         )
 
 
-def _within(span: Span, offset_s: float) -> float:
+def _within(span: SoundSpan, offset_s: float) -> float:
     return min(max(span.start_s, span.start_s + float(offset_s)), span.end_s)

@@ -22,7 +22,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 import prompts
 from agent.answer import Answer
-from agent.explore.spans import Span, choose_frames, says
+from agent.explore.spans import VideoSpan, choose_frames, says
 from agent.explore.state import cited_as, end_ids, tool_text
 from agent.explore.tools import TOOLS
 from agent.graph import build_ask
@@ -436,9 +436,9 @@ def test_a_span_between_two_pictures_shows_the_one_on_screen(
 ) -> None:
     clip = make_clip("slow.mp4", seconds=4, times=[0, 2.0, 3.9])
     video = explore([]).probe(clip)
-    assert [f.time_s for f in choose_frames(video, Span(0.5, 1.5), [], 4)] == [0]
-    assert choose_frames(video, Span(0.5, 1.5), [0.0], 4) == ()
-    assert [f.index for f in choose_frames(video, Span(1.5, 4), [], 4)] == [1, 2]
+    assert [f.time_s for f in choose_frames(video, VideoSpan(0.5, 1.5), [], 4)] == [0]
+    assert choose_frames(video, VideoSpan(0.5, 1.5), [0.0], 4) == ()
+    assert [f.index for f in choose_frames(video, VideoSpan(1.5, 4), [], 4)] == [1, 2]
 
 
 # Tools.

@@ -26,7 +26,7 @@ def excerpts(count: int) -> tuple[Excerpt, ...]:
 def test_the_better_half_is_asked_about(given: int, left: int) -> None:
     before = excerpts(given)
     asked = ask_small(QUESTION, before)
-    assert asked.maker == "read"
+    assert asked.retry_node == "read"
     state: State = {"question": QUESTION, "excerpts": before, "ask": asked, "too_long": asked}
     done = read(state, NO_MODELS)
     update = cast("State", done.update)
@@ -39,4 +39,4 @@ def test_the_better_half_is_asked_about(given: int, left: int) -> None:
 
 
 def test_one_excerpt_is_not_made_shorter() -> None:
-    assert ask_small(QUESTION, excerpts(1)).maker == ""
+    assert ask_small(QUESTION, excerpts(1)).retry_node == ""

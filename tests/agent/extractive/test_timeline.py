@@ -82,7 +82,7 @@ def test_what_comes_next_is_read_off_the_time_line(embedder: SentenceEmbeddings)
     asked = Question("Which knot comes right after the clove hitch?")
     reckoned = reckon(asked, timeline(shown, embedder), embedder)
     assert reckoned is not None
-    assert reckoned.draft.text == "Sheet bend"
+    assert reckoned.candidate.text == "Sheet bend"
     assert (
         reckon(
             Question("Which knot comes right after the anchor bend?"),
@@ -106,7 +106,7 @@ def test_texts_that_appear_in_a_pause_are_counted(embedder: SentenceEmbeddings) 
         embedder,
     )
     assert reckoned is not None
-    assert reckoned.draft.choice == 1
+    assert reckoned.candidate.choice == 1
     told = [speech(0, 3, "Three trams go by."), *line[1:]]
     assert reckon(Question("How many trams go by?"), timeline(told, embedder), embedder) is None
 
@@ -212,7 +212,7 @@ def test_labels_side_by_side_are_counted(embedder: SentenceEmbeddings) -> None:
     asked = Question("How many model ships stand in the glass case?")
     found = reckon(asked, timeline(records, embedder), embedder)
     assert found is not None
-    assert found.draft.text == "5"
+    assert found.candidate.text == "5"
     assert found.evidence == (records[0], records[2])
 
 
@@ -229,7 +229,7 @@ def test_an_option_that_the_video_never_names_does_not_stop_the_order(
     asked = Question("What happens to the yarn just before it is twisted into rope?", options)
     found = reckon(asked, timeline(records, embedder), embedder)
     assert found is not None
-    assert found.draft.choice == 2
+    assert found.candidate.choice == 2
 
 
 @pytest.mark.parametrize("family", ["tarred tarring tars", "student students", "spin spinning"])
@@ -246,10 +246,10 @@ def test_the_best_row_says_which_option_is_meant() -> None:
 
 
 def test_a_line_of_the_right_kind_alone_is_beside_the_point() -> None:
-    year, maker = speech(1, 2, "since 1832"), speech(3, 4, "Elias Corvin, clockmaker")
+    year, retry_node = speech(1, 2, "since 1832"), speech(3, 4, "Elias Corvin, clockmaker")
     asked = Question("In which year was the man born who made the clock?")
-    assert is_beside_the_point(asked, [(year, 0.2), (maker, 0.6)])
-    assert not is_beside_the_point(asked, [(year, 0.5), (maker, 0.6)])
+    assert is_beside_the_point(asked, [(year, 0.2), (retry_node, 0.6)])
+    assert not is_beside_the_point(asked, [(year, 0.5), (retry_node, 0.6)])
     assert not is_beside_the_point(replace(asked, options=("1832", "1900")), [(year, 0.2)])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from agent.visual.guiding import Box, QuestionGuidance, region_box, regions
+from agent.visual.guiding import GridRegion, QuestionGuidance, best_region, regions
 from agent.visual.layouts import (
     Layout,
     free_video_llm,
@@ -92,7 +92,7 @@ def guide() -> QuestionGuidance:
     )
 
 
-def slow_box(ids: Sequence[int], rows: int, columns: int, share: float) -> Box:
+def slow_box(ids: Sequence[int], rows: int, columns: int, share: float) -> GridRegion:
     """The box step by step: mean place, half to each side, pushed back inside."""
     height, width = round(rows * math.sqrt(share)), round(columns * math.sqrt(share))
     y = int(torch.tensor([i // columns for i in ids]).float().mean())
@@ -107,7 +107,7 @@ def slow_box(ids: Sequence[int], rows: int, columns: int, share: float) -> Box:
         left, right = left + 1, right + 1
     while right > columns:
         left, right = left - 1, right - 1
-    return Box(top, bottom, left, right)
+    return GridRegion(top, bottom, left, right)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(24, 12), (12, 24)])
@@ -116,7 +116,7 @@ def test_box(rows: int, columns: int, share: float) -> None:
     generator = torch.Generator().manual_seed(rows)
     for start in (0, rows * columns // 2, rows * columns - 20):
         picked = (start + torch.randint(0, 20, (9,), generator=generator)).tolist()
-        box = region_box(picked, rows, columns, share)
+        box = best_region(picked, rows, columns, share)
         assert box == slow_box(picked, rows, columns, share)
         assert 0 <= box.top < box.bottom <= rows
         assert 0 <= box.left < box.right <= columns

@@ -34,7 +34,7 @@ def spans(rows: list[Row]) -> list[tuple[str, float, float]]:
         ("Schedules", "Schedule", True),
         ("The gate code is 7391", "The gate code is 7397", False),
         ("Chapter A", "Chapter B", False),
-        ("Part II", "Part III", False),
+        ("PromptSection II", "PromptSection III", False),
         ("cat", "car", False),
         ("12:00:01", "12:00:02", False),
         ("第一章内容简介", "第二章内容简介", False),

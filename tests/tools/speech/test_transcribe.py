@@ -16,8 +16,8 @@ from tools.media.audio import SAMPLE_RATE, AudioBlock, read_audio
 from tools.media.video import Video, probe
 from tools.speech import transcribe
 from tools.speech.recogniser import Segment, Word
-from tools.speech.transcribe import ENGINES, Engine, Transcribe, TranscribeOptions
-from tools.speech.voice_activity import Span
+from tools.speech.transcribe import ENGINES, EngineChoice, Transcribe, TranscribeOptions
+from tools.speech.voice_activity import SoundSpan
 
 SPOKEN = (
     "and so my fellow americans ask not what your country can do for you "
@@ -167,7 +167,7 @@ def test_a_video_without_sound_yields_nothing(
 class Echo:
     """A third engine: says how long each span is, and one thing beyond the video's end."""
 
-    def recognise(self, span: Span) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
         seconds = f"{span.end_s - span.start_s:.0f}"
         word = Word(span.start_s, span.end_s + 1, seconds, 0.4)
         yield Segment(span.start_s, span.end_s + 1, seconds, 0.4, "xx", (word,))
@@ -175,7 +175,7 @@ class Echo:
 
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine("json", "json", lambda options, runtime: Echo())
+    engine = EngineChoice("json", "json", lambda options, runtime: Echo())
     monkeypatch.setattr(transcribe, "ENGINES", {**ENGINES, "pocketsphinx": engine})
 
 
@@ -332,7 +332,7 @@ def test_whisper_segments_of_silence_and_loops_are_dropped(
     model = SimpleNamespace(
         device=SimpleNamespace(type="cpu"), transcribe=lambda samples, **options: result
     )
-    span = Span(100.0, np.zeros(3 * SAMPLE_RATE, np.float32))
+    span = SoundSpan(100.0, np.zeros(3 * SAMPLE_RATE, np.float32))
     found = list(Whisper(model, "", False).recognise(span))
     assert bool(found) is kept
     if kept:

@@ -14,7 +14,7 @@ from tools.speech.voice_activity import (
     WINDOW_S,
     GateSettings,
     Samples,
-    Span,
+    SoundSpan,
     VoiceDetector,
     plain_spans,
     speech_spans,
@@ -39,11 +39,11 @@ def blocks(samples: Samples, block_s: float = 7.3, start_s: float = 0.0) -> Iter
         yield AudioBlock(start_s + at / SAMPLE_RATE, samples[at : at + size])
 
 
-def gate(samples: Samples, start_s: float = 0.0, **settings: float) -> list[Span]:
+def gate(samples: Samples, start_s: float = 0.0, **settings: float) -> list[SoundSpan]:
     return list(speech_spans(blocks(samples, start_s=start_s), scripted, GateSettings(**settings)))
 
 
-def edges(spans: list[Span]) -> list[float]:
+def edges(spans: list[SoundSpan]) -> list[float]:
     return [edge for span in spans for edge in (span.start_s, span.end_s)]
 
 
