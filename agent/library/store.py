@@ -295,12 +295,6 @@ class Library(ModelTables, SearchTables):
                 del self._views[next(iter(self._views))]
             return view
 
-    def count_evidence(self, runs: Iterable[int]) -> int:
-        """Return how many evidence records some runs made together."""
-        ids = list(runs)
-        row = self._db.row(f"SELECT count(*) FROM evidence WHERE run IN ({marks(ids)})", ids)
-        return int(row[0]) if row else 0
-
     def passages(self, runs: Iterable[int]) -> list[Passage]:
         """Return the evidence of some runs in time order."""
         if not (ids := list(runs)):
