@@ -91,8 +91,8 @@ def first_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
 
 def overview(state: State, context: Context) -> tuple[Evidence, ...]:
     """Return some of what was found, spread evenly over the video."""
-    found = context.library.passages(sorted(state.get("runs", {}).values()))
-    order = spread_order([p.evidence for p in found])
+    found = context.library.view(state.get("runs", {}).values()).records
+    order = spread_order(found)
     count = context.pool.chat().count_tokens
     return in_time_order(within_budget(order, options_of(context).overview_tokens, count))
 

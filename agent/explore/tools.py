@@ -76,7 +76,7 @@ def search_evidence(
     since, span = perf_counter(), _span(runtime, start_s, end_s)
     context, state = _given(runtime)
     runs = sorted(state.get("runs", {}).values())
-    total = context.library.count_evidence(runs)
+    total = len(context.library.view(runs).passages)
     if not total:
         return "Nothing was found in this video that could be searched.", artifact(())
     embedder = context.pool.embedder()
@@ -260,8 +260,7 @@ def _stored(runtime: Run, span: VideoSpan) -> list[Evidence]:
     context, state = _given(runtime)
     skip = detectors(context.settings)
     runs = [run for name, run in state.get("runs", {}).items() if name not in skip]
-    found = context.library.passages(sorted(runs))
-    return [p.evidence for p in found if span.holds(p.evidence)]
+    return [one for one in context.library.view(runs).records if span.holds(one)]
 
 
 def _told(

@@ -45,6 +45,7 @@ from tools.media.video import Video
 LEAST_HASH = 4  # digits by which a video may be named
 VIEWS = 4  # that are kept in memory; an hour's evidence with its vectors takes some 10 MB
 _RUNS = "SELECT runs.*, (SELECT count(*) FROM evidence WHERE run = runs.id) AS count FROM runs"
+_ID = re.compile(r"(?:([0-9a-f]+)/)?([^/:]+):([0-9a-f]+):(\d+)(?:@.*)?")  # @: what was looked for
 _EVIDENCE = "SELECT evidence.*, tool, tag FROM evidence JOIN runs ON runs.id = run"
 
 
@@ -295,12 +296,6 @@ class Library(ModelTables, SearchTables):
                 del self._views[next(iter(self._views))]
             return view
 
-    def count_evidence(self, runs: Iterable[int]) -> int:
-        """Return how many evidence records some runs made together."""
-        ids = list(runs)
-        row = self._db.row(f"SELECT count(*) FROM evidence WHERE run IN ({marks(ids)})", ids)
-        return int(row[0]) if row else 0
-
     def passages(self, runs: Iterable[int]) -> list[Passage]:
         """Return the evidence of some runs in time order."""
         if not (ids := list(runs)):
@@ -317,18 +312,17 @@ class Library(ModelTables, SearchTables):
             id: Of a record, also with the video's hash before it, as `across_videos` gives it.
                 Ids of answers from before version 3, as "ocr:3", lead nowhere.
         """
-        sha256, _, own = id.rpartition("/")
-        parts = own.rsplit(":", 2)
-        if len(parts) != 3 or not parts[2].isdecimal():
+        if not (parts := _ID.fullmatch(id)):
             return None
-        values = [*parts, sha256, f"{sha256}g"]  # no hash begins with a letter from g on
+        sha256, tool, tag, number = parts.groups(default="")
+        within = (sha256, f"{sha256}g")  # no hash begins with a letter from g on
         where = "tool = ? AND tag = ? AND number = ? AND video BETWEEN ? AND ?"
-        if row := self._db.row(f"{_EVIDENCE} WHERE {where}", values):
+        if row := self._db.row(f"{_EVIDENCE} WHERE {where}", (tool, tag, number, *within)):
             return evidence_from(row)
-        if parts[0] != CAPTIONS:
+        if tool != CAPTIONS:
             return None
         sql = "SELECT * FROM captions WHERE tag = ? AND video BETWEEN ? AND ?"
-        row = self._db.row(sql, (parts[1], sha256, f"{sha256}g"))
+        row = self._db.row(sql, (tag, *within))
         return caption_from(row) if row else None
 
     def findings(self, video: Video) -> tuple[Evidence, ...]:

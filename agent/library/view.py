@@ -30,26 +30,24 @@ class _Store(Protocol):
 
 
 class EvidenceView:
-    """What some finished runs found, in time order; a finished run never changes."""
+    """What some finished runs found, in time order; a finished run never changes.
+
+    Attributes:
+        passages: The records with their rows.
+        records: The records alone.
+        rows: Their rows in the library.
+    """
 
     def __init__(self, library: _Store, runs: tuple[int, ...]) -> None:
         """Fetch the records; vectors come when they are asked for."""
         self.passages: tuple[Passage, ...] = tuple(library.passages(runs))
+        self.records: tuple[Evidence, ...] = tuple(one.evidence for one in self.passages)
+        self.rows = [one.row for one in self.passages]
         self._library = library
         self._runs = runs
         self._indexes: dict[str, Any] = {}
         self._vectors: dict[str, Vectors] = {}
         self._lock = RLock()
-
-    @property
-    def records(self) -> tuple[Evidence, ...]:
-        """The records alone."""
-        return tuple(passage.evidence for passage in self.passages)
-
-    @property
-    def rows(self) -> list[int]:
-        """Their rows in the library."""
-        return [passage.row for passage in self.passages]
 
     def vectors(self, embedder: SentenceEmbeddings) -> Vectors:
         """Return the unit vectors [records, dimensions]; those that nobody made yet are made."""

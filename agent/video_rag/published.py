@@ -32,7 +32,7 @@ def retrieve_as_published(state: State, runtime: Runtime[Context]) -> State:
     runs = _runs_by_kind(state, context)
     everything = [run for kind in runs.values() for run in kind]
     found: list[Evidence] = []
-    if context.library.count_evidence(everything):
+    if context.library.view(everything).passages:
         for kind, queries in channel_queries(state).items():
             found += _above_threshold(runs.get(kind, []), queries, context)
     seen = context.library.passages(runs.get(OBJECTS, []))

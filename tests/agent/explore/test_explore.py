@@ -550,7 +550,7 @@ def test_a_detector_looks_for_each_phrase(explore: Explore, harbour: Path) -> No
     assert found.steps[1].evidence == ("finder:1@crane",)
     assert found.steps[2].evidence == ("finder:2@dog", "finder:3@dog")
     assert "objects 1 record, 1 appearance, at most 2 at once" in results(session, 3)[0]
-    assert [(e.id, e.start_s) for e in found.evidence] == [("finder:1@crane", 3.0)]
+    assert [(cited_as(e), e.start_s) for e in found.evidence] == [("finder:1@crane", 3.0)]
 
 
 def test_without_a_detector_the_model_is_told(

@@ -377,11 +377,11 @@ def _hms(time_s: float) -> tuple[int, int, int]:
 def test_only_files_named_alike_are_looked_at_and_once_while_the_folder_stays(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = probe(clip)
+    video = video_at(clip)
     for number in range(50):
         (clip.parent / f"other {number}.srt").write_text("1")
+    beside(clip, ".en.srt", SRT)
     sidecar = clip.with_suffix(".en.srt")
-    sidecar.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
     os.utime(clip.parent, (0, 1_000_000_000))  # it changed long ago
     scanned: list[Path] = []
     real = os.scandir
@@ -394,7 +394,7 @@ def test_only_files_named_alike_are_looked_at_and_once_while_the_folder_stays(
     for _ in range(6):
         assert find_sidecars(video) == [sidecar]
     assert scanned == [clip.parent]
-    clip.with_suffix(".de.srt").write_text("1")  # the folder has just changed
+    beside(clip, ".de.srt", SRT)  # the folder has just changed
     assert len(find_sidecars(video)) == 2
     assert len(find_sidecars(video)) == 2
     assert len(scanned) == 3
