@@ -868,7 +868,7 @@ def test_a_kill_at_any_call_loses_at_most_that_call(
             raise InputError("killed")
 
     session = explore(script, {"on_call": fail})
-    graph = build_ask(session.settings, "explore")
+    graph = build_ask(session.settings)
     graph.checkpointer = InMemorySaver(serde=JsonPlusSerializer(pickle_fallback=True))
     config: Any = {"configurable": {"thread_id": "one"}}
     start: Any = {"path": harbour, "question": Question(QUESTION, tuple(OPTIONS))}
