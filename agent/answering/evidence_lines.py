@@ -26,7 +26,7 @@ def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Eviden
     """Join sentences that were cut into several records of speech; best first, as given.
 
     Each part was retrieved for itself. A joined record has the place, the score and the id of its
-    best part.
+    best part, and the ids of all of them in `data["joined"]`.
 
     Args:
         evidence: Any records, best first.
@@ -38,14 +38,21 @@ def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Eviden
         if joined and _goes_on(joined[-1][1], item, gap_s):
             place, before = joined[-1]
             best = before if place < rank[id(item)] else item
-            text = f"{before.text} {item.text}"
-            joined[-1] = (
-                min(place, rank[id(item)]),
-                replace(best, start_s=before.start_s, end_s=item.end_s, text=text),
-            )
+            joined[-1] = (min(place, rank[id(item)]), _join(best, before, item))
         else:
             joined.append((rank[id(item)], item))
     return tuple(item for _, item in sorted(joined, key=lambda pair: pair[0]))
+
+
+def _join(best: Evidence, before: Evidence, after: Evidence) -> Evidence:
+    parts = [*before.data.get("joined", [before.id]), after.id]
+    return replace(
+        best,
+        start_s=before.start_s,
+        end_s=after.end_s,
+        text=f"{before.text} {after.text}",
+        data={**best.data, "joined": parts},
+    )
 
 
 def _goes_on(before: Evidence, after: Evidence, gap_s: float) -> bool:

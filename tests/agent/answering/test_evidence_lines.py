@@ -34,6 +34,8 @@ def test_a_sentence_in_two_cues_becomes_one_record() -> None:
     assert [e.text for e in merged] == ["The last ferry leaves at nine.", "Bring a coat."]
     assert (merged[0].start_s, merged[0].end_s, merged[0].id) == (1, 5, second.id)
     assert merged[0].score == 0.9
+    assert merged[0].data["joined"] == [first.id, second.id]
+    assert not first.data
 
 
 def test_whole_sentences_other_tools_and_long_pauses_stay_apart() -> None:
