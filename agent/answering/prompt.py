@@ -16,6 +16,7 @@ from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
 
+READ = frozenset({"given_notes", "given_channels"})  # prompts that give lines to read
 AGAIN = {  # by whether there are options
     True: ("ask_letter_again", "ask_letter_again_grounded"),
     False: ("ask_again", "ask_again_grounded"),
@@ -113,6 +114,10 @@ def ask_for(
 
 
 def prompt_names(question: Question, *given: str) -> tuple[str, ...]:
-    """Return the prompts that `ask_for` and asking again may use."""
+    """Return the prompts that `ask_for` and asking again may use.
+
+    Only an answer to something that was read can be found not to stand there.
+    """
     asked = "question_choice" if question.options else "question_open"
-    return (*given, asked, *AGAIN[bool(question.options)])
+    form, grounded = AGAIN[bool(question.options)]
+    return (*given, asked, form, *([grounded] if READ.intersection(given) else []))

@@ -228,6 +228,7 @@ def scripted_chat(monkeypatch: pytest.MonkeyPatch, shared_embedder: None) -> Scr
     """Let every pool of this test use the embedding model above and this scripted chat model."""
     chat = ScriptedChat()
     monkeypatch.setattr(ModelPool, "_load_chat", lambda self: chat)
+    monkeypatch.setattr(ModelPool, "capabilities", lambda self, role="chat": chat.capabilities)
     return chat
 
 

@@ -75,7 +75,8 @@ def test_what_a_tool_finds_is_stored_and_reported(
     state = start(session, clip)
     found = run(session, state)
     assert (report(found).status, report(found).count, report(found).cached) == ("ok", 2, False)
-    assert [e.id for e in stored(session, state)] == ["sensor:0", "sensor:1"]
+    ids = [e.id for e in stored(session, state)]
+    assert [session.library.evidence_by_id(one).text for one in ids] == ["12 degrees", "14 degrees"]
     assert found["runs"] == {"sensor": session.library.runs(state["video"].sha256)[0].id}
     assert (found["usage"]["sensor"].tool_runs, found["usage"]["sensor"].decodes) == (1, 0)
 

@@ -441,7 +441,7 @@ class TestEvidence:
         )
         report = channel(answer, "captions")
         assert report.status == "skipped"
-        assert report.reason.startswith("llovi over evidence: scripted reads text only")
+        assert report.reason.startswith("llovi over evidence: smollm2-135m reads text only")
         assert [line.tool for line in answer.evidence] == ["subtitles"]
         assert answer.evidence[0].text == "The gate code is 7391."
         assert answer.evidence[0].id
