@@ -10,6 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+# Two workers with two threads each would wait for each other on two cores; programs that the tests
+# start inherit this. It is read when a library of numbers is first imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import av
 import numpy as np
 import numpy.typing as npt

@@ -159,6 +159,15 @@ def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
 
 
+@pytest.fixture
+def library_with_models(own_library: Path, embedded_models: Path) -> Path:
+    """The library of the test with the weights that all workers share: unpacking takes long."""
+    own_library.mkdir(exist_ok=True)
+    embedded_models.mkdir(exist_ok=True)
+    (own_library / "models").symlink_to(embedded_models)
+    return own_library
+
+
 @pytest.fixture(scope="session")
 def tiny_models() -> ModuleType:
     """The module `tiny_models` beside this file, which no import path leads to."""

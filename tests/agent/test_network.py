@@ -139,7 +139,7 @@ def test_looking_a_host_up_in_a_cache_is_seen_and_a_user_is_not() -> None:
 def left_by_onnxruntime(environ: dict[str, str]) -> list[Path]:
     """Return the identifier of the machine and the events that ONNX Runtime keeps to send later.
 
-    They are there as soon as it is imported; a short run ends before it calls its retry_node.
+    They are there as soon as it is imported; a short run ends before it calls its maker.
     """
     return [path for path in Path(environ["HOME"]).rglob("*") if "onnxruntime" in path.name]
 
@@ -147,12 +147,9 @@ def left_by_onnxruntime(environ: dict[str, str]) -> list[Path]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("strace")
 def test_index_and_ask_call_no_other_machine(
-    film: Path, bare: dict[str, str], embedded_models: Path, own_library: Path, tmp_path: Path
+    film: Path, bare: dict[str, str], library_with_models: Path, tmp_path: Path
 ) -> None:
     log = tmp_path / "calls.txt"
-    own_library.mkdir()
-    embedded_models.mkdir(exist_ok=True)
-    (own_library / "models").symlink_to(embedded_models)
 
     def run(*arguments: str) -> str:
         command = [*traced(log), str(REELGRAPH), *arguments]

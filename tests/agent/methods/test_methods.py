@@ -58,7 +58,7 @@ def test_a_random_model_that_sees_takes_every_method_to_its_end(
 
 @pytest.mark.parametrize("name", ["video-rag", "subtitles-only", "llovi", "blind"])
 def test_the_embedded_text_model_takes_what_it_can(
-    name: str, open_session: Open, harbour: Path
+    name: str, open_session: Open, harbour: Path, library_with_models: Path
 ) -> None:
     answer = open_session(method=name).ask(harbour, QUESTION)
     assert answer.method == name
