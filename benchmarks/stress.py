@@ -22,7 +22,7 @@ from typing import Any
 from langgraph.runtime import RunControl
 
 from agent import Session
-from tools.errors import InputError, StoppedError
+from tools.errors import DeletedError, InputError, StoppedError
 
 SETTINGS: tuple[dict[str, Any], ...] = (
     {"sampling.step_s": 2.0},
@@ -103,9 +103,11 @@ def _act(
             if said := _do(session, clip, action, asked, random):
                 done["answers"].append([str(clip), asked, said])
             done["count"][action] += 1
-        except InputError as error:  # the video was deleted meanwhile
+        except DeletedError:
             done["count"]["refused"] += 1
-            if "deleted" not in str(error) and "match" not in str(error):
+        except InputError as error:
+            done["count"]["refused"] += 1
+            if action != "delete":  # which finds nothing if another was quicker
                 done["errors"].append(f"{action} {clip.name}: {error}")
         except Exception as error:  # noqa: BLE001  (any error at all is what this looks for)
             done["errors"].append(f"{action} {clip.name}: {type(error).__name__}: {error}")

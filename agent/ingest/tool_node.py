@@ -178,18 +178,27 @@ def run_or_recall(
             return done
         meter.tool_runs += 1
         keep = _keeper(video, tool.name, key, context.library)
-        waits = partial(_say_waiting, tool.name, runtime)
-        with context.pool.captioner() if "vision" in tool.needs else nullcontext() as chat:
-            given = replace(_input(tool, state, runtime, meter, pictures), chat=chat, keep=keep)
-            with context.pool.tool(tool.name, given.stopped, waits) as loaded:
-                start = perf_counter()
-                evidence = _run(loaded, given)
-                seconds = round(perf_counter() - start, 3)
+        given = replace(_input(tool, state, runtime, meter, pictures), keep=keep)
+        seconds, evidence = _run_lent(tool, given, runtime)
         if digest(_values(tool, state, context, pictures)) != key:
             raise ChangedError(_read_by(tool, video))
         status: Status = "ok" if evidence else "empty"
         report = ChannelReport(tool.name, status, count=len(evidence), seconds=seconds)
         return context.library.save_run(video, key, settings, report, evidence)
+
+
+def _run_lent(
+    tool: Tool, given: ToolInput, runtime: Runtime[Context]
+) -> tuple[float, list[Evidence]]:
+    """Run a tool that the pool lends; return its seconds, those of waiting apart, and findings."""
+    pool, waits = runtime.context.pool, partial(_say_waiting, tool.name, runtime)
+    with (
+        pool.captioner() if "vision" in tool.needs else nullcontext() as chat,
+        pool.tool(tool.name, given.stopped, waits) as loaded,
+    ):
+        start = perf_counter()
+        evidence = _run(loaded, replace(given, chat=chat))
+        return round(perf_counter() - start, 3), evidence
 
 
 def _values(

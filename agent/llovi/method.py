@@ -276,6 +276,13 @@ def content_hash(file: Path) -> str:
         return ""
 
 
+def answer_calls(options: LloviOptions) -> int:
+    """Return how many calls it takes to answer from the notes, at most."""
+    answers = options.samples * (1 if options.reasoning == "direct" else 2)
+    answers += 0 if options.parity else 1
+    return answers + ((1 + options.sufficiency) if options.grounding else 0)
+
+
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Say which clips will be captioned and how many calls that and all else takes, at most.
 
@@ -307,12 +314,9 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     first = first_turn(question, options.reasoning)
     room = told.room([first]) if direct else told.limits(question).tokens
     visuals["summaries_about"] = summaries
-    answers = options.samples * (1 if options.reasoning == "direct" else 2)
-    answers += 0 if options.parity else 1
-    answers += (1 + options.sufficiency) if options.grounding else 0
     return MethodPlan(
         prompts=(*prompts_of(options, question), *asked),
-        calls=(0, captions + summaries + answers),  # none where every reply is known
+        calls=(0, captions + summaries + answer_calls(options)),  # none where every reply is known
         tokens=max(0, room),
         frames=frames,
         visuals=visuals,
