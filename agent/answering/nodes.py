@@ -158,11 +158,17 @@ def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
 
 
 def _cited(said: str, state: State) -> list[Evidence]:
-    """Return the lines that an answer rests on, and the pictures that were shown."""
-    lines = state.get("lines", ())
+    """Return the lines that an answer rests on, and the pictures that were shown.
+
+    An answer of order or number rests on lines that hold what was asked about, not the answer.
+    """
+    lines, question = state.get("lines", ()), state["question"].text
     told = [line for line in lines if line.kind != PICTURE]
-    if not state["candidate"].needs_all:
-        told = holding(said, told, state["question"].text)
+    if state["candidate"].needs_all:
+        about = claims_of(f"{question}\n{said}", "").all
+        told = [line for line in told if about & held_by(line.text)]
+    else:
+        told = holding(said, told, question)
     return [*told, *(line for line in lines if line.kind == PICTURE)]
 
 

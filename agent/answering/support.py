@@ -2,7 +2,7 @@
 
 Every number and every name of an answer must stand in the lines. Of its other words so many must
 that it is more likely read than invented. Words of the question claim nothing, but for "yes" and
-"no", which affirm or deny just these.
+"no", which affirm or deny just these. Scripts without spaces are compared by pairs of letters.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.text import numbers, plain, stem, stems
+from agent.text import letter_pairs, numbers, plain, searched_pairs, stem, stems
 
 NOT_KNOWN = "not known"  # what the prompts ask for where the video does not tell
 SHARE = 0.5  # of an answer's other new words that must stand in the lines
@@ -130,7 +130,8 @@ def support(
 def held_by(text: str) -> frozenset[str]:
     """Return every number, word and stem of a text, as claims name them."""
     spoken = {word.removesuffix("'s") for word in plain(text).split()}
-    return frozenset(numbers(text, parts=True) | spoken | stems(text))
+    pairs = letter_pairs(text).split()
+    return frozenset(numbers(text, parts=True) | spoken | stems(text) | set(pairs))
 
 
 def _claims(text: str, known: Set[str]) -> Claims:
@@ -140,5 +141,7 @@ def _claims(text: str, known: Set[str]) -> Claims:
         for found in _NAME.finditer(text)
         if found[0][0].isupper() and not _SENTENCE_START.search(text[: found.start()])
     } - known
-    others = {word for word in stems(text) if not word[0].isdigit() and len(word) > 1}
+    pairs = searched_pairs(text)  # of scripts without spaces
+    written = {word for word in stems(text) if not (word[0].isdigit() or searched_pairs(word))}
+    others = {*pairs, *(word for word in written if len(word) > 1)}
     return Claims(frozenset(told), frozenset(names), frozenset(others - names - known))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
+from typing import cast
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -10,7 +11,7 @@ from langgraph.types import Command
 from agent.answer import Meter, Step
 from agent.answering.evidence_lines import as_line, within_budget
 from agent.answering.prompt import ask_for, notes_section, pictures_section, question_section
-from agent.answering.reader import understand
+from agent.answering.reader import GENERATIVE
 from agent.explore.state import (
     Exploring,
     Proposal,
@@ -71,7 +72,8 @@ def finalise(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
         update["lines"] = tuple(state["given"][i] for i in attempt.cited)
     if fixed <= left:
         return Command(update={**update, "candidate": candidate, "attempt": 1}, goto="parse")
-    judged = understand(candidate, state["question"])  # should it not be readable, nobody is asked
+    answered = cast("State", {**state, **update, "candidate": candidate})
+    judged = GENERATIVE.judge(answered, context)  # should it not stand, nobody is asked again
     return Command(
         update={**update, "candidate": judged}, goto="cite" if judged.accepted else "abstain"
     )

@@ -9,6 +9,7 @@ LINES = [
     Text("The gate code is 7391."),
     Text("The last ferry leaves at half past nine, says Captain Smith."),
     Text("The museum is closed on Monday. Adults 14,50"),
+    Text("图书馆在三楼 每天九点开门"),
 ]
 
 
@@ -23,6 +24,7 @@ LINES = [
         ("No, it is closed then.", "Is the museum open on Mondays?"),
         ("Yes", "Is the museum closed on Mondays?"),
         ("14.50", "What do adults pay?"),
+        ("在三楼", "图书馆在哪里"),
     ],
 )
 def test_what_the_lines_hold_is_supported(answer: str, question: str) -> None:
@@ -37,6 +39,7 @@ def test_what_the_lines_hold_is_supported(answer: str, question: str) -> None:
         ("It was Captain Miller", "Who says so?", ("miller",)),
         ("The gate code", "What is the gate code?", ()),
         ("Bananas and pears", "What is sold?", ()),
+        ("在地下停车场", "图书馆在哪里", ()),
         ("Yes", "Does the elephant dance?", ()),
         ("", "What is the gate code?", ()),
     ],

@@ -634,8 +634,15 @@ def test_ids_that_were_never_given_are_dropped_and_said(explore: Explore, harbou
 def test_ids_in_one_text_are_read_too(explore: Explore, harbour: Path) -> None:
     cited = call("answer", answer="B", confidence="3", evidence="subtitles:1, subtitles:2")
     session = explore([call("listen", start_s=0, end_s=4), cited])
-    found = session.ask(harbour, QUESTION, OPTIONS)
+    found = session.ask(harbour, "What is the gate code of the last ferry?", OPTIONS)
     assert [cited_as(e) for e in found.evidence] == ["subtitles:1", "subtitles:2"]
+
+
+def test_a_cited_line_that_has_nothing_of_it_is_left_out(explore: Explore, harbour: Path) -> None:
+    cited = answer("B", 3, ["subtitles:0", "subtitles:1"])
+    session = explore([call("listen", start_s=0, end_s=4), cited])
+    found = session.ask(harbour, QUESTION, OPTIONS)
+    assert [cited_as(e) for e in found.evidence] == ["subtitles:1"]
 
 
 @pytest.mark.parametrize("text", ["B", "(B)", "7391", "The answer is B.", "b"])
