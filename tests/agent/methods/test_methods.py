@@ -60,7 +60,7 @@ def test_a_random_model_that_sees_takes_every_method_to_its_end(
 def test_the_embedded_text_model_takes_what_it_can(
     name: str, open_session: Open, harbour: Path, library_with_models: Path
 ) -> None:
-    answer = open_session(method=name).ask(harbour, QUESTION)
+    answer = open_session(method=name, **{"llovi.words": 20}).ask(harbour, QUESTION)
     assert answer.method == name
     assert answer.abstained or answer.answer
     if name == "video-rag":
