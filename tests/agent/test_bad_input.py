@@ -333,7 +333,7 @@ def test_a_disk_that_is_full_is_an_error_and_the_library_stays_whole(
     noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     clip = make_clip(seconds=2, size=(640, 480), subtitles=CODE, draw=lambda *_: noise)
     process = reelgraph_process("index", clip, *QUIET, limit, code=f"exec({SMALL_DISK!r})")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, out) == (1, "")
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("error: ")
