@@ -94,8 +94,13 @@ def find_video(path: Path, library: Library) -> Video:
 
 
 def finish(state: State, runtime: Runtime[Context]) -> State:
-    """Complete the answer with how it came about: channels, costs, models, prompts, plan."""
+    """Complete the answer with how it came about: channels, costs, models, prompts, plan.
+
+    Raises:
+        DeletedError: What the tools found was deleted before it could be read.
+    """
     settings, plan = runtime.context.settings, state["plan"]
+    runtime.context.library.require_runs(state.get("runs", {}).values())
     channels = state.get("channels", {})
     order = [*settings.ingest, *sorted(set(channels) - set(settings.ingest))]
     answer = replace(

@@ -222,6 +222,13 @@ class Library(ModelTables, SearchTables):
 
     # Runs of tools
 
+    def require_runs(self, runs: Iterable[int]) -> None:
+        """Make sure that some runs are still there. `DeletedError` when their video has gone."""
+        ids = list(runs)
+        row = self._db.row(f"SELECT count(*) FROM runs WHERE id IN ({marks(ids)})", ids)
+        if row is None or row[0] < len(ids):
+            raise DeletedError
+
     def finished_run(self, video: Video, tool: str, key: str) -> Run | None:
         """Return the finished run of a tool with these very settings, if there is one."""
         row = self._db.row(

@@ -14,7 +14,7 @@ import prompts
 from agent.answer import Answer
 from agent.session import MAX_QUESTION, Session, make_question
 from tools.base import Tool, ToolInput
-from tools.errors import InputError, StoppedError
+from tools.errors import DeletedError, InputError, StoppedError
 from tools.evidence import Evidence
 
 Open = Callable[..., Session]
@@ -394,3 +394,19 @@ def test_the_package_itself_is_the_shortest_way_in(harbour: Path) -> None:
     assert agent.Answer is Answer
     with pytest.raises(AttributeError, match="nothing"):
         _ = agent.nothing
+
+
+@pytest.mark.parametrize("stage", ["index", "retrieve", "reason"])
+def test_a_video_that_is_deleted_before_it_is_read_ends_the_question(
+    open_session: Open, scripted: Scripted, harbour: Path, stage: str
+) -> None:
+    session = open_session(scripted(replies=["7391"]))
+
+    def delete_meanwhile() -> None:
+        for event in session.stream(harbour, QUESTION):
+            if (event.kind, event.data) == ("stage", stage):
+                session.library.delete(session.probe(harbour))
+
+    with pytest.raises(DeletedError, match="ask or index again"):
+        delete_meanwhile()
+    assert "7391" in session.ask(harbour, QUESTION).answer
