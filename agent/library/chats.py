@@ -93,7 +93,7 @@ class Chats:
         """Return every chat, that of the latest answer first."""
         rows = self._known(
             'SELECT name, title, "when", count, asked, began FROM chats WHERE count > 0'
-            ' ORDER BY "when" DESC, name'
+            ' ORDER BY "when" DESC, checkpoint DESC'  # of one second: ids of checkpoints grow
         )
         return [ChatEntry(*row) for row in rows]
 
