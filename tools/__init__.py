@@ -1,9 +1,9 @@
-"""What looks at a video: the Tool contract, one file a tool, and video reading."""
+"""Tools that find evidence in a video: the Tool contract, one module per tool, and decoding."""
 
 import os
 
-# What libraries would tell their makers. They read this once, when they are imported, so it stands
-# where no import of ours gets past it; child processes inherit it. ONNX Runtime reports every
-# process and takes no later word (`disable_telemetry_events`); the Hugging Face hub is asked for a
-# list even where files may only be local.
+# Telemetry off. Libraries read these variables once, at import, so they are set before any other
+# import of this package; child processes inherit them. ONNX Runtime reports every process, and
+# `disable_telemetry_events` comes too late; huggingface_hub requests a list even where only local
+# files are allowed.
 os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tools.media.video import Video
 
 Need = Literal["file", "frames", "audio", "phrases", "vision"]
-"""What a tool wants to be given: the file itself, sampled frames, audio, phrases to look for
-(known only once a question was asked), a chat model that can see."""
+"""Inputs that a tool can require: the file itself, sampled frames, audio, phrases to detect (known
+only once a question was asked), a vision chat model."""
 
 
 Keep = Callable[[str, Callable[[], Any]], Any]
-"""Does a piece of work, known by a name within the run, or recalls what came of it."""
+"""Runs a unit of work, named within the run, or returns its checkpointed result."""
 
 
 class ToolOptions(BaseModel):
@@ -43,20 +43,20 @@ class Availability:
 
 @dataclass(frozen=True)
 class ToolInput:
-    """What a tool's `run` is given.
+    """Input of a tool's `run`.
 
     Attributes:
         video: The probed video.
         frames: Distinct sampled frames; None for a tool that does not need them.
-        audio: Returns the sound as 16 kHz mono blocks in time order; each call decodes anew.
-        phrases: Objects to look for, for a tool that needs phrases.
-        chat: A chat model that can see, for a tool that needs vision.
+        audio: Returns the audio as 16 kHz mono blocks in time order; each call decodes it again.
+        phrases: Objects to detect, for a tool that needs phrases.
+        chat: A vision chat model, for a tool that needs vision.
         progress: Call with (seconds of video done, seconds in all) while running.
-        stopped: True once the user pressed Stop; look at it between pieces of work and raise
-            `StoppedError`, what was found so far is then not stored.
-        keep: Call with the name of a piece of work and a function that does it and returns plain
-            JSON; a run that was stopped or killed is given back what it kept and does not do it
-            again. Numbers and texts come back as they were, tuples as lists.
+        stopped: True once the user pressed Stop; check it between units of work and raise
+            `StoppedError`; the evidence so far is then not stored.
+        keep: Call with the name of a unit of work and a function that does it and returns plain
+            JSON. The result is checkpointed: a run resumed after a stop or kill does not repeat
+            the work. Numbers and texts round-trip unchanged, tuples become lists.
     """
 
     video: "Video"
@@ -85,11 +85,11 @@ class ToolRuntime:
 
 
 class Tool(ABC):
-    """Something that looks at a video and finds evidence.
+    """Finds evidence in a video.
 
     A subclass sets `name`, `kind` and `version`, and implements `run`; the rest is optional. It is
     registered under the entry-point group `reelgraph.tools`. Raise `version` when the same input
-    would give other evidence: it is part of the library's key.
+    would give other evidence: it is part of the library's cache key.
     """
 
     name: ClassVar[str]
@@ -102,45 +102,44 @@ class Tool(ABC):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What `run` wants in its input; may depend on the options."""
+        """What `run` requires in its input; may depend on the options."""
         return frozenset()
 
     @property
     def models(self) -> Mapping[str, str]:
         """The models that find the evidence, by role: names, files or folders.
 
-        They stand in the plan and in the answer. One that is a file or a folder becomes part of the
-        run's key, so that other weights under the same name do not give old evidence.
+        The plan and the answer list them. A file or folder is part of the run's cache key, so that
+        other weights under the same name do not return stale evidence.
         """
         return {}
 
     @property
     def reentrant(self) -> bool:
-        """Whether several runs may use one loaded tool at once.
+        """Whether several runs may use one loaded tool concurrently.
 
-        They may where `run` changes neither the tool nor what `setup` loaded, and that can be used
-        by several threads. False lends the tool to one run after the other. May depend on the
-        options.
+        True requires that `run` changes neither the tool nor what `setup` loaded, and that the
+        latter is thread-safe. With False, runs are serialized. May depend on the options.
         """
         return False
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights take which `setup` loaded; 0 without any.
+        """Bytes of the weights that `setup` loaded; 0 without any.
 
-        They count among those that all loaded models may take, and a tool that takes some is let
-        go of when another needs the room and no run holds it.
+        They count towards the memory limit of all loaded models. A tool with weights is evicted
+        when another model needs the memory and no run uses the tool.
         """
         return 0
 
     def available(self) -> Availability:
-        """Say cheaply (no import of a heavy package, no download) whether the tool can run."""
+        """Check cheaply (no import of a heavy package, no download) whether the tool can run."""
         return Availability(ok=True)
 
     def reads(self, video: "Video") -> Sequence[Path]:
-        """Return further files that `run` reads; their content becomes part of the run's key.
+        """Return further files that `run` reads; their content is part of the run's cache key.
 
-        Of a file over 32 MiB its size and time stand for the content.
+        For a file over 32 MiB, size and modification time replace the content.
         """
         return ()
 
@@ -148,9 +147,9 @@ class Tool(ABC):
         """Load weights; called once before the first `run`, never at construction.
 
         Raises:
-            MissingError: Weights or a package are not there; the text names the remedy.
+            MissingError: Weights or a package are missing; the message names the remedy.
         """
 
     @abstractmethod
     def run(self, given: ToolInput) -> Iterator[Evidence]:
-        """Yield evidence, in time order, while looking at the video."""
+        """Yield evidence, in time order, while processing the video."""

@@ -1,7 +1,7 @@
-"""Describe distinct frames in words, with the chat model that can see: kind "caption".
+"""Caption distinct frames with the vision chat model: kind "caption".
 
-A caption holds for as long as its picture stayed on screen. Frames in between two captioned ones
-(`every_s`) are not described, and no caption claims to cover them.
+A caption spans the time for which its frame stayed on screen. Frames skipped between two captioned
+ones (`every_s`) are covered by no caption.
 """
 
 import base64
@@ -26,11 +26,11 @@ class CaptionOptions(ToolOptions):
     """Options of `Caption`.
 
     Attributes:
-        every_s: At most one caption per so many seconds; 0 describes every distinct frame.
-        max_frames: At most so many captions a video, spread evenly over its time.
-        batch: Pictures sent to the chat model at once.
+        every_s: At most one caption per this many seconds; 0 captions every distinct frame.
+        max_frames: Maximum number of captions per video, evenly spread over its time.
+        batch: Pictures per batch sent to the chat model.
         max_side: Longer side in pixels of the pictures sent.
-        max_new_tokens: Length of a caption, at most.
+        max_new_tokens: Maximum length of a caption in tokens.
     """
 
     every_s: float = Field(5.0, ge=0)
@@ -51,12 +51,12 @@ class Caption(Tool):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Distinct frames and a chat model that can see."""
+        """Distinct frames and a vision chat model."""
         return frozenset({"frames", "vision"})
 
     @property
     def reentrant(self) -> bool:
-        """A run keeps everything to itself, and the chat model takes one call after the other."""
+        """Runs share no mutable state, and the chat model serializes its calls."""
         return True
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
@@ -80,7 +80,7 @@ class Caption(Tool):
             given.progress(batch[-1].end_s, given.frames.duration_s)
 
     def _say(self, batch: Sequence[StoredFrame], chat: BaseChatModel) -> list[str]:
-        """Return what a model says of each picture, in one line."""
+        """Return the model's caption of each frame, in one line."""
         asked: list[LanguageModelInput] = [[self._ask(frame)] for frame in batch]
         limit = RunnableConfig(max_concurrency=self.options.batch)
         replies = chat.batch(asked, limit, max_new_tokens=self.options.max_new_tokens)
@@ -97,7 +97,7 @@ class Caption(Tool):
 
 
 def choose_frames(frames: FrameSet, every_s: float, max_frames: int) -> Sequence[StoredFrame]:
-    """Choose frames at least `every_s` apart; of too many, keep some evenly spread."""
+    """Choose frames at least `every_s` apart, evenly subsampled to at most `max_frames`."""
     chosen: list[StoredFrame] = []
     for frame in frames.frames:
         if not chosen or frame.start_s - chosen[-1].start_s >= every_s:

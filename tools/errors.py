@@ -1,11 +1,11 @@
-"""Errors by whose fault they are: the message says what was got and how to mend it.
+"""Errors by cause: each message says what was wrong and how to fix it.
 
 They end a run or, raised inside a tool, become that tool's channel report.
 """
 
 
 class ReelgraphError(Exception):
-    """Base of every error that the program raises on purpose; its text is fit for a user."""
+    """Base of all errors raised on purpose; the message is written for the user."""
 
     exit_code = 1
 
@@ -17,7 +17,7 @@ class InputError(ReelgraphError):
 
 
 class ChangedError(InputError):
-    """A file is no longer what it was when the run was planned; the run cannot go on."""
+    """A file changed after the run was planned; the run cannot continue."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -27,7 +27,7 @@ class ChangedError(InputError):
 
 
 class MissingError(ReelgraphError):
-    """A package, a model's weights or a server that is not there; the text names the remedy."""
+    """A package, a model's weights or a server is missing; the message names the remedy."""
 
 
 class StorageError(ReelgraphError):
@@ -35,7 +35,7 @@ class StorageError(ReelgraphError):
 
 
 class DeletedError(StorageError):
-    """The video was deleted from the library while something worked on it."""
+    """The video was deleted from the library while it was in use."""
 
     def __init__(
         self,

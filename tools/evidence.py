@@ -1,4 +1,4 @@
-"""What tools find and how they fared: the two records that everything after them speaks."""
+"""Evidence and channel reports: the two records that tools produce and later stages consume."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -9,18 +9,17 @@ Status = Literal["ok", "empty", "unavailable", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One finding in a video, from whichever tool.
+    """One finding of a tool in a video.
 
     Attributes:
         tool: Name of the tool that found it.
         kind: What it is: speech, text, objects, caption, shots, measurement, ...
         start_s: Start in seconds, as a player shows it.
         end_s: End in seconds; equal to `start_s` for a moment.
-        text: What a person and a language model read.
+        text: The finding in words, for people and language models.
         score: The tool's own confidence, 0 to 1; after retrieval, the relevance.
         data: Further values as plain JSON (boxes, counts, language, ...).
-        id: `tool:run:number`, given by the library, where it leads to this record and no other;
-            empty until stored.
+        id: `tool:run:number`, assigned by the library and unique in it; empty until stored.
     """
 
     tool: str
@@ -39,16 +38,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class ChannelReport:
-    """How one tool fared on one video.
+    """The outcome of one tool on one video.
 
     Attributes:
         tool: Name of the tool.
         status: ok, empty (ran, found nothing), unavailable (something is missing), failed
             (raised), skipped (not needed; the reason says why).
         count: Number of evidence records.
-        seconds: Wall time of the run that made them, also when it was an earlier one.
+        seconds: Wall time of the run that produced them, cached or not.
         reason: Why it is not ok, or what a fallback did; empty otherwise.
-        cached: True when an earlier run was taken from the library.
+        cached: True when an earlier run was reused from the library.
     """
 
     tool: str

@@ -1,6 +1,6 @@
 """Find tools: built-in and third-party alike through the entry-point group `reelgraph.tools`.
 
-A package that cannot be used is told of and left out: it costs nobody the other tools.
+A package that cannot be used is reported and skipped; the other tools keep working.
 """
 
 import logging
@@ -51,7 +51,7 @@ def broken_tools() -> Mapping[str, str]:
 
 @cache
 def installed() -> Installed:
-    """Import every installed tool, once; of two with one name the built-in one is taken."""
+    """Import every installed tool, once; a built-in tool takes precedence over its namesakes."""
     found = Installed()
     entries = entry_points(group=GROUP)
     for entry in sorted(entries, key=lambda e: (e.name, not e.value.startswith("tools."), e.value)):

@@ -1,8 +1,8 @@
 """Split a video into shots and describe each: samples of a FrameSet -> evidence of kind "shots".
 
-Only the measurements taken while sampling are used, so it costs nothing. A cut is therefore known
-to one sampling step: it lies between the start of a shot and the sample before it. A fade that
-takes longer than a few samples, a pan or a moving object is no cut.
+It uses only measurements taken during sampling, so it costs nothing. The resolution of a cut is one
+sampling step: it lies between the first sample of a shot and the sample before. A fade over more
+than a few samples, a pan or a moving object is not a cut.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from tools.evidence import Evidence
 from tools.media.frames import COLOUR_NAMES, Sample
 
 SURE_RATIO = 2.0
-NEIGHBOURS = 3  # samples on each side that tell what change is usual here
+NEIGHBOURS = 3  # samples on each side, for the median change around a sample
 DARK, BRIGHT = 0.3, 0.6  # mean luma
 STILL, LIVELY = 0.01, 0.06  # mean luma difference from sample to sample
 MAIN_COLOUR = 0.2  # share of the picture from which a colour is named
@@ -29,10 +29,10 @@ class ShotsOptions(ToolOptions):
     Change is half the difference of the colour shares plus the mean luma difference, 0 to 2.
 
     Attributes:
-        min_change: Change from which it may be a cut, in a calm stretch: `min_ratio` times the
-            usual change of the samples around it.
+        min_change: Minimum change of a cut that is also `min_ratio` times the median change of the
+            samples around it.
         min_ratio: See above.
-        sure_change: Change from which twice the usual change is enough, amid motion.
+        sure_change: Change from which twice the median change suffices, as amid motion.
         min_shot_s: Of two cuts closer than this, the weaker is dropped.
     """
 
@@ -58,7 +58,7 @@ class Shots(Tool):
 
     @property
     def reentrant(self) -> bool:
-        """A run keeps everything to itself."""
+        """Runs share no mutable state."""
         return True
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
@@ -109,7 +109,7 @@ def find_cuts(samples: Sequence[Sample], options: ShotsOptions) -> list[int]:
 
 def _stands_out(changes: Sequence[float], at: int, options: ShotsOptions) -> bool:
     around = [*changes[max(1, at - NEIGHBOURS) : at], *changes[at + 1 : at + 1 + NEIGHBOURS]]
-    usual = median(around) if around else 0.0  # not the mean: another cut nearby hides nothing
+    usual = median(around) if around else 0.0  # with a mean, another cut nearby would hide this one
     calm = changes[at] >= max(options.min_change, options.min_ratio * usual)
     sure = changes[at] >= max(options.sure_change, SURE_RATIO * usual)
     return calm or sure

@@ -1,4 +1,4 @@
-"""How much memory loaded weights take: what `Tool.memory_bytes` is made of."""
+"""Memory of loaded weights, for `Tool.memory_bytes`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ def module_bytes(module: Any) -> int:
 
 
 def file_bytes(*places: Path) -> int:
-    """Return the bytes of weight files, for an engine that does not tell what it loaded.
+    """Return the bytes of weight files, for an engine that does not report its memory.
 
     Args:
         places: Files, or folders of which all files count.

@@ -1,4 +1,4 @@
-"""What every detector is told and what it returns."""
+"""Options and results common to all detectors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,18 +47,18 @@ class DetectOptions(ToolOptions):
 
     @property
     def threshold(self) -> float:
-        """The confidence, or the engine's own."""
+        """The confidence, or the engine's default."""
         return CONFIDENCE[self.engine] if self.confidence is None else self.confidence
 
     @property
     def weights(self) -> str:
-        """The model, or the engine's own."""
+        """The model, or the engine's default."""
         return self.model or MODELS[self.engine]
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object: its label, how sure the detector is, 0 to 1, and where it stands."""
+    """One object: its label, the detector's score, 0 to 1, and its box."""
 
     label: str
     score: float

@@ -10,9 +10,9 @@ from tools.media.video import RGBImage
 
 
 class HogPeople:
-    """Finds upright, wholly visible people (Dalal and Triggs 2005, window of 64 x 128 pixels)."""
+    """Detects upright, fully visible people (Dalal and Triggs 2005, window of 64 x 128 pixels)."""
 
-    memory_bytes = 0  # 3781 numbers
+    memory_bytes = 0  # 3781 weights
 
     def __init__(self, options: DetectOptions) -> None:
         import cv2
@@ -23,7 +23,7 @@ class HogPeople:
         self._hog.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
-        """Return the people of each picture; it knows nothing else, so phrases are ignored."""
+        """Return the people in each picture; phrases are ignored."""
         return [self._people(image) for image in images]
 
     def _people(self, image: RGBImage) -> list[Detection]:
@@ -33,7 +33,7 @@ class HogPeople:
         )
         height, width = small.shape[:2]
         return one_per_place(
-            # The margin of the classifier is no probability: above 1 it is just "sure".
+            # The classifier's margin is not a probability; it is capped at 1.
             Detection("person", min(1.0, float(margin)), _fractions(box, width, height))
             for box, margin in zip(boxes, np.ravel(margins), strict=True)
             if margin > self._confidence
@@ -41,9 +41,9 @@ class HogPeople:
 
 
 def one_per_place(people: Iterable[Detection]) -> list[Detection]:
-    """Keep the surest of boxes whose middles are less than a box's width apart, left to right.
+    """Keep the best-scored of boxes whose centres are less than a box's width apart, left to right.
 
-    The detector often finds a leg or a torso as a further person; people who stand close are then
+    The detector often reports a leg or a torso as a further person. People who stand close are thus
     counted once, which keeps "at least" true.
     """
     kept: list[Detection] = []

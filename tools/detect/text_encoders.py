@@ -1,6 +1,6 @@
 """Text encoders that turn phrases into the class vectors of an open-vocabulary detector.
 
-ultralytics would take them from packages that no index carries; transformers has the same CLIP
+ultralytics takes them from packages that are on no package index; transformers has the same CLIP
 tokenizer and weights.
 """
 
@@ -13,7 +13,7 @@ from tools.errors import InputError, MissingError
 from tools.weights import module_bytes
 
 CONTEXT = 77  # tokens that CLIP's text encoders take
-WIDTH = 512  # numbers of a class vector, those of CLIP ViT-B/32
+WIDTH = 512  # dimension of a class vector, as in CLIP ViT-B/32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def load_clip(name: str, offline: bool) -> TextEncoder:
 
     Raises:
         MissingError: It is not on disk and must not or cannot be downloaded.
-        InputError: It is another model than CLIP ViT-B/32.
+        InputError: It is not CLIP ViT-B/32.
     """
     import torch
     from transformers import CLIPTextModelWithProjection
@@ -44,7 +44,7 @@ def load_clip(name: str, offline: bool) -> TextEncoder:
         encoder = CLIPTextModelWithProjection.from_pretrained(name, local_files_only=offline).eval()
     except OSError as error:
         raise _no_encoder(name, offline) from error
-    except RuntimeError as error:  # sizes that do not fit together
+    except RuntimeError as error:  # mismatched tensor sizes
         raise _another_encoder(name) from error
     if encoder.config.projection_dim != WIDTH:
         raise _another_encoder(name)
@@ -78,7 +78,7 @@ def load_mobile_clip(file: Path, name: str, offline: bool) -> TextEncoder:
             truncation=True,
             return_tensors="pt",
         )
-        # It was trained on zeros after the end of the text, where transformers repeats the end.
+        # It was trained with zero padding, where transformers pads with the end token.
         numbers = tokens["input_ids"] * tokens["attention_mask"]
         with torch.no_grad():
             return encoder(numbers).float().unsqueeze(0)

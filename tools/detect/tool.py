@@ -1,14 +1,14 @@
-"""Find people and objects on distinct frames: FrameSet -> evidence of kind "objects".
+"""Detect people and objects on distinct frames: FrameSet -> evidence of kind "objects".
 
-One record says what is in a picture ("2 persons, 1 car") for as long as the counts stay the same;
-`data` holds the boxes of the picture in which the detector was surest. What a question asks for is
-told picture by picture, for then places matter. Three engines:
+One record counts the objects ("2 persons, 1 car") for as long as the counts stay the same; `data`
+holds the boxes of the frame with the highest mean score. Phrases from a question give one record
+per frame, since positions then matter. Three engines:
 
-- hog: OpenCV's people detector, no weights to get. It misses most seated and partly hidden people,
-  so its text says "at least".
-- yolo: a closed-set ultralytics model, finds the classes that it was trained on.
-- yolo-world: an open-vocabulary ultralytics model (YOLO-World or YOLOE), finds phrases: those of
-  the options, else those that a question asks for.
+- hog: OpenCV's people detector, no download. It misses most seated and partly hidden people, so its
+  text says "at least".
+- yolo: a closed-set ultralytics model, detects the classes that it was trained on.
+- yolo-world: an open-vocabulary ultralytics model (YOLO-World or YOLOE), detects phrases: those of
+  the options, else those of the question.
 
 ultralytics and its weights are AGPL-3.0; nothing of it is loaded unless one of its engines is
 chosen.
@@ -30,7 +30,7 @@ from tools.media.video import RGBImage
 
 
 class Detector(Protocol):
-    """Finds objects in pictures."""
+    """Detects objects in pictures."""
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
         """Return the objects of each picture; a closed-set detector ignores the phrases."""
@@ -44,14 +44,14 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was found in a picture, and how long it stayed.
+    """The detections of one frame, and the span over which the counts stayed the same.
 
     Attributes:
-        start_s: When the first picture with these counts appeared.
-        end_s: When the last of them went.
-        detections: Of the picture in which the detector was surest.
-        frame: Number of that picture among the distinct frames.
-        time_s: When that picture appeared.
+        start_s: When the first frame with these counts appeared.
+        end_s: When the last of them disappeared.
+        detections: Of the frame with the highest mean score.
+        frame: Number of that frame among the distinct frames.
+        time_s: When that frame appeared.
     """
 
     start_s: float
@@ -87,14 +87,14 @@ class Detect(Tool):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Distinct frames; phrases too where no vocabulary is fixed."""
+        """Distinct frames; phrases too where the vocabulary is not fixed."""
         if self.options.engine == "yolo-world" and not self.options.phrases:
             return frozenset({"frames", "phrases"})
         return frozenset({"frames"})
 
     @property
     def models(self) -> Mapping[str, str]:
-        """The detector, and where phrases are looked for their encoder."""
+        """The detector and, for phrases, the text encoder."""
         options = self.options
         if options.engine == "hog":
             return {"detector": "opencv-hog"}
@@ -105,7 +105,7 @@ class Detect(Tool):
 
     @property
     def reentrant(self) -> bool:
-        """HOG only reads its classifier; ultralytics' models hold the classes that are set."""
+        """HOG's classifier is read-only; ultralytics models store the classes that are set."""
         return self.options.engine == "hog"
 
     @property
@@ -114,7 +114,7 @@ class Detect(Tool):
         return self._detector.memory_bytes if self._detector else 0
 
     def available(self) -> Availability:
-        """Say whether the engine's package is installed, without importing it."""
+        """Check whether the engine's package is installed, without importing it."""
         package, remedy = (
             ("cv2", "pip install 'opencv-python<5'")
             if self.options.engine == "hog"
@@ -129,7 +129,7 @@ class Detect(Tool):
 
         Raises:
             MissingError: Weights are not on disk and must not or cannot be downloaded.
-            InputError: The file of weights is not what the engine loads.
+            InputError: The weights file is not one that the engine loads.
         """
         options = self.options
         if options.engine == "hog":
@@ -148,7 +148,7 @@ class Detect(Tool):
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield one record per span of time with the same counts, in time order.
 
-        Where a question gave the phrases, one record per picture.
+        With phrases from a question, one record per frame.
         """
         sights = self._sights(given)
         for sight in sights if given.phrases else merge_sights(sights):
@@ -196,9 +196,9 @@ def _sight(frame: StoredFrame, found: Sequence[Any]) -> Sight:
 
 
 def merge_sights(sights: Iterator[Sight]) -> Iterator[Sight]:
-    """Merge pictures that follow each other with the same counts, keeping the surest detections.
+    """Merge consecutive frames with the same counts, keeping the best-scored detections.
 
-    Pictures with a gap between them stay apart: nobody looked at what lies there.
+    Frames with a gap between them stay separate: no detector ran on the gap.
     """
     held: Sight | None = None
     for sight in sights:

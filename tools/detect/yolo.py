@@ -1,8 +1,8 @@
 """ultralytics models behind `Detect`: closed-set YOLO, open-vocabulary YOLO-World and YOLOE.
 
-ultralytics (AGPL-3.0) would by itself look for the network, send usage statistics, install
-packages and run whatever a checkpoint's pickle asks for. All of that is switched off before it is
-imported; the one download left is the weights that the user named, and not when offline.
+By default, ultralytics (AGPL-3.0) probes the network, sends usage statistics, installs packages and
+executes code in a checkpoint's pickle. All of that is disabled before its import; it still
+downloads the weights that the user named, except offline.
 """
 
 import os
@@ -21,9 +21,9 @@ from tools.weights import module_bytes
 
 
 def quiet_ultralytics(models: Path) -> None:
-    """Set what ultralytics reads once, at its import; a value set by the user stays."""
+    """Set the variables that ultralytics reads at import; a value set by the user stays."""
     for name, value in {
-        "YOLO_OFFLINE": "true",  # no look for the network, hence no statistics, no update check
+        "YOLO_OFFLINE": "true",  # no network probe, hence no statistics, no update check
         "YOLO_AUTOINSTALL": "false",
         "YOLO_VERBOSE": "false",
         "ULTRALYTICS_SAFE_LOAD": "true",  # a checkpoint may build known layers, not run code
@@ -33,10 +33,10 @@ def quiet_ultralytics(models: Path) -> None:
 
 
 def find_weights(model: str, runtime: ToolRuntime) -> Path:
-    """Return the path of the weights: the file named, or where a named model is or goes.
+    """Return the path of the weights: the given file, or where a named model is or will be stored.
 
     Raises:
-        InputError: The model is an address, or a file of another kind.
+        InputError: The model is a URL or not a .pt file.
         MissingError: The weights are not on disk and must not be downloaded.
     """
     if "://" in model or not model.endswith(".pt"):
@@ -54,7 +54,7 @@ def find_weights(model: str, runtime: ToolRuntime) -> Path:
 
 
 class Yolo:
-    """Finds the classes that the weights were trained on."""
+    """Detects the classes that the weights were trained on."""
 
     def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
         self._options = options
@@ -64,7 +64,7 @@ class Yolo:
         self._model = _load(weights)
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
-        """Return the objects of each picture, in one call of the model."""
+        """Return the objects of each picture, detected in one batch."""
         results = self._model.predict(
             [np.ascontiguousarray(image[..., ::-1]) for image in images],  # it wants BGR
             imgsz=self._options.image_size,
@@ -83,10 +83,10 @@ class Yolo:
 
 
 def _import_ultralytics() -> Any:
-    """Import ultralytics, but not its way of opening pictures.
+    """Import ultralytics and undo its patch of `PIL.Image.open`.
 
-    It replaces Pillow's for the whole program by one that installs a package, over the network,
-    when a file is no picture.
+    The patch affects the whole process, and downloads and installs a package when a file is not an
+    image.
     """
     import ultralytics
     from PIL import Image
@@ -124,9 +124,9 @@ def _detections(result: Any) -> list[Detection]:
 
 
 class YoloWorld(Yolo):
-    """Finds phrases: YOLO-World or YOLOE, whose classes are vectors of a text encoder.
+    """Detects phrases with YOLO-World or YOLOE, whose classes are text embeddings.
 
-    A checkpoint saved with its classes set needs no encoder as long as only these are asked for.
+    A checkpoint saved with its classes set needs no text encoder for these.
     """
 
     def __init__(self, options: DetectOptions, runtime: ToolRuntime) -> None:
@@ -146,7 +146,7 @@ class YoloWorld(Yolo):
         self.look_for(options.phrases)
 
     def find(self, images: Sequence[RGBImage], phrases: tuple[str, ...]) -> list[list[Detection]]:
-        """Return what of the phrases is in each picture; nothing to look for finds nothing."""
+        """Return the detections of the phrases in each picture; without phrases, none."""
         if not phrases:
             return [[] for _ in images]
         self.look_for(phrases)
@@ -158,7 +158,7 @@ class YoloWorld(Yolo):
         return super().memory_bytes + (self._encode.memory_bytes if self._encode else 0)
 
     def look_for(self, phrases: tuple[str, ...]) -> None:
-        """Make the phrases the model's classes; does nothing where they already are.
+        """Set the phrases as the model's classes, unless they already are.
 
         Raises:
             MissingError: The text encoder is not on disk and must not be downloaded.
@@ -170,7 +170,7 @@ class YoloWorld(Yolo):
         if self._is_yoloe:
             self._model.set_classes(list(phrases), vectors)
             return
-        # What `YOLOWorld.set_classes` does after asking its own text encoder.
+        # What `YOLOWorld.set_classes` does after calling its own text encoder.
         network.txt_feats = vectors
         network.model[-1].nc = len(phrases)
         network.names = list(phrases)
