@@ -1,1 +1,1 @@
-"""Reading: probe a file, its pictures and its sound."""
+"""Media input: probe a file, decode its video and audio."""

@@ -1,6 +1,6 @@
-"""Decode the sound of a file to 16 kHz mono, block by block, without any ffmpeg program.
+"""Decode the audio of a file to 16 kHz mono, block by block, without the ffmpeg executable.
 
-Sample n of the sound belongs to second n / 16,000 of the file, whatever gaps the file has.
+Sample n is at second n / 16,000 of the file, whatever gaps the file has.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000
 
 # Timestamps jitter by a packet's rounding (1 ms in Matroska) and by encoder delay (up to 50 ms);
-# below this they are taken for continuous sound, above for a gap or an overlap.
+# smaller differences count as continuous audio, larger ones as a gap or an overlap.
 GAP_S = 0.06
 
 Samples = npt.NDArray[np.float32]  # [n]
@@ -39,10 +39,10 @@ class AudioBlock:
 
 
 def read_audio(video: Video, block_s: float = 30.0) -> Iterator[AudioBlock]:
-    """Yield the sound in time order; gaps and a late start are filled with silence.
+    """Yield the audio in time order; gaps and a late start are filled with silence.
 
-    Each block lasts `block_s` seconds, the last one less. A file without sound yields nothing;
-    what does not decode becomes silence.
+    Each block lasts `block_s` seconds, the last one less. A file without audio yields nothing;
+    packets that do not decode become silence.
     """
     require_positive(block_s)
     size = max(1, round(block_s * SAMPLE_RATE))
@@ -63,7 +63,7 @@ def read_audio(video: Video, block_s: float = 30.0) -> Iterator[AudioBlock]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Decoded samples; `first` is the index of the first one where a new run begins."""
+    """Decoded samples; `first` is the index of the first one where a gapless run begins."""
 
     samples: Samples
     first: int | None = None
@@ -108,7 +108,7 @@ class _Sound:
 
 
 def _sounds(container: InputContainer, stream: AudioStream, duration_s: float) -> Iterator[_Sound]:
-    """Put decoded frames in their place, and find gaps, overlaps and changes of format."""
+    """Assign times to decoded frames, and find gaps, overlaps and format changes."""
     start_s = float(origin(container))
     last: _Sound | None = None
     for frame in _frames(container, stream):
@@ -136,7 +136,7 @@ def _form(frame: AudioFrame) -> tuple[str, str, int]:
 
 
 def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
-    """Convert to 16 kHz mono; a run without gap keeps one resampler, so that nothing clicks."""
+    """Resample to 16 kHz mono; one resampler per gapless run avoids clicks."""
     resampler: AudioResampler | None = None
     for sound in sounds:
         if not sound.follows or resampler is None:

@@ -1,4 +1,4 @@
-"""Open a media file with FFmpeg's libraries: what probing, pictures and sound have in common."""
+"""Open and demux a media file with PyAV: shared by probing, video and audio decoding."""
 
 import logging
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from tools.errors import InputError
 
 log = logging.getLogger(__name__)
 
-MAX_READ_FAILURES = 100  # of one pass; a damaged disk image must not keep us busy for ever
+MAX_READ_FAILURES = 100  # per pass, so that a damaged file cannot loop forever
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a media file, and nothing that it may point to.
+    """Open a media file, but no other file that it references.
 
     Raises:
-        InputError: It is no media file.
+        InputError: It is not a media file.
     """
     try:
         container = av.open(
@@ -34,31 +34,31 @@ def open_container(path: Path) -> InputContainer:
         )
     except (av.FFmpegError, OSError) as error:
         raise InputError(_why_not_media(path, str(error))) from error
-    if container.format.name == "tty":  # FFmpeg would render a text file as a film of a terminal
+    if container.format.name == "tty":  # FFmpeg would render a text file as video of a terminal
         container.close()
         raise InputError(_why_not_media(path, "it is a text file"))
     return container
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """Return the picture track, or None; attached cover art is not one."""
+    """Return the video track, or None; attached cover art is not one."""
     tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     return next((s for s in tracks if s.codec_context is not None), None)
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    """Return the first sound track with a known codec, or None."""
+    """Return the first audio track with a known codec, or None."""
     return next((s for s in container.streams.audio if s.codec_context is not None), None)
 
 
 def seen_or_heard(container: InputContainer) -> list[Stream]:
-    """Return the picture track and the sound track, those that there are."""
+    """Return the video track and the audio track, as far as present."""
     tracks: list[Stream | None] = [video_stream(container), audio_stream(container)]
     return [track for track in tracks if track is not None]
 
 
 def origin(container: InputContainer) -> Fraction:
-    """Return the timestamp, in seconds, of the first thing to be seen or heard."""
+    """Return the earliest start timestamp of video and audio, in seconds."""
     starts = [
         stream.start_time * stream.time_base
         for stream in seen_or_heard(container)
@@ -70,7 +70,7 @@ def origin(container: InputContainer) -> Fraction:
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Stream]]":
-    """Yield packets to the end, passing over places that cannot be read."""
+    """Yield packets to the end, skipping unreadable parts."""
     failures = 0
     packets = container.demux(*streams)
     while failures < MAX_READ_FAILURES:
@@ -85,9 +85,9 @@ def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packe
 
 
 def picture_times(path: Path) -> list[float]:
-    """Return when each picture appears, in seconds, ascending, from the packets alone.
+    """Return the presentation time of each frame, in seconds, ascending, from the packets alone.
 
-    Nothing is decoded, so that pictures can be chosen by number before any is read.
+    Nothing is decoded, so that frames can be chosen by number before any is decoded.
     """
     with open_container(path) as container:
         stream = video_stream(container)
@@ -103,7 +103,7 @@ def picture_times(path: Path) -> list[float]:
 
 
 def clockwise_turn(frame: VideoFrame) -> int:
-    """Return by how many degrees clockwise a player turns the stored picture."""
+    """Return by how many degrees clockwise a player rotates the stored frame."""
     return round(-frame.rotation / 90) * 90 % 360
 
 

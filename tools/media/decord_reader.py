@@ -1,8 +1,8 @@
-"""Read pictures with decord, for comparison and for those who know it.
+"""Decode frames with decord, for comparison and for users who prefer it.
 
-decord 0.6 counts time from the first picture, in single precision (0.2 ms off after an hour), and
-stops at damaged data; the adapter takes the times from the packets, and says what it cannot read.
-It keeps more in memory than PyAV and is slower (`benchmarks/reading.py`).
+decord 0.6 counts time from the first frame, in single precision (0.2 ms off after an hour), and
+stops at damaged data. The adapter takes the times from the packets, and raises where decord cannot
+read. It uses more memory than PyAV and is slower (`benchmarks/reading.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,15 +15,15 @@ from tools.errors import InputError, MissingError
 from tools.media.container import open_container, origin, read_packets, video_stream
 from tools.media.video import Frame, Video, fit, require_ascending, require_positive
 
-CHUNK = 8  # pictures a batch: decord returns them as one array, 22 MB at 720p
-ANY_FAULT = 1e-9  # share of pictures that decord may replace by a neighbour before it must raise
+CHUNK = 8  # frames per batch: decord returns them as one array, 22 MB at 720p
+ANY_FAULT = 1e-9  # share of frames that decord may replace by a neighbour before it raises
 TICK_S = 1e-6
-UNSEEKABLE = frozenset({"mpegts"})  # decord returns other pictures than those asked for
-ROUNDING, FLOAT32 = 1e-3, 2e-7  # how far decord's times may be off: seconds, and relative
+UNSEEKABLE = frozenset({"mpegts"})  # decord returns the wrong frames
+ROUNDING, FLOAT32 = 1e-3, 2e-7  # tolerance of decord's times: in seconds, and relative
 
 
 class DecordReader:
-    """A reader on decord's frame index; times come from the file, never from the index."""
+    """A reader on decord's frame index; times come from the packets, never from the index."""
 
     def __init__(self, video: Video, max_side: int | None = None) -> None:
         self._video = video
@@ -48,7 +48,7 @@ class DecordReader:
         yield from self._frames(first_of_point.tolist())
 
     def key_frames(self) -> Iterator[Frame]:
-        """Yield the key frames; decord decodes what lies between only to get past it."""
+        """Yield the key frames; decord also decodes the frames between them."""
         yield from self._frames(list(self._handle.get_key_indices()))
 
     def _frames(self, numbers: Sequence[int]) -> Iterator[Frame]:
@@ -79,7 +79,7 @@ class DecordReader:
             raise self._unfit(_first_line(error)) from error
 
     def _picture_times_s(self) -> npt.NDArray[np.float64]:
-        """Return the time of each picture in seconds, in order of presentation, [n]."""
+        """Return the time of each frame in seconds, in presentation order, [n]."""
         with open_container(self._video.path) as container:
             stream = video_stream(container)
             if container.format.name in UNSEEKABLE or stream is None or stream.time_base is None:
@@ -90,7 +90,7 @@ class DecordReader:
             return np.round(np.array(times), 6)
 
     def _check_times(self) -> None:
-        """Make sure that decord numbers the pictures as the packets do."""
+        """Check that decord's frame numbers match the packets."""
         count = len(self._handle)
         if count != len(self._times_s):
             raise self._unfit(f"it counts {count} pictures, the file has {len(self._times_s)}")

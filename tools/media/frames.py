@@ -54,7 +54,7 @@ class StoredFrame:
         return np.ascontiguousarray(self.bgr()[..., ::-1])
 
     def bgr(self) -> npt.NDArray[np.uint8]:
-        """Read the picture as OpenCV orders colours; raises as `image` does."""
+        """Read the picture, BGR as in OpenCV; raises as `image` does."""
         import cv2
 
         with _storage(self.path.parent):
@@ -71,7 +71,7 @@ class Sample:
 
     Attributes:
         time_s: When it appears.
-        frame: `StoredFrame.number` that stands for it.
+        frame: `StoredFrame.number` of the distinct frame that represents it.
         brightness: Mean luma, 0 to 1.
         motion: Mean absolute luma difference to the previous sample, 0 to 1.
         colours: Share of each colour bin (see COLOUR_NAMES), sums to 1.
@@ -102,21 +102,21 @@ def sample_frames(
     progress: Callable[[float, float], None] = lambda done_s, total_s: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> FrameSet:
-    """Decode once, keep distinct pictures as JPEG, and publish the folder atomically.
+    """Decode once, store distinct frames as JPEG, and publish the folder atomically.
 
-    One caller at a time for a folder: the library's claim sees to that. What an earlier, killed
-    run for the folder left behind is removed first.
+    One caller per folder at a time, ensured by the library's claim. Leftovers of an earlier, killed
+    run for the folder are removed first.
 
     Args:
-        reader: Where the pictures come from; its `max_side` bounds the JPEGs.
-        folder: Where the set shall appear; replaced if it is there.
+        reader: Source of the frames; its `max_side` bounds the JPEGs.
+        folder: Where the set is published; replaced if it exists.
         duration_s: Length of the video in seconds.
         step_s: Seconds between two samples.
         progress: Called with (seconds of video done, seconds in all).
-        stopped: Asked before each sample whether the user pressed Stop.
+        stopped: Called before each sample; True once the user pressed Stop.
 
     Raises:
-        InputError: Not one picture decodes.
+        InputError: No frame decodes.
         StorageError: The folder cannot be written, or the disk is full.
         StoppedError: The user pressed Stop; nothing is published.
     """
@@ -156,7 +156,7 @@ def load_frames(folder: Path) -> FrameSet | None:
 
 
 class _Kept:
-    """The distinct frames so far; in memory are the last two pictures at reduced size only."""
+    """The distinct frames so far; only two frames are in memory, at reduced size."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -168,7 +168,7 @@ class _Kept:
     def add(self, frame: Frame) -> None:
         """Measure a sample, and write its picture if it differs from the last one written.
 
-        A slow change is noticed because the comparison is never with a mere neighbour.
+        Comparing with that one, not with the previous sample, detects slow changes.
         """
         size = None if self._distinct is None else self._distinct.shape[::-1]
         luma = compared_luma(frame.image, size)
@@ -237,7 +237,7 @@ def _from_json(folder: Path, index: dict[str, Any]) -> FrameSet:
 
 
 def _remove(folder: Path) -> None:
-    """Delete a folder; its index first, so that a kill in between leaves no half set."""
+    """Delete a folder, index first: a kill in between leaves no set that looks complete."""
     (folder / INDEX).unlink(missing_ok=True)
     if folder.exists():
         shutil.rmtree(folder)
@@ -245,7 +245,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def _storage(folder: Path) -> Iterator[None]:
-    """Turn what disks raise into a text that says what to do."""
+    """Turn an `OSError` into a `StorageError` that names the remedy."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""JPEG: the one way in which pictures are written, kept and sent."""
+"""JPEG encoding of all pictures that are stored or sent."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 from tools.media.video import RGBImage
 
 QUALITY = 95
-"""IG-VLM, section "gridview": what GPT-4V was sent."""
+"""As sent to GPT-4V in IG-VLM, section "gridview"."""
 
 
 def encode_jpeg(image: RGBImage, quality: int = QUALITY, max_side: int | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""Measure single pictures: brightness, change, colours, and whether two show the same."""
+"""Frame statistics: brightness, motion, colours, and near-duplicate detection."""
 
 from functools import cache
 
@@ -30,7 +30,7 @@ COMPARED_SIDE = 640
 BLOCK = 4  # px at that size
 
 # Largest mean luma difference in any block (0 to 255) that still counts as the same picture.
-# Measured on slides made for it (H.264, 1280x720, 10 fps, CRF 18-33, black, grey and faint text,
+# Measured on synthetic slides (H.264, 1280x720, 10 fps, CRF 18-33, black, grey and faint text,
 # light and dark): the same slide at most 15.3; one digit of 24 px changed at least 28, a point
 # to a comma at least 19. Static scenes with sensor noise of sigma 15: at most 11.4. Neighbouring
 # samples of three real clips with motion: at least 107. Below 640 px of width a comma is missed.

@@ -1,4 +1,4 @@
-"""Read pictures with PyAV: exact times, memory flat in the length of the video."""
+"""Decode frames with PyAV: exact times, memory independent of the video's length."""
 
 import logging
 import math
@@ -24,17 +24,17 @@ Skip = Literal["DEFAULT", "NONREF", "NONKEY"]
 
 TICK_S = 1e-6  # times are rounded to it, and equal within it
 
-# Encoders put up to about 4 pictures between two references (x264: 3 B-frames). Leaving them out
-# shifts a sample by so many pictures, which must stay below half a step.
+# Encoders put up to about 4 frames between two reference frames (x264: 3 B-frames). Skipping them
+# shifts a sample by as many frames, which must stay below half a step.
 MIN_PICTURES_PER_STEP = 8
 
-# Without an index nobody knows where the next key frame is; they are rarely further apart.
+# Assumed distance of key frames in a file without an index; it is rarely larger.
 KEY_FRAME_GUESS_S = 4.0
 
 FIRST_STEP_BACK_S = 1.0
 DEFAULT_RATE = Fraction(25)
 UNSPECIFIED = 2  # colour matrix, ITU-T H.273
-STANDARD_LINES = 576  # above, players take untagged pictures for BT.709
+STANDARD_LINES = 576  # above, players assume BT.709 for untagged video
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class PyavReader:
     def at(self, times_s: Sequence[float]) -> Iterator[Frame]:
         """Yield the picture on screen at each time (ascending).
 
-        A seek is made only when a key frame lies on the way, so nothing is decoded twice where
-        the container has an index (MP4, MOV, Matroska with cues, AVI).
+        It seeks only if there is a key frame in between, so nothing is decoded twice where the
+        container has an index (MP4, MOV, Matroska with cues, AVI).
         """
         require_ascending(times_s)
         with _Cursor(self) as run:
@@ -77,8 +77,8 @@ class PyavReader:
     def every(self, step_s: float) -> Iterator[Frame]:
         """Yield a picture about every `step_s` seconds.
 
-        Pictures that no other picture needs are left out unless fewer than 8 fall into a step;
-        so a frame comes at most a few pictures after its grid point.
+        Non-reference frames are skipped unless fewer than 8 frames fall into a step, so a sample is
+        at most a few frames after its grid point.
         """
         require_positive(step_s)
         fps = self.video.fps
@@ -98,7 +98,7 @@ class PyavReader:
 
 
 class _Pass:
-    """One run through the file: an open container, its decoder and a converter to RGB."""
+    """One pass through the file: an open container, its decoder and a converter to RGB."""
 
     def __init__(self, reader: PyavReader, skip: Skip) -> None:
         self._reader = reader
@@ -124,7 +124,7 @@ class _Pass:
             raise InputError(f"{path} has no picture any more: was it replaced? Probe it again")
         self._stream: VideoStream = stream
         self._origin_s = origin(self._container)
-        self._indexed = len(stream.index_entries) > 1  # else it grows with what was read
+        self._indexed = len(stream.index_entries) > 1  # else the index grows while reading
         stream.thread_type = "AUTO"
         stream.codec_context.skip_frame = self._skip
         for other in self._container.streams:
@@ -136,11 +136,11 @@ class _Pass:
         return self._stream.time_base or Fraction(1, av.time_base)
 
     def pictures(self) -> Iterator[_Picture]:
-        """Yield what decodes from here on, in the order of presentation."""
+        """Yield the frames from the current position on, in presentation order."""
         last_s = -math.inf
         for packet in read_packets(self._container, self._stream):
-            # The demuxer could leave such packets out itself (`Discard.nonkey`), but then gives
-            # wrong times to what remains where there are B-frames.
+            # The demuxer could drop such packets itself (`Discard.nonkey`), but with B-frames it
+            # then gives wrong times to the rest.
             if self._skip == "NONKEY" and packet.size and not packet.is_keyframe:
                 continue
             try:
@@ -158,7 +158,7 @@ class _Pass:
                     yield _Picture(time_s, frame)
 
     def convert(self, picture: _Picture) -> Frame:
-        """Scale and turn to RGB in one step, then turn upright."""
+        """Scale and convert to RGB in one step, then rotate upright."""
         frame = picture.frame
         video = self._reader.video
         width, height = fit(frame.width, frame.height, self._reader.max_side)
@@ -173,7 +173,7 @@ class _Pass:
 
 
 class _Cursor(_Pass):
-    """A pass that jumps: it knows the picture on screen and the one that follows."""
+    """A pass that seeks: it holds the frame on screen and the next one."""
 
     def __init__(self, reader: PyavReader) -> None:
         super().__init__(reader, "DEFAULT")
@@ -184,7 +184,7 @@ class _Cursor(_Pass):
 
     def _decode_from_here(self) -> None:
         self._pictures = self.pictures()
-        self._shown: _Picture | None = None  # the last at or before the time asked for
+        self._shown: _Picture | None = None  # the last at or before the requested time
         self._next = next(self._pictures, None)  # the first after it
 
     def shown_at(self, time_s: float) -> _Picture | None:
@@ -199,7 +199,7 @@ class _Cursor(_Pass):
         """Whether a key frame lies, or without an index probably lies, before `time_s`."""
         if self._next is None or time_s <= self._next.time_s:
             return False
-        entries = self._stream.index_entries  # by decoding time, which runs ahead
+        entries = self._stream.index_entries  # by decoding time, ahead of presentation
         number = entries.search_timestamp(self._ticks(time_s - self._reorder_s))
         if number >= 0:
             if self._seconds(entries[number].timestamp) > self._next.time_s:
@@ -209,9 +209,9 @@ class _Cursor(_Pass):
         return time_s - self._next.time_s > self._worth_a_guess_s
 
     def _seek_before(self, time_s: float) -> None:
-        """Go to a key frame from which the picture at `time_s` can be decoded.
+        """Seek to a key frame from which the frame at `time_s` can be decoded.
 
-        A container seeks by decoding time or by bytes, and may land behind the picture.
+        A container seeks by decoding time or by bytes, and may land after that frame.
         """
         here_s = self._next.time_s if self._next else 0.0
         back_s = 0.0
@@ -219,7 +219,7 @@ class _Cursor(_Pass):
             try:
                 self._container.seek(self._ticks(time_s - back_s), stream=self._stream)
             except av.FFmpegError:
-                back_s = time_s  # no seeking in this file: start anew
+                back_s = time_s  # no seeking in this file: reopen it
                 continue
             self._decode_from_here()
             if self._next is not None and self._next.time_s <= time_s + TICK_S:
@@ -230,7 +230,7 @@ class _Cursor(_Pass):
             self._open()
             self._decode_from_here()
         if self._next is None or self._next.time_s <= here_s:
-            # It was for nothing, so the next seek must promise more.
+            # The seek gained nothing, so the next one must cover more time.
             self._worth_a_guess_s = 2 * (time_s - here_s)
 
     def _ticks(self, time_s: float) -> int:

@@ -9,7 +9,7 @@ def open_video(video: Video, backend: Backend = "pyav", max_side: int | None = N
     """Return a reader; pictures are downscaled so that no side exceeds `max_side` pixels.
 
     Raises:
-        InputError: The video has no picture, or the backend cannot read this file rightly.
+        InputError: There is no video track, or the backend cannot read this file correctly.
     """
     if not video.has_picture:
         raise InputError(f"{video.path} has sound but no picture; ask what is heard in it instead")

@@ -1,7 +1,7 @@
-"""Probe a file and read its pictures: the first step of everything.
+"""Probe a file, and the interface for reading its frames.
 
-Times are seconds as a player shows them: presentation timestamps minus the start of the file, so
-0 is the first thing to be seen or heard. They are never derived from frame counts.
+Times are seconds as a player shows them: presentation timestamps minus the earliest start of video
+and audio. They are never derived from frame counts.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ RGBImage = npt.NDArray[np.uint8]  # [height, width, 3]
 Backend = Literal["pyav", "decord"]
 
 
-TAIL_S = 10  # how far before the claimed end we look for the true one
+TAIL_S = 10  # how far before the declared end the search for the true one starts
 
 # Formats that only point to other files: opening them would read what the user never named.
 PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
@@ -50,11 +50,10 @@ class SubtitleTrack:
     """A subtitle track inside the file.
 
     Attributes:
-        index: Of the stream.
-        codec: Its name.
-        language: As the file says; "" if it does not.
-        forced: Whether it is marked as holding only what a viewer who knows the spoken language
-            would miss: foreign passages and signs.
+        index: Stream index.
+        codec: Codec name.
+        language: As tagged in the file; "" if untagged.
+        forced: Whether it is flagged as forced: foreign-language passages and signs only.
     """
 
     index: int
@@ -70,12 +69,12 @@ class Video:
     Attributes:
         path: Absolute path at which it was found.
         sha256: Hex digest of the whole file.
-        duration_s: Seconds from the first to the end of the last thing to be seen or heard.
-        width: Pixels as displayed, after rotation; 0 without picture.
-        height: Pixels as displayed, after rotation; 0 without picture.
-        rotation: Degrees clockwise by which a player turns the stored picture: 0, 90, 180, 270.
-        fps: Average frame rate; None when unknown or without picture. Never use it for times.
-        has_audio: Whether there is a sound track.
+        duration_s: Seconds from the earliest start to the latest end of video and audio.
+        width: Pixels as displayed, after rotation; 0 without video track.
+        height: Pixels as displayed, after rotation; 0 without video track.
+        rotation: Degrees clockwise by which a player rotates the stored frame: 0, 90, 180, 270.
+        fps: Average frame rate; None when unknown or without video track. Never use it for times.
+        has_audio: Whether there is an audio track.
         subtitles: Embedded text subtitle tracks.
     """
 
@@ -104,7 +103,7 @@ class Frame:
 
 
 class VideoReader(Protocol):
-    """Three ways to look at a video, each the cheapest exact path for its purpose."""
+    """Three access patterns, each by the cheapest exact method."""
 
     def at(self, times_s: Sequence[float]) -> Iterator[Frame]:
         """Yield the picture that is on screen at each time (ascending), by key-frame seek.
@@ -115,16 +114,16 @@ class VideoReader(Protocol):
         ...
 
     def every(self, step_s: float) -> Iterator[Frame]:
-        """Yield a picture about every `step_s` seconds in one sequential pass, true times.
+        """Yield a picture about every `step_s` seconds in one sequential pass, with true times.
 
-        For each grid point k * `step_s` the first picture decoded at or after it, each picture
-        once: where the next picture comes later than the next grid points, these stay empty. A
-        backend may leave out pictures that no other picture needs, when many fall into a step.
+        For each grid point k * `step_s` the first frame decoded at or after it, each frame once:
+        grid points before a late frame stay empty. A backend may skip non-reference frames when
+        many fall into a step.
         """
         ...
 
     def key_frames(self) -> Iterator[Frame]:
-        """Yield the key frames alone: a fast overview."""
+        """Yield only the key frames: a fast overview."""
         ...
 
 
@@ -132,7 +131,7 @@ def probe(path: Path | str) -> Video:
     """Hash and probe a file.
 
     Raises:
-        InputError: The path is no readable file, there is nothing to see or hear in it, or it
+        InputError: The path is not a readable file, it has no decodable video or audio, or it
             changes while it is read.
     """
     path = Path(path)
@@ -191,10 +190,10 @@ def require_positive(step_s: float) -> None:
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes with a file's content; None if that cannot be told."""
+    """Return a file's inode, size and modification time; None if they cannot be read."""
     try:
         stat = path.stat()
-    except (OSError, ValueError):  # what is wrong with the path is for `_hash` to say
+    except (OSError, ValueError):  # `_hash` reports what is wrong with the path
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
@@ -236,7 +235,7 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
 
 
 def _duration_s(container: InputContainer) -> float:
-    """Measure from the packets, for what a container claims may be absent or wrong.
+    """Measure from the packets, since the declared duration may be absent or wrong.
 
     Matroska counts from 0 whatever the first timestamp, a truncated MP4 keeps its old length,
     and a raw or still growing stream has none.
