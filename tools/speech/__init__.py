@@ -1,1 +1,1 @@
-"""What is said: recognition and subtitles."""
+"""Speech: recognition and subtitles."""

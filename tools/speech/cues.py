@@ -1,7 +1,7 @@
-"""Subtitle text to cues: decode, parse and tidy, the first half of the subtitles tool.
+"""Subtitle text to cues: decode, parse and clean up, the first half of the subtitles tool.
 
-pysubs2 reads the cues; what comes before it here is what it is not meant for: unknown encodings,
-lines whose times are broken, WebVTT's comments and word times.
+pysubs2 parses the cues; this module handles what it does not: unknown encodings, lines with broken
+times, WebVTT comments and word timestamps.
 """
 
 import html
@@ -15,13 +15,13 @@ import pysubs2
 from chardet import EncodingEra
 
 TOUCHING_S = 0.1
-"""Cues closer than this follow one another without a pause: captions that roll do."""
+"""Cues closer than this are contiguous, as in roll-up captions."""
 
 CLEARLY = 3
-"""So many times likelier than cp1252 another encoding must be: one sentence in cp1252 was taken for
-another at 2.1 at most, one in cp1250, cp1251 or cp1253 was told apart at 4.9 or more."""
+"""Minimum ratio of another encoding's confidence to that of cp1252. For one sentence, it was at
+most 2.1 where cp1252 was right, and at least 4.9 where cp1250, cp1251 or cp1253 was."""
 
-_MARKED = {"utf-16", "utf-32"}  # a mark at the beginning of the file tells
+_MARKED = {"utf-16", "utf-32"}  # known from the byte order mark
 _STAMP = r"(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s*{_STAMP}\s*-->\s*{_STAMP}(?:\s.*)?$")
 _WORD_TIME = re.compile(r"<[\d:.,]+>")
@@ -39,7 +39,7 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """All lines as one."""
+        """All lines, joined."""
         return " ".join(self.lines)
 
 
@@ -48,8 +48,8 @@ class CueSheet:
     """The cues of one source, in its own order.
 
     Attributes:
-        cues: What could be read.
-        broken: How many cues were left out because their times made no sense.
+        cues: Those that could be parsed.
+        broken: Number of cues dropped because of invalid times.
         encoding: Set when it had to be guessed, empty otherwise.
     """
 
@@ -59,7 +59,7 @@ class CueSheet:
 
 
 def parse_subtitles(raw: bytes) -> CueSheet:
-    """Parse the content of an SRT, WebVTT, ASS or SSA file; the content decides which it is."""
+    """Parse the content of an SRT, WebVTT, ASS or SSA file; the format is detected from it."""
     text, encoding = _decode(raw)
     is_ass = "[Events]" in text or "\nDialogue:" in text
     tidy = _tidy_ass(text) if is_ass else _tidy_srt(text)
@@ -82,7 +82,7 @@ def plain_lines(ass_text: str) -> tuple[str, ...]:
 
 
 def tidy_cues(cues: Iterable[Cue], duration_s: float, offset_s: float = 0.0) -> list[Cue]:
-    """Shift cues, clip them to the video, drop the empty and merge what rolls; in time order."""
+    """Shift cues, clip them to the video, drop empty ones, merge roll-up ones; in time order."""
     shifted = (replace(c, start_s=c.start_s + offset_s, end_s=c.end_s + offset_s) for c in cues)
     ordered = sorted(shifted, key=lambda cue: (cue.start_s, cue.end_s))
     inside = (
@@ -94,9 +94,9 @@ def tidy_cues(cues: Iterable[Cue], duration_s: float, offset_s: float = 0.0) -> 
 
 
 def _merge_rolling(cues: Iterable[Cue]) -> Iterator[Cue]:
-    """Say each line once, though automatic captions repeat it while the screen rolls up."""
+    """Yield each line once, though automatic roll-up captions repeat it."""
     screen: Cue | None = None  # the previous cue as it was shown
-    kept: Cue | None = None  # what is left of it, still open to be extended
+    kept: Cue | None = None  # its new lines, which may still be extended
     for cue in cues:
         if screen and kept and cue.start_s <= screen.end_s + TOUCHING_S:
             fresh = cue.lines[_repeated(screen.lines, cue.lines) :]
@@ -118,7 +118,7 @@ def _merge_rolling(cues: Iterable[Cue]) -> Iterator[Cue]:
 
 
 def _repeated(shown: tuple[str, ...], lines: tuple[str, ...]) -> int:
-    """Return how many of the first lines were the last ones shown."""
+    """Return how many of the first `lines` repeat the last ones shown."""
     longest = min(len(shown), len(lines))
     return next((n for n in range(longest, 0, -1) if shown[-n:] == lines[:n]), 0)
 
@@ -150,7 +150,7 @@ def _decode(raw: bytes) -> _Decoded:
 
 
 def _guess(raw: bytes) -> str:
-    """Return the likeliest encoding; few accents tell too little against the commonest one."""
+    """Return the likeliest encoding: cp1252, the most common, unless another clearly is."""
     found = chardet.detect_all(
         raw,
         ignore_threshold=True,
@@ -164,7 +164,7 @@ def _guess(raw: bytes) -> str:
 
 
 def _tidy_srt(text: str) -> _Tidied:
-    """Leave times as SRT writes them and text; drop cues whose times cannot be read."""
+    """Reduce to SRT times and text; drop cues with unreadable times."""
     vtt = text.lstrip().startswith("WEBVTT")
     lines, broken, skipping = [], 0, True
     for line in text.splitlines():
@@ -188,7 +188,7 @@ def _srt_times(times: re.Match[str]) -> str:
 
 
 def _tidy_ass(text: str) -> _Tidied:
-    """Leave the events alone: styles do not matter here and one broken line stops pysubs2."""
+    """Keep valid events only: styles are not used, and one broken line makes pysubs2 fail."""
     dialogue = [line.strip() for line in text.splitlines() if line.startswith("Dialogue:")]
     whole = [line for line in dialogue if _ASS_TIMES.match(line)]
     return _Tidied("\n".join(["[Events]", *whole]), len(dialogue) - len(whole))

@@ -1,6 +1,6 @@
 """Speech recognition with PocketSphinx and the US-English model in its wheel: no download.
 
-It knows clear, slow American speech tolerably and little else; it writes no punctuation, so
+It is fair on clear, slow American speech and poor on the rest; it outputs no punctuation, so
 segments end at pauses.
 """
 
@@ -20,9 +20,9 @@ PAUSE_S = 0.4
 """A longer pause between words ends a segment."""
 
 MAX_WORDS = 25
-"""So many words end a segment without a pause."""
+"""A segment ends after this many words, even without a pause."""
 
-_VARIANT = re.compile(r"\(\d+\)$")  # "what(2)" is the second way to say "what"
+_VARIANT = re.compile(r"\(\d+\)$")  # "what(2)" is the second pronunciation of "what"
 _FILLER = re.compile(r"[<\[+].*")  # <s>, <sil>, [NOISE], ++UM++
 
 
@@ -32,8 +32,8 @@ class PocketSphinx:
     def __init__(self) -> None:
         import pocketsphinx
 
-        # The model's own settings, three passes and the mean of a whole span as cepstral mean,
-        # did best: each other language weight or pass less cost words.
+        # The model's defaults, three passes and the cepstral mean of the whole span, were best:
+        # other language weights or fewer passes raised the word errors.
         self._decoder: Any = pocketsphinx.Decoder(loglevel="FATAL")
 
     @property
@@ -44,7 +44,7 @@ class PocketSphinx:
     def recognise(self, span: SoundSpan) -> Iterator[Segment]:
         """Yield segments between pauses, each word with its posterior probability."""
         pcm = (np.clip(span.samples, -1, 1) * 32767).astype("<i2")
-        # It goes on tracking noise from span to span: start afresh, or results depend on the order.
+        # Noise tracking carries over between spans: reset it, or results depend on their order.
         self._decoder.reinit_feat(self._decoder.config)
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)

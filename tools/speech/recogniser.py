@@ -1,4 +1,4 @@
-"""What a speech recogniser is: the small contract between `transcribe` and its engines."""
+"""The interface between `transcribe` and its speech recognition engines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Word:
 class Segment:
     """About a sentence of speech; times in seconds of the video, score from 0 to 1.
 
-    `words` is empty where the engine was not asked for them or cannot tell.
+    `words` is empty where word times are off or unsupported.
     """
 
     start_s: float
@@ -36,7 +36,7 @@ class Recogniser(Protocol):
     """A loaded engine."""
 
     def recognise(self, span: SoundSpan) -> Iterator[Segment]:
-        """Yield what is said in a stretch of speech, in time order."""
+        """Yield the segments of a span of speech, in time order."""
         ...
 
     @property

@@ -1,8 +1,8 @@
-"""Read the subtitles that come with a video: files beside it, else text tracks inside it.
+"""Read the subtitles of a video: sidecar files, else embedded text tracks.
 
-They are the cheapest and most exact record of what is said, so they are asked before speech
-recognition is. The text of each cue becomes one piece of evidence. Forced subtitles, which hold
-foreign passages alone, are taken where there are no others, and marked in the evidence's data.
+They are the cheapest and most exact transcript, so they take precedence over speech recognition.
+The text of each cue becomes one piece of evidence. Forced subtitles (foreign-language passages
+only) are used where there are no others, and marked in the evidence's data.
 """
 
 import os
@@ -29,13 +29,13 @@ from tools.speech.cues import Cue, CueSheet, parse_subtitles, plain_lines, tidy_
 
 SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 MAX_BYTES = 32 * 2**20
-"""A day of subtitles has under 5 MB; what is larger is something else."""
+"""Larger files are not subtitles: a day of them has under 5 MB."""
 
 UNSAID_S = 4.0
-"""How long a cue stays when the container does not say."""
+"""Longest display of a cue for which the container gives no duration."""
 
 SETTLED_NS = 2 * 10**9
-"""How long ago a folder must have changed for its time to tell of every change."""
+"""Age from which a folder's modification time is trusted to reflect every change."""
 
 _TAG = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
 
@@ -48,7 +48,7 @@ class SubtitlesOptions(ToolOptions):
         sidecar: Look for files beside the video.
         embedded: Look for text tracks inside the video.
         offset_s: Added to every time, for subtitles of another cut.
-        file: Path of a subtitle file to use and nothing else.
+        file: Path of the only subtitle file to use.
     """
 
     language: str = ""
@@ -60,7 +60,7 @@ class SubtitlesOptions(ToolOptions):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where subtitles may be had, and how to read them."""
+    """A source of subtitles, and how to read it."""
 
     kind: Literal["sidecar", "embedded"]
     name: str
@@ -80,22 +80,22 @@ class Subtitles(Tool):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """The file: its name leads to sidecars, its content holds tracks."""
+        """The file: sidecars are found by its name, tracks are inside it."""
         return frozenset({"file"})
 
     @property
     def reentrant(self) -> bool:
-        """A run opens its files itself and keeps everything to itself."""
+        """A run opens its own files; runs share no mutable state."""
         return True
 
     def reads(self, video: Video) -> Sequence[Path]:
-        """Return the sidecar files: a subtitle file that is added later is found."""
+        """Return the sidecar files, so that one added later changes the cache key."""
         if self.options.file:
             return [Path(self.options.file)]
         try:
             return find_sidecars(video) if self.options.sidecar else []
         except InputError:
-            return []  # `run` says what is wrong with the folder
+            return []  # `run` reports what is wrong with the folder
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield the cues of the first usable source.
@@ -129,7 +129,7 @@ class Subtitles(Tool):
             yield Evidence(self.name, self.kind, cue.start_s, cue.end_s, cue.text, data=data)
 
     def _data(self, source: Source, sheet: CueSheet, passed_over: list[str]) -> dict[str, Any]:
-        """Say where the cues come from, and under `note` what did not go as asked."""
+        """Return the source of the cues and, under `note`, deviations from what was asked."""
         notes = list(passed_over)
         if self.options.language and not _same_language(source.language, self.options.language):
             notes.append(f"no subtitles marked as {self.options.language!r}")
@@ -142,7 +142,7 @@ class Subtitles(Tool):
         return data | forced | ({"note": "; ".join(notes)} if notes else {})
 
     def _sources(self, given: ToolInput) -> list[Source]:
-        """Return what may be read, best first."""
+        """Return the candidate sources, best first."""
         if self.options.file:
             return [_sidecar(Path(self.options.file).expanduser(), given.video.path)]
         video = given.video
@@ -178,10 +178,10 @@ def find_sidecars(video: Video) -> list[Path]:
 
 
 def _beside(video: Path) -> Sequence[Path]:
-    """Return the files whose names begin as a video's does.
+    """Return the files whose names begin as the video's does.
 
-    What was found stands until the folder changes. A change within the clock's last ticks might not
-    show in its time, so a folder that has just changed is looked at again.
+    The listing is cached until the folder's modification time changes. Since that time is coarse, a
+    folder that has just changed is listed again.
     """
     changed_ns = video.parent.stat().st_mtime_ns
     if time_ns() - changed_ns < SETTLED_NS:
@@ -217,7 +217,7 @@ def _tag(path: Path, video: Path) -> str:
 
 
 def _primary(language: str) -> str:
-    """Return "en" for "eng" and "en_GB"; what is no language stays as it is."""
+    """Return "en" for "eng" and "en_GB"; what is not a language is returned unchanged."""
     try:
         return langcodes.standardize_tag(language, macro=True).split("-")[0]
     except LanguageTagError:
@@ -236,7 +236,7 @@ def _same_language(language: str, wanted: str) -> bool:
 
 
 def _distance(language: str, wanted: str) -> int:
-    """Return 0 for the wanted language (exact or another region's), 1 if unsaid, 2 for others."""
+    """Return 0 for the wanted language (exact or another region's), 1 if unknown, 2 for others."""
     if not wanted or _same_language(language, wanted):
         return 0
     return 2 if language else 1
@@ -248,7 +248,7 @@ def _sidecar(path: Path, video: Path) -> Source:
             size = path.stat().st_size
             raw = path.read_bytes() if size <= MAX_BYTES else b""
         except OSError as error:
-            # The name alone: folders of the user stay out of messages and results.
+            # Name only: messages and results do not reveal the user's folders.
             raise InputError(f"{path.name} cannot be read: {error.strerror}") from error
         if size > MAX_BYTES:
             raise InputError(f"{path.name} cannot be read: {size} bytes are no subtitles")
@@ -301,7 +301,7 @@ def _read_track(given: ToolInput, index: int) -> CueSheet:
 
 
 def _with_ends(cues: list[Cue]) -> Iterator[Cue]:
-    """End a cue of unsaid length at the next one, which may be an empty one for that purpose."""
+    """End a cue of unknown duration at the next one, which may be an empty end marker."""
     followers = [*(cue.start_s for cue in cues[1:]), float("inf")]
     for cue, next_s in zip(cues, followers, strict=True):
         if cue.end_s > cue.start_s:

@@ -1,4 +1,4 @@
-"""Write down what is said: voice activity first, then a speech recogniser on speech alone."""
+"""Transcribe speech: voice activity detection, then speech recognition on the speech alone."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -31,10 +31,10 @@ class TranscribeOptions(ToolOptions):
         engine: pocketsphinx (US English, weights in the wheel) or whisper.
         model: For whisper: a name ("base", "turbo", ...) or the path of a .pt checkpoint.
         language: For whisper: code of the spoken language, "" to detect it.
-        vad: Let the recogniser hear speech alone; without it music and noise become words.
-        vad_threshold: Probability from which sound is speech.
-        max_span_s: Longer speech is cut at a pause; Whisper listens to 30 s at once.
-        min_score: Segments of which the recogniser is less sure are dropped.
+        vad: Pass only detected speech to the recogniser; without it music and noise become words.
+        vad_threshold: Probability from which audio counts as speech.
+        max_span_s: Longer speech is cut at a pause; Whisper's window is 30 s.
+        min_score: Segments with a lower score are dropped.
         word_times: Give each word's time in the evidence's data.
     """
 
@@ -50,7 +50,7 @@ class TranscribeOptions(ToolOptions):
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """A speech recogniser on offer: the package it needs and how to load it."""
+    """An available speech recogniser: the package it needs and how to load it."""
 
     module: str
     package: str
@@ -72,7 +72,7 @@ ENGINES: Mapping[str, EngineChoice] = {
 
 
 class Transcribe(Tool):
-    """What is said, about a sentence to a piece of evidence."""
+    """Transcribed speech, about one sentence per piece of evidence."""
 
     name = "transcribe"
     kind = "speech"
@@ -86,12 +86,12 @@ class Transcribe(Tool):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """The sound."""
+        """The audio."""
         return frozenset({"audio"})
 
     @property
     def models(self) -> Mapping[str, str]:
-        """The recogniser, and what tells it where somebody speaks."""
+        """The recogniser and the voice activity detector."""
         options = self.options
         own = options.model.endswith(".pt")
         whisper = options.model if own else f"whisper-{options.model}"
@@ -104,7 +104,7 @@ class Transcribe(Tool):
         return self._recogniser.memory_bytes if self._recogniser else 0
 
     def available(self) -> Availability:
-        """Say whether the engine's package is installed, and the detector's weights."""
+        """Check whether the engine's package and the detector's weights are installed."""
         engine = ENGINES[self.options.engine]
         if find_spec(engine.module) is None:
             return Availability(
@@ -125,12 +125,12 @@ class Transcribe(Tool):
 
         Raises:
             InputError: The options name a model or language that does not exist.
-            MissingError: Weights are not there; the text names the remedy.
+            MissingError: Weights are missing; the message names the remedy.
         """
         self._recogniser = ENGINES[self.options.engine].load(self.options, runtime)
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
-        """Yield what is said while listening.
+        """Yield transcribed segments while the audio is decoded.
 
         Raises:
             StoppedError: The user pressed Stop.
@@ -185,7 +185,7 @@ class Transcribe(Tool):
 
 
 def _blocks(given: ToolInput) -> Iterator[AudioBlock]:
-    """Yield the sound, looking out for Stop: a film without a word is one long search."""
+    """Yield the audio, checking for Stop: without speech there is no segment to check at."""
     for block in given.audio():
         _heed_stop(given)
         yield block

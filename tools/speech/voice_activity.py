@@ -1,8 +1,8 @@
-"""Voice activity: which parts of the sound are speech, the gate before any speech recogniser.
+"""Voice activity detection (VAD): which parts of the audio are passed to a speech recogniser.
 
-Recognisers write words into music and noise, so they get to hear speech alone. The detector is
-silero-vad, whose weights lie in its wheel; onnxruntime runs them. (Importing the package itself
-would load torch.)
+Recognisers hallucinate words in music and noise, so they get speech alone. The detector is
+silero-vad with the weights in its wheel, run by onnxruntime. (Importing the package itself would
+load torch.)
 """
 
 from collections import deque
@@ -21,25 +21,25 @@ from tools.media.audio import SAMPLE_RATE, AudioBlock
 Samples = npt.NDArray[np.float32]  # [n], in [-1, 1]
 
 WINDOW = 512
-"""Samples that the detector judges at once, 32 ms: fixed by the model (silero-vad 5 and later)."""
+"""Samples per call of the detector, 32 ms: fixed by the model (silero-vad 5 and later)."""
 
 WINDOW_S = WINDOW / SAMPLE_RATE
-_CONTEXT = 64  # samples of the window before that the model wants in front of each window
-_DIP_WINDOWS = 8  # a cut is made where about 0.25 s are least like speech
+_CONTEXT = 64  # samples of the previous window that the model expects before each window
+_DIP_WINDOWS = 8  # cut where speech is least probable over about 0.25 s
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """When sound counts as speech. Lengths are in seconds.
+    """When audio counts as speech. Lengths are in seconds.
 
     Attributes:
         threshold: Probability from which speech begins; it lasts until the probability stays
             0.15 lower (silero-vad's own hysteresis).
-        min_speech_s: Shorter bursts are no speech.
+        min_speech_s: Shorter bursts are not speech.
         min_pause_s: Shorter pauses do not end a burst.
-        join_s: Bursts closer than this stay together: recognisers need context. On a slow speech
+        join_s: Bursts closer than this are merged: recognisers need context. On a slow speech
             PocketSphinx got 5 of 22 words wrong with 1.5 s, 10 with 0.5 s.
-        pad_s: Kept before and after speech; 0.5 s cost PocketSphinx fewer words than 0.3 s.
+        pad_s: Padding before and after speech; 0.5 s cost PocketSphinx fewer words than 0.3 s.
         max_span_s: Longer speech is cut at its deepest pause.
     """
 
@@ -58,7 +58,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class SoundSpan:
-    """A stretch of sound to be recognised, and where it stands in the video."""
+    """A span of audio to be recognised, and its start in the video."""
 
     start_s: float
     samples: Samples
@@ -70,13 +70,13 @@ class SoundSpan:
 
 
 class VoiceDetector:
-    """silero-vad, one window after the other; a new one for every sound."""
+    """silero-vad, stateful over consecutive windows: use a new one per audio track."""
 
     def __init__(self) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # 0.2 ms of work a window: more threads only wait
+        options.intra_op_num_threads = 1  # 0.2 ms of work per window: more threads only wait
         options.inter_op_num_threads = 1
         self._session: Any = onnxruntime.InferenceSession(
             str(silero_weights()), options, providers=["CPUExecutionProvider"]
@@ -114,11 +114,11 @@ def speech_spans(
     detector: Callable[[Samples], float],
     settings: GateSettings,
 ) -> Iterator[SoundSpan]:
-    """Yield the stretches of speech in time order; at most one of them is in memory.
+    """Yield the spans of speech in time order; at most one of them is in memory.
 
     Args:
-        blocks: Sound without gaps, 16 kHz mono.
-        detector: Gives the probability of speech of each window of 512 samples in turn.
+        blocks: Gapless audio, 16 kHz mono.
+        detector: Returns the speech probability of each window of 512 samples in turn.
         settings: What counts as speech.
     """
     before: deque[_Heard] = deque(maxlen=max(1, round(settings.pad_s / WINDOW_S)))
@@ -145,7 +145,7 @@ def speech_spans(
 
 
 def plain_spans(blocks: Iterable[AudioBlock], length_s: float) -> Iterator[SoundSpan]:
-    """Yield all of the sound in stretches of about the same length: the gate left open."""
+    """Yield all of the audio in spans of about the same length, without VAD."""
     count = max(1, round(length_s / WINDOW_S))
     held: list[SoundSpan] = []
     for window in _windows(blocks):
@@ -164,14 +164,14 @@ class _Heard(NamedTuple):
 
 class _Burst(NamedTuple):
     first: int
-    last: int  # one beyond
+    last: int  # exclusive
 
 
 def _windows(blocks: Iterable[AudioBlock]) -> Iterator[SoundSpan]:
-    """Cut blocks of any length into windows; the last one is filled up with silence."""
+    """Cut blocks of any length into windows; the last one is zero-padded."""
     rest = np.zeros(0, np.float32)
     origin_s: float | None = None
-    done = 0  # samples given out: summing up seconds would drift
+    done = 0  # samples yielded: summing up seconds would drift
     for block in blocks:
         origin_s = block.start_s if origin_s is None else origin_s
         rest = np.concatenate([rest, block.samples])

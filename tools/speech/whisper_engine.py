@@ -1,4 +1,4 @@
-"""Speech recognition with openai-whisper, any of its sizes or a checkpoint of one's own."""
+"""Speech recognition with openai-whisper, any published size or a custom checkpoint."""
 
 import hashlib
 import math
@@ -16,8 +16,9 @@ from tools.weights import module_bytes
 NO_SPEECH = 0.6
 LOG_PROBABILITY = -1.0
 COMPRESSION = 2.4
-"""Whisper's own limits: a segment more probably silent than the first and less probable than the
-second is dropped; one that zips better than the third repeats itself."""
+"""Whisper's default thresholds. A segment is dropped if its no-speech probability is above the
+first and its average log probability below the second, or if its compression ratio is above the
+third (repetition)."""
 
 _SEED = 20250625
 
@@ -27,8 +28,8 @@ class Whisper:
 
     Args:
         model: What `whisper.load_model` returned.
-        language: Code of the spoken language, "" to detect it in each stretch of speech.
-        word_times: Align words too, which takes about half as long again.
+        language: Code of the spoken language, "" to detect it in each span of speech.
+        word_times: Align words too, which takes about 50 % longer.
     """
 
     def __init__(self, model: Any, language: str, word_times: bool) -> None:
@@ -42,10 +43,10 @@ class Whisper:
         return module_bytes(self._model)
 
     def recognise(self, span: SoundSpan) -> Iterator[Segment]:
-        """Yield Whisper's segments, less those that it takes for silence or that only repeat."""
+        """Yield Whisper's segments, without silent and repetitive ones."""
         import torch
 
-        # A failed decode is tried again by sampling: seeded, or a second run would differ.
+        # The temperature fallback samples: seeded, so that runs are reproducible.
         device = self._model.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(_SEED)
@@ -70,7 +71,7 @@ def load(name: str, language: str, word_times: bool, runtime: ToolRuntime) -> Wh
 
     Raises:
         InputError: There is no such model or language, or the file is no checkpoint.
-        MissingError: The weights are not there and may not or cannot be downloaded.
+        MissingError: The weights are missing and may not or cannot be downloaded.
     """
     import whisper
     from whisper.tokenizer import LANGUAGES
@@ -96,7 +97,7 @@ def load(name: str, language: str, word_times: bool, runtime: ToolRuntime) -> Wh
     except OSError as error:  # urllib's errors are among them
         raise MissingError(_remedy(name, f"it could not be fetched ({error})", runtime)) from error
     except _bad_checkpoint() as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's: whoever loads may make room
+        if type(error).__name__ == "OutOfMemoryError":  # torch's: the caller may evict models
             raise
         if not own:
             raise MissingError(_remedy(name, f"it cannot be loaded ({error})", runtime)) from error
@@ -114,11 +115,11 @@ def _bad_checkpoint() -> tuple[type[Exception], ...]:
 
 
 def _check_on_disk(name: str, runtime: ToolRuntime) -> None:
-    """Refuse what whisper would answer with a download."""
+    """Raise `MissingError` where whisper would download."""
     import whisper
 
-    # The address ends in the digest and the file's name; a file that does not match its digest
-    # would be fetched anew.
+    # The URL ends in the digest and the file's name; a file that does not match its digest would be
+    # downloaded again.
     *_, digest, file = urlsplit(whisper._MODELS[name]).path.split("/")
     path = runtime.models / file
     if not path.is_file():
@@ -144,7 +145,7 @@ def _is_speech(heard: Mapping[str, Any]) -> bool:
 
 
 def _segment(heard: Mapping[str, Any], span: SoundSpan, language: str) -> Iterator[Segment]:
-    """Yield the segment with times of the video; Whisper's may lie beyond the end of the sound."""
+    """Yield the segment in video time, clamped to the span: Whisper's times may exceed it."""
     words = tuple(
         Word(
             start_s=_within(span, word["start"]),
