@@ -1,9 +1,9 @@
-"""Read the text of one picture after the other, looking only at what changed in between.
+"""OCR of successive frames, limited to what changed in between.
 
 A slide beside a moving speaker, a sign above the traffic: the picture changes all the time and its
-text does not. The detector therefore sees only the parts of a picture that changed since they were
-last looked at, with some context, and the recogniser only text in which a pixel changed. What is
-remembered is one picture and the text in it.
+text does not. The detector therefore sees only the regions that changed since they were last read,
+with some context, and the recogniser only text in which a pixel changed. The state is one picture
+and the text in it.
 """
 
 import logging
@@ -23,19 +23,19 @@ Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
 
 # A pixel changed when a colour channel, averaged over 3x3 pixels, differs by more than this of 255.
 # Measured over 21 fonts, after JPEG: one digit turned into another changes at least 13 at 12 px
-# and contrast 40, at least 92 at 16 px and contrast 200. A static picture changes less between
-# two key frames of its video, and up to 60 where one begins: then it is read again.
+# and contrast 40, at least 92 at 16 px and contrast 200. A static picture changes less between two
+# key frames of its video, and up to 60 at a key frame: then it is read again.
 CHANGED = 16
-NEAR = 8  # px around a changed pixel that count as changed: text is read whole
+NEAR = 8  # px of dilation of the changed pixels: text is read whole
 CONTEXT = 16  # px around a change that the detector sees
 GRID = 32  # the detector takes sides that are multiples of this
 SAME_TEXT = 0.5  # intersection over the smaller of two boxes
-CUT = 3  # px to the edge of what the detector saw: the text may go on
+CUT = 3  # px from the edge of the detector's crop: the text may be cut off
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the recogniser reads in one crop, and how sure it is, 0 to 1."""
+    """The text recognised in one crop, and the confidence, 0 to 1."""
 
     text: str
     confidence: float
@@ -45,19 +45,19 @@ class OcrEngine(Protocol):
     """A text detector and a text recogniser."""
 
     def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
-        """Return where there is text, after reduction to `max_side` pixels."""
+        """Return where there is text, after downscaling to `max_side` pixels."""
 
     def recognise(self, picture: BGRImage, places: Sequence[Corners]) -> list[Reading]:
-        """Return what stands at the places, in their order."""
+        """Return the text at the places, in their order."""
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights of both take."""
+        """Bytes of the weights of both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rect:
-    """A rectangle in pixels; right and bottom are outside."""
+    """A rectangle in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -97,8 +97,8 @@ class PictureReader:
 
     Args:
         engine: The models.
-        max_side: The detector sees a whole picture reduced to this many pixels, a part of it at
-            the same scale.
+        max_side: Longer side in pixels to which a picture is downscaled for the detector; crops
+            keep the same scale.
     """
 
     def __init__(self, engine: OcrEngine, max_side: int) -> None:
@@ -111,8 +111,8 @@ class PictureReader:
         """Return the text in the next picture.
 
         Args:
-            picture: It.
-            keep: Does the work of the models, or recalls what came of it (`tools.base.Keep`).
+            picture: The next picture.
+            keep: Runs the models, or returns their checkpointed result (`tools.base.Keep`).
         """
         import cv2
 
@@ -135,7 +135,7 @@ class PictureReader:
             rect = _around(corners, picture)
             same = [piece for piece in kept if piece.rect.overlap(rect) >= SAME_TEXT]
             if same and not rect.of(changed).any():
-                continue  # that text did not change, so what was read stands
+                continue  # unchanged text keeps its reading
             kept = [piece for piece in kept if piece not in same]
             places.append(corners)
         readings = self._engine.recognise(picture, places) if places else []
@@ -146,7 +146,7 @@ class PictureReader:
         ]
 
     def _detect(self, picture: BGRImage, changed: Mask, gone: Sequence[Rect]) -> list[Corners]:
-        """Find text where something changed; in the whole picture when a text is cut off."""
+        """Detect text in changed regions; in the whole picture when a text is cut off."""
         height, width = changed.shape
         scale = min(1.0, self._max_side / max(height, width))
         found: list[Corners] = []
@@ -175,7 +175,7 @@ def _from_json(values: Sequence[Any]) -> Piece:
 
 
 def changed_pixels(picture: BGRImage, seen: BGRImage) -> Mask:
-    """Return where two pictures of one size differ by more than noise, and near it."""
+    """Return where two pictures of one size differ by more than noise, dilated by NEAR."""
     import cv2
 
     blue, green, red = cv2.split(cv2.blur(cv2.absdiff(picture, seen), (3, 3)))
@@ -191,13 +191,13 @@ def _widened(mask: Mask, by_px: int) -> Mask:
 
 
 def changed_parts(changed: Mask, texts: Sequence[Rect], scale: float) -> list[Rect]:
-    """Return rectangles, none overlapping, that hold every changed pixel with its context.
+    """Return disjoint rectangles that cover every changed pixel with its context.
 
     Args:
         changed: Changed pixels.
-        texts: What must be in the rectangles besides: texts of which a part changed.
-        scale: Of the detector. Sides become multiples of GRID after scaling, so that a part is
-            reduced exactly as the whole picture is.
+        texts: Boxes to be covered as well: texts of which a part changed.
+        scale: Of the detector's input. Sides become multiples of GRID after scaling, so that a crop
+            is downscaled exactly as the whole picture is.
     """
     import cv2
 
@@ -240,7 +240,7 @@ def _around(corners: Corners, picture: BGRImage) -> Rect:
 
 
 def _is_cut(rect: Rect, part: Rect, changed: Mask) -> bool:
-    """Say whether a changed text ends at an edge of `part` inside the picture."""
+    """Return whether a changed text ends at an edge of `part` inside the picture."""
     height, width = changed.shape
     at_edge = (
         0 < part.left >= rect.left - CUT

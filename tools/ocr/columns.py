@@ -1,9 +1,9 @@
-"""Join the texts of one picture to rows: what belongs together, and what only stands side by side.
+"""Layout analysis: join the texts of one picture to rows, or separate them into labels and columns.
 
 Texts on one baseline are a row of a table ("Coffee 3.50"), separate labels ("Petrel | Juno") or
-lines of two columns. What tells them apart, strongest first: values beside labels in row after row
-are a table; a change of background in the gap parts two panels; wide lines on both sides are
-columns of prose; a lone gap much wider than a word space parts labels.
+lines of two columns. The cues, strongest first: values beside labels in successive rows are a
+table; a change of background in the gap separates two panels; wide lines on both sides are columns
+of prose; a single gap much wider than a word space separates labels.
 """
 
 import re
@@ -20,7 +20,7 @@ LABEL_GAP = 1.5  # a lone gap without a change of background, or the widest on i
 LINE_STEP = 2.0  # between two rows that one gutter runs through
 MIN_GUTTER = 0.5  # width that the gaps of a gutter share
 PROSE = 6.0  # mean width of the lines on both sides of a gutter between columns of prose
-CARD_STEP = 0.5  # between the two lines of a card: a name and what stands under it
+CARD_STEP = 0.5  # between the two lines of a card: a name and the text under it
 MAX_HEIGHT_RATIO = 2.0  # taller beside smaller than this is another row (vertical text, a logo)
 VALUE = re.compile(r"[^\w]*(?=\S*\d)[\d\W]+[^\W\d]{0,3}\W*")  # 3.50, 9:30 - 17:45, 41 m, 20 km
 
@@ -76,7 +76,7 @@ def join_rows(
         parted: Whether the background changes between two pieces side by side.
 
     Returns:
-        Rows, the highest first. Separate labels in a row are parted by `LABELS`.
+        Rows, topmost first. Separate labels in a row are joined by `LABELS`.
     """
     lines = [_phrases(line, aspect) for line in _baselines(pieces)]
     gaps = [gap for number, line in enumerate(lines) for gap in _gaps(number, line, aspect, parted)]
@@ -106,7 +106,7 @@ def _on_line(line: Line, piece: Row) -> bool:
 
 
 def _phrases(line: Line, aspect: float) -> Line:
-    """Join the words of a line that are parted by no more than a word space."""
+    """Join the words of a line with no more than a word space between them."""
     parts = [[line[0]]]
     for left, right in pairwise(line):
         if _width(left, right, aspect) < PHRASE_GAP:
@@ -128,7 +128,7 @@ def _gaps(number: int, line: Line, aspect: float, parted: Parted) -> Iterator[Ga
 
 
 def _gutters(gaps: Iterable[Gap], lines: Sequence[Line], aspect: float) -> list[Gutter]:
-    """Chain the gaps that lie one under the other, with no text in between."""
+    """Chain vertically aligned gaps with no text in between."""
     gutters: list[Gutter] = []
     for gap in gaps:
         home = next((g for g in reversed(gutters) if _runs_on(g, gap, lines, aspect)), None)
@@ -156,7 +156,7 @@ def _runs_on(gutter: Gutter, gap: Gap, lines: Sequence[Line], aspect: float) -> 
 
 
 def _parts(gutter: Gutter, lines: Sequence[Line], aspect: float) -> bool:
-    """Say whether what stands on both sides of a gutter is no row of a table."""
+    """Return whether a gutter separates texts, rather than cells of table rows."""
     lefts, rights = [gap.left.text for gap in gutter], [gap.right.text for gap in gutter]
     parted = 2 * sum(gap.parted for gap in gutter) >= len(gutter)
     if len(gutter) == 1:
@@ -166,10 +166,10 @@ def _parts(gutter: Gutter, lines: Sequence[Line], aspect: float) -> bool:
     if parted or _changes_kind(lefts, rights):
         return True
     if _mostly_values(rights):
-        return False  # figures beside figures
+        return False  # numbers beside numbers
     firsts = [lines[gap.line][0].text.split()[0] for gap in gutter]
     if _mostly_values(firsts):
-        return False  # a timetable: what follows the time is about it
+        return False  # a timetable: the text belongs to its time
     if _mostly_values(lefts):  # of labels further left; the next label may have its own
         return any(gap.place + 2 < len(lines[gap.line]) for gap in gutter)
     sides = [gap.left for gap in gutter], [gap.right for gap in gutter]
@@ -177,14 +177,14 @@ def _parts(gutter: Gutter, lines: Sequence[Line], aspect: float) -> bool:
 
 
 def _parts_alone(gap: Gap, line: Line, aspect: float) -> bool:
-    """Say whether a gap on one line only, on one background, parts two labels."""
+    """Return whether a gap on one line only, on one background, separates two labels."""
     values = is_value(gap.left.text), is_value(gap.right.text)
     widest = max(_width(left, right, aspect) for left, right in pairwise(line))
     return widest >= LABEL_GAP and values[0] == values[1] and not gap.left.text.endswith(":")
 
 
 def is_value(text: str) -> bool:
-    """Say whether a text is a figure, a price, a time or a measure: what stands beside a label."""
+    """Return whether a text is a number, price, time or measure, as found beside a label."""
     return VALUE.fullmatch(text) is not None
 
 
@@ -193,7 +193,7 @@ def _mostly_values(texts: Sequence[str]) -> bool:
 
 
 def _changes_kind(lefts: Sequence[str], rights: Sequence[str]) -> bool:
-    """Say whether two lines are names side by side and a value under each."""
+    """Return whether two lines are names side by side and a value under each."""
     kinds = [{is_value(left), is_value(right)} for left, right in zip(lefts, rights, strict=True)]
     return kinds in ([{True}, {False}], [{False}, {True}])
 
@@ -204,7 +204,7 @@ def _mean_width(rows: Sequence[Row], aspect: float) -> float:
 
 
 def _regions(lines: int, gutters: Sequence[Gutter]) -> list[list[int]]:
-    """Group the numbers of the lines that a gutter runs through together."""
+    """Group the numbers of the lines that share a gutter."""
     region = list(range(lines))
     for gutter in gutters:
         joined = {region[gap.line] for gap in gutter}
@@ -214,7 +214,7 @@ def _regions(lines: int, gutters: Sequence[Gutter]) -> list[list[int]]:
 
 
 def _cut(line: Line, number: int, cuts: set[tuple[int, int]]) -> list[Row]:
-    """Return the parts of a line between the gaps that part it."""
+    """Split a line at its cuts."""
     parts = [[line[0]]]
     for place, piece in enumerate(line[1:]):
         if (number, place) in cuts:
@@ -252,7 +252,7 @@ def _cards(upper: Sequence[Row], lower: Sequence[Row]) -> list[Row]:
 
 
 def _label_rows(labels: Sequence[Row]) -> list[Row]:
-    """Return one row of labels; a lone letter beside words is none (`ocr_fragments` judges it)."""
+    """Return one row of labels; a single letter beside words is not one (see `fragments`)."""
     strays = [row for row in labels if _is_stray(row, labels)]
     row = [label for label in labels if label not in strays]
     return [*strays, *([_joined(row, LABELS)] if row else [])]
@@ -263,7 +263,7 @@ def _is_stray(row: Row, labels: Sequence[Row]) -> bool:
 
 
 def _joined(rows: Sequence[Row], separator: str = " ") -> Row:
-    """Return one row from several, which are its pieces."""
+    """Merge several rows into one, with them as its pieces."""
     if len(rows) == 1:
         return rows[0]
     box = rows[0].box

@@ -1,7 +1,7 @@
-"""Take out of the rows what is a glimpse of another row: text sliding in, blurred, half covered.
+"""Remove rows that are partial readings of another row: text sliding in, blurred, half covered.
 
-A sign that drives into the picture reads "LD", "GOLD", "RIGOLD" before it reads "MARIGOLD"; told
-as texts of their own, those would be found and quoted.
+A sign that moves into the picture reads "LD", "GOLD", "RIGOLD" before it reads "MARIGOLD"; as
+evidence of their own, those would be retrieved and cited.
 """
 
 import re
@@ -14,7 +14,7 @@ from tools.ocr.tracking import MAX_GAP_S, SAME_PLACE, SLIP_LETTERS, UNFINISHED_S
 
 ONE_SAMPLE_S = 1.5  # frames are sampled once a second
 AT_EDGE = 0.005  # of the picture's width
-SURE = 0.9  # a row of lone letters is text only when read so surely; knots and vents look like O
+SURE = 0.9  # minimum confidence of a row of single letters; knots and vents look like O
 
 
 def join_fragments(rows: Sequence[Row]) -> list[Row]:
@@ -24,7 +24,7 @@ def join_fragments(rows: Sequence[Row]) -> list[Row]:
         rows: Rows ordered by the time they appear.
 
     Returns:
-        The same, without the fragments; their time counts for the row that they belong to.
+        The same, without the fragments; their time is added to the row that they belong to.
     """
     kept: list[Row] = []
     for row in sorted((row for row in rows if not _is_stray(row)), key=_weight, reverse=True):
@@ -52,18 +52,18 @@ def _joined(whole: Row, part: Row) -> Row:
 
 
 def _is_stray(row: Row) -> bool:
-    """Say whether a row is nothing but lone letters, seen once or read unsurely."""
+    """Return whether a row is only single letters, seen once or with low confidence."""
     if any(len(word) > 1 or word.isdigit() for word in row.text.split()):
         return False
     return row.end_s - row.start_s <= ONE_SAMPLE_S or row.confidence < SURE
 
 
 def is_fragment(row: Row, whole: Row) -> bool:
-    """Say whether a short-lived row shows a part of another row.
+    """Return whether a short-lived row shows a part of another row.
 
-    It is cut by the edge of the picture, or it is long ("cat" is no part of "chart") and its
-    letters are most of the other's, in the same order. Its figures are figures of the other
-    ("Score 1" is no part of "Score 12").
+    It is cut off by the edge of the picture, or it is long ("cat" is not part of "chart") and its
+    letters are most of the other's, in the same order. Its numbers are numbers of the other
+    ("Score 1" is not part of "Score 12").
     """
     letters, others = _letters(row.text), _letters(whole.text)
     cut = _touches_edge(row.box) and letters in others
@@ -77,18 +77,18 @@ def is_fragment(row: Row, whole: Row) -> bool:
 
 
 def _follow_each_other(row: Row, other: Row) -> bool:
-    """Say whether two rows can be one that moved along its line."""
+    """Return whether two rows can be one that moved along its line."""
     earlier, later = sorted((row, other), key=lambda one: one.start_s)
     gap_s = later.start_s - earlier.end_s
     one, two = earlier.box, later.came_at
     if gap_s > MAX_GAP_S or one.overlap(two) < SAME_PLACE:
         return False
-    # Seen at one time, they are one text only where they cover each other.
+    # If visible at the same time, they are one text only where they overlap.
     return gap_s >= 0 or min(one.right, two.right) > max(one.left, two.left)
 
 
 def _is_blend(row: Row, rows: Sequence[Row]) -> bool:
-    """Say whether a row, seen once, is the next row followed by the end of the one before it."""
+    """Return whether a row, seen once, is the next row followed by the end of the previous one."""
     if row.end_s - row.start_s > ONE_SAMPLE_S:
         return False
     return any(
@@ -101,7 +101,7 @@ def _is_blend(row: Row, rows: Sequence[Row]) -> bool:
 
 
 def _ends_before(row: Row, rest: str, rows: Sequence[Row]) -> bool:
-    """Say whether a row that stood there until `row` came ends in `rest`."""
+    """Return whether a row shown there until `row` appeared ends in `rest`."""
     return bool(_letters(rest)) and any(
         before.end_s == row.start_s
         and before.box.overlap(row.box) >= SAME_PLACE

@@ -1,7 +1,7 @@
 """PaddleOCR's detector and recogniser, and the folders from which it loads them.
 
-PaddleOCR runs a folder that holds `inference.onnx` and `inference.yml` on ONNX Runtime, without
-paddlepaddle and without a download; the rapidocr wheel carries the former, the latter is written
+PaddleOCR runs a folder with `inference.onnx` and `inference.yml` on ONNX Runtime, without
+paddlepaddle and without a download; the former is in the rapidocr wheel, the latter is written
 here.
 """
 
@@ -26,22 +26,22 @@ WHEEL_MODELS = {
     "PP-OCRv6_small_rec": "PP-OCRv6_rec_small.onnx",
 }
 
-# Crops at a time, of similar width, on a GPU. On a CPU a batch gains nothing and pads every crop to
+# Crops per batch, of similar width, on a GPU. On a CPU a batch gains nothing and pads every crop to
 # the widest: the texts of a picture (5 on average) took 0.15 s in one batch and 0.10 s one by one.
 GPU_BATCH = 8
 # Narrower crops are padded to this. PaddleOCR's 320 costs a third more time and reads the same: 120
 # of 120 words of 1 to 4 characters either way.
 MIN_WIDTH = 96
-FOLDER_VERSION = 2  # of what is written here; another one is another folder
+FOLDER_VERSION = 2  # of the files written here; part of the folder's name
 
 
 class PaddleEngine:
-    """PaddleOCR's two models, called apart; its pipeline would read every text in every picture.
+    """PaddleOCR's two models, called separately; its pipeline would read all text in every picture.
 
     Args:
-        detector: Keywords of `paddleocr.TextDetection`, as its model's name and folder.
+        detector: Keyword arguments of `paddleocr.TextDetection`, such as model name and folder.
         recogniser: The same for `paddleocr.TextRecognition`.
-        common: Keywords of both.
+        common: Keyword arguments of both.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PaddleEngine:
         self._detector = TextDetection(**detector, **common, limit_type="max")
         self._recogniser = TextRecognition(**recogniser, **common)
         self._batch = 1 if common.get("device", "cpu") == "cpu" else GPU_BATCH
-        # What PaddleOCR's pipeline cuts with: slanted text becomes level, vertical text lies down.
+        # The cropper of PaddleOCR's pipeline: it levels slanted text and rotates vertical text.
         self._cut_out = components.CropByPolys()
 
     @property
@@ -64,12 +64,12 @@ class PaddleEngine:
         return file_bytes(*(Path(model.paddlex_predictor.model_dir) for model in models))
 
     def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
-        """Return where there is text, after reduction to `max_side` pixels."""
+        """Return where there is text, after downscaling to `max_side` pixels."""
         (found,) = self._detector.predict(np.ascontiguousarray(picture), limit_side_len=max_side)
         return [np.asarray(corners, np.int_) for corners in found["dt_polys"]]
 
     def recognise(self, picture: BGRImage, places: Sequence[Corners]) -> list[Reading]:
-        """Return what stands at the places, in their order."""
+        """Return the text at the places, in their order."""
         crops = self._cut_out(picture, [corners.astype(np.int16) for corners in places])
         order = sorted(range(len(crops)), key=lambda place: _width_ratio(crops[place]))
         readings = [Reading("", 0.0)] * len(crops)
@@ -97,10 +97,10 @@ def wheel_file(name: str) -> Path:
 
 
 def make_model_folder(name: str, models: Path) -> Path:
-    """Make the folder that PaddleOCR loads a model from, out of the weights in the wheel.
+    """Make the folder that PaddleOCR loads a model from, with the weights in the wheel.
 
-    It holds `inference.onnx` and `inference.yml`, appears whole or not at all, and is made once
-    per version of the wheel.
+    It holds `inference.onnx` and `inference.yml`, is published atomically, and is made once per
+    version of the wheel.
 
     Raises:
         StorageError: The folder cannot be written.

@@ -1,7 +1,7 @@
-"""Tell whether two texts of one picture stand on different panels: signs, cards, plates, pages.
+"""Decide whether two texts of one picture are on different panels: signs, cards, plates, pages.
 
-Texts on one panel share its background all the way between them; a dotted leader or a ruled line of
-a table leaves it nearly whole. Between two panels the colour changes.
+Between texts on one panel the background is continuous, except for a dotted leader or a ruled line
+of a table. Between two panels the colour changes.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from tools.ocr.change_reader import BGRImage
 from tools.ocr.rows import Box
 
 OTHER_COLOUR = 40  # of 255; JPEG rings around letters stay below it in the median of a column
-MIN_BREAK = 0.25  # of the line height: a ruled line is thinner than what parts two panels
+MIN_BREAK = 0.25  # of the line height: a ruled line is thinner than the gap between two panels
 
 Colours = npt.NDArray[np.float64]  # [..., 3]
 
@@ -23,7 +23,7 @@ class Panels:
         self._picture = picture
 
     def part(self, left: Box, right: Box) -> bool:
-        """Say whether the background changes between two texts that stand side by side."""
+        """Return whether the background changes between two texts side by side."""
         if right.left <= left.right or left.overlap(right) <= 0:
             return False
         grounds = self._ground(left), self._ground(right)

@@ -1,4 +1,4 @@
-"""Where text stands: boxes, rows with their pieces, and the order in which rows are read."""
+"""Text layout: boxes, rows with their pieces, and reading order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class Box:
         return shared / max(min(self.height, other.height), 1e-9)
 
     def shares_columns(self, other: "Box") -> bool:
-        """Say whether a vertical line meets both."""
+        """Return whether a vertical line crosses both."""
         return self.left < other.right and other.left < self.right
 
     def is_above(self, other: "Box") -> bool:
-        """Say whether its centre is higher."""
+        """Return whether its centre is higher."""
         return self.top + self.bottom < other.top + other.bottom
 
     def union(self, other: "Box") -> "Box":
@@ -50,7 +50,7 @@ class Piece:
     """A part of a row: one of several labels side by side, or a cell of a table's row.
 
     Attributes:
-        parts: What a label is made of, if of several texts: a name and the year under it.
+        parts: The texts of a label, if several: a name and the year under it.
     """
 
     text: str
@@ -60,11 +60,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of text, where it stands, how sure the engine is, and when it was on screen.
+    """A row of text, with its position, confidence and time on screen.
 
     Attributes:
-        box: Where it was seen last.
-        first_box: Where it appeared, if it was seen before; it may have moved since.
+        box: Its last position.
+        first_box: Its first position, if it was seen before; it may have moved since.
         parts: Its pieces from left to right, if there are several.
     """
 
@@ -78,25 +78,25 @@ class Row:
 
     @property
     def came_at(self) -> Box:
-        """Where it appeared."""
+        """Its first position."""
         return self.first_box or self.box
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """Its pieces from left to right, at least one.
 
-        When the text holds `LABELS`, they are what that separates.
+        If the text contains `LABELS`, they are what it separates.
         """
         return self.parts or (Piece(self.text, self.box),)
 
 
 def reading_order(rows: Sequence[Row]) -> list[Row]:
-    """Return rows from top to bottom, where columns stand side by side column by column.
+    """Return rows from top to bottom, and columns side by side one after the other.
 
     After T. Breuel, "High performance document layout analysis" (2003): of two rows one above the
     other, the upper comes first; of two side by side the left one, unless a row between them spans
-    both. Here the second rule holds for columns that face each other alone, so that single texts
-    all over a picture are read from the top.
+    both. Here the second rule applies only to columns that face each other, so that scattered texts
+    are read from the top.
     """
     left = sorted(rows, key=lambda row: (row.box.top, row.box.left))
     columns = _columns([row.box for row in left])
@@ -112,7 +112,7 @@ def reading_order(rows: Sequence[Row]) -> list[Row]:
     told: list[Row] = []
     while left:
         free = (row for row in left if all((id(one), id(row)) not in before for one in left))
-        told.append(next(free, left[0]))  # a circle, which skewed text may make: from the top
+        told.append(next(free, left[0]))  # a cycle, as with skewed text: the topmost
         left.remove(told[-1])
     return told
 
@@ -131,7 +131,7 @@ def _comes_first(one: Box, other: Box, boxes: Sequence[Box]) -> bool:
 
 
 def _columns(boxes: Sequence[Box]) -> list[list[Box]]:
-    """Return for each box, given from the top, the column of stacked boxes that it is in."""
+    """Return for each box, given from top to bottom, its column of stacked boxes."""
     columns: list[list[Box]] = []
     for box in boxes:
         home = next((column for column in reversed(columns) if _stacked(column[-1], box)), None)

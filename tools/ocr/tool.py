@@ -1,16 +1,16 @@
 """Read the text on distinct frames with PaddleOCR: FrameSet -> evidence of kind "text".
 
-Each distinct picture is read where it differs from the one before (`ocr_reader`). That becomes one
-record for each block of rows that is on screen together, spanning the whole time it stayed: a
-retrieved record then holds a key beside its value ("Menu | Coffee 3.50 | Tea 2.80"), a slide is
-told once, and a line added later is a record of its own. Rows are joined by " | ", columns one
-after the other. Each row's own box, confidence, times and pieces are in `data["lines"]`. A row
-whose own text holds " | " is separate labels side by side ("Petrel | Juno"), and those are its
-pieces; the pieces of another row are its cells ("Coffee", "3.50"). A label with something under it
-("Juno 1897") is one piece, with both as its parts.
+Each distinct frame is read where it differs from the previous one (`change_reader`). Each block of
+rows that are on screen together becomes one record, spanning the whole time it stayed: a retrieved
+record then holds a key beside its value ("Menu | Coffee 3.50 | Tea 2.80"), a slide is reported
+once, and a line added later is a record of its own. Rows are joined by " | ", columns one after the
+other. Each row's own box, confidence, times and pieces are in `data["lines"]`. A row whose own text
+contains " | " is separate labels side by side ("Petrel | Juno"), and those are its pieces; the
+pieces of another row are its cells ("Coffee", "3.50"). A label with text under it ("Juno 1897") is
+one piece, with both as its parts.
 
-The default engine needs no download: PaddleOCR on ONNX Runtime with the PP-OCRv6 small weights
-that the `rapidocr` wheel carries. They read Latin script, Chinese and Japanese.
+The default engine needs no download: PaddleOCR on ONNX Runtime with the PP-OCRv6 small weights in
+the `rapidocr` wheel. They read Latin script, Chinese and Japanese.
 """
 
 import logging
@@ -37,7 +37,7 @@ from tools.ocr.tracking import Block, follow_rows, group_blocks
 
 logger = logging.getLogger(__name__)
 
-# Suffix of the folder in which PaddleOCR keeps a downloaded model, by what runs it.
+# Suffix of the folder in which PaddleOCR stores a downloaded model, by inference engine.
 FOLDER_SUFFIX = {"onnxruntime": "_onnx", "transformers": "_safetensors", "paddle": ""}
 
 Runner = Literal["onnxruntime", "transformers", "paddle"]
@@ -57,11 +57,11 @@ class OcrOptions(ToolOptions):
             the others are PP-OCRv5 recognisers of one script.
         det_model: For "paddleocr": name of the detector instead of the language's.
         rec_model: For "paddleocr": name of the recogniser instead of the language's.
-        runner: For "paddleocr": what runs the model; None takes transformers (torch) on a GPU and
+        runner: For "paddleocr": the inference engine; None takes transformers (torch) on a GPU and
             ONNX Runtime on a CPU. "paddle" needs the package paddlepaddle.
         min_confidence: A piece of text is kept when the engine is surer than this, 0 to 1.
-        max_side: The detector sees pictures downscaled to this many pixels; reading uses the full
-            frame. 640 found as much as 960 in 720p pictures with text of 12 to 32 px.
+        max_side: Longer side in pixels of the detector's input; recognition uses the full frame.
+            640 found as much as 960 in 720p pictures with text of 12 to 32 px.
         max_chars: Length at which a block of rows is split.
     """
 
@@ -114,7 +114,7 @@ class Ocr(Tool):
         return self._engine.memory_bytes if self._engine else 0
 
     def available(self) -> Availability:
-        """Say whether PaddleOCR and the wheel's weights are installed, without importing them."""
+        """Check whether PaddleOCR and the wheel's weights are installed, without importing them."""
         if find_spec("paddleocr") is None:
             return Availability(False, "PaddleOCR is not installed", "pip install paddleocr")
         if self.options.engine == "onnx":
@@ -147,8 +147,8 @@ class Ocr(Tool):
             "device": _paddle_device(runtime.device, runner),
         }
         if runner == "onnxruntime":
-            # Named, so that ONNX Runtime does not pin threads to cores: pinned ones wait, turning,
-            # for a core that another tool has (a picture: 0.38 s of CPU time, else 0.29 s).
+            # Set explicitly, or ONNX Runtime pins threads to cores, where they spin while another
+            # tool has the core (a picture: 0.38 s of CPU time pinned, else 0.29 s).
             common["engine_config"] = {"intra_op_num_threads": os.cpu_count() or 1}
         self._engine = PaddleEngine(models[0], models[1], common)
 
@@ -203,7 +203,7 @@ class Ocr(Tool):
         )
 
     def _named_models(self, runtime: ToolRuntime, runner: Runner) -> list[dict[str, str]]:
-        """Name the models, and their folders where they are on disk."""
+        """Return the models' names, and their folders where they are on disk."""
         home = Path(os.environ["PADDLE_PDX_CACHE_HOME"]) / "official_models"
         chosen = []
         for name in self.options.model_names():

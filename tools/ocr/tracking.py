@@ -1,9 +1,9 @@
-"""Turn the words read off single pictures into texts that live over time.
+"""Track text over time.
 
-Steps between the rows of single pictures (`ocr_columns`) and the evidence: the same row in
-consecutive pictures becomes one row with a start and an end (`follow_rows`), and rows that are on
-screen together become one block (`group_blocks`). A row added to a slide is thus a block of its
-own, and the rows that did not change are not told again.
+Steps between the rows of single pictures (`columns`) and the evidence: the same row in consecutive
+pictures becomes one row with a start and an end (`follow_rows`), and rows that are on screen
+together become one block (`group_blocks`). A row added to a slide is thus a block of its own, and
+unchanged rows are not reported again.
 """
 
 import re
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from tools.ocr.rows import LABELS, Box, Piece, Row, reading_order
 
 SAME_PLACE = 0.5  # vertical overlap and left edge, as for one row
-MAX_GAP_S = 3.0  # a row that the engine missed in one picture is still the same row
-UNFINISHED_S = 3.0  # a row seen so shortly that then grows was being typed
+MAX_GAP_S = 3.0  # a row that the engine missed for this long is still the same row
+UNFINISHED_S = 3.0  # a row seen for at most this long that then grows was being typed
 SAME_SPAN = 0.6  # intersection over union of the times of two rows of one block
 SLIP_LETTERS = 6  # from this length on, words one letter apart are hardly ever both real
 
@@ -38,7 +38,7 @@ class Block:
 
     @property
     def text(self) -> str:
-        """The rows, parted like labels: each is one."""
+        """The rows, joined by `LABELS`."""
         return LABELS.join(row.text for row in self.rows)
 
 
@@ -63,7 +63,7 @@ def follow_rows(pictures: Iterable[Sequence[Row]]) -> list[Row]:
 
 
 def _match(waiting: list[Row], rows: Sequence[Row]) -> list[Row]:
-    """Continue each waiting row with the row of the new picture that it is, at most one each."""
+    """Match tracked rows with the rows of the new picture, one to one."""
     left = list(waiting)
     live: list[Row] = []
     # Equal texts first: a near reading must not take the partner of an exact one.
@@ -83,7 +83,7 @@ def _match(waiting: list[Row], rows: Sequence[Row]) -> list[Row]:
 
 
 def _placed(best: Row, row: Row) -> tuple[Piece, ...]:
-    """Return the pieces of the best reading where they stand now."""
+    """Return the pieces of the best reading at their current positions."""
     if len(best.pieces) != len(row.pieces):
         return best.parts
     pairs = zip(best.parts, row.parts, strict=True)
@@ -95,17 +95,17 @@ def _distance(one: Box, other: Box) -> float:
 
 
 def is_same_row(old: Row, new: Row) -> bool:
-    """Say whether two readings are one row: equal text anywhere, or one slip at one place."""
+    """Return whether two readings are one row: equal text anywhere, or one slip at one place."""
     if _plain(old.text) == _plain(new.text):
         return True
     return _at_one_place(old.box, new.box) and differs_by_a_slip(old.text, new.text)
 
 
 def differs_by_a_slip(one: str, other: str) -> bool:
-    """Say whether two texts differ by one letter in one long word: an OCR slip.
+    """Return whether two texts differ by one letter in one long word: an OCR slip.
 
-    A figure is never a slip (7391 is not 7397, a clock counts), nor is a letter that stands alone
-    (option A, option B) or in a short word, nor a character without case (Chinese).
+    A digit is never a slip (7391 is not 7397, a clock counts), nor is a single letter (option A,
+    option B) or one in a short word, nor a character without case (Chinese).
     """
     words, others = one.casefold().split(), other.casefold().split()
     if len(words) != len(others):
@@ -128,7 +128,7 @@ def _one_letter_apart(word: str, other: str) -> bool:
 
 
 def _was_unfinished(old: Row, new: Row) -> bool:
-    """Say whether `old` was a glimpse of `new` being typed: it then tells nothing of its own."""
+    """Return whether `old` is `new` while it was being typed, thus not evidence of its own."""
     begun, whole = _plain(old.text), _plain(new.text)
     return (
         old.end_s - old.start_s <= UNFINISHED_S
@@ -146,7 +146,7 @@ def _at_one_place(one: Box, other: Box) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return the text without what engines drop or add at will: case, spaces, punctuation.
+    """Return the text without what OCR varies in arbitrarily: case, spaces, punctuation.
 
     Points, commas and colons inside a number stay: 3.50 is not 350.
     """
