@@ -63,7 +63,7 @@ def build_page(context: PageContext) -> gr.Blocks:
 
 
 def launch(context: PageContext, **options: Any) -> gr.Blocks:
-    """Serve the page on this machine only, with nothing from elsewhere; return it."""
+    """Serve the page on localhost only, without external resources; return it."""
     # Gradio puts uploads there, and reads the name when the page is built.
     os.environ["GRADIO_TEMP_DIR"] = str(context.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

@@ -1,4 +1,4 @@
-"""Prompts as text files, one each: strict about their variables and known by a version hash."""
+"""Prompts as text files, one each, with strict variables and a version hash."""
 
 import hashlib
 from functools import cache
@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 
 def version(name: str) -> str:
-    """Return the first 12 hex digits of the sha256 of a prompt: part of traces and keys."""
+    """Return the first 12 hex digits of the sha256 of a prompt: part of traces and cache keys."""
     return hashlib.sha256(source(name).encode()).hexdigest()[:12]
 
 
