@@ -2,10 +2,10 @@
 
     python benchmarks/reading.py --minutes 5 --rounds 5
 
-Budgets (DESIGN section 7): dense sampling at least 1.5x faster than decord's get_batch at the same
-times, memory flat in the length of the video, the overview of key frames at least 10x faster than
-dense sampling. The clip is noisy 720p30 H.264 (x264 medium, 3 B-frames as pyramid, a key frame
-every 250 pictures), generated once and kept in the folder given by --folder.
+Budgets: dense sampling at least 1.5x faster than decord's get_batch at the same times, memory
+independent of the video's length, key frames alone at least 10x faster than dense sampling. The
+clip is noisy 720p30 H.264 (x264 medium, 3 B-frames as pyramid, a key frame every 250 frames),
+generated once and stored in the folder given by --folder.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import numpy as np
 STEP_S = 1.0
 FPS = 30
 UNIT_S = 20  # encoded once, then repeated packet by packet
-CHUNK = 32  # pictures a call of get_batch; all at once would need 2.8 MB each
+CHUNK = 32  # frames per call of get_batch; all at once would need 2.8 MB each
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python benchmarks/retrieval.py --records 2500
 
-Budget (DESIGN section 7): below 50 ms for the evidence of an hour. The eleven minutes of the demo
-video have 245 records with the embedded profile, so an hour has about 1,400. The records are made
-up from the words of the demo's script; the embedding of the question is part of the time.
+Budget: below 50 ms for the evidence of an hour. The eleven minutes of the demo video have 245
+records with the embedded profile, so an hour has about 1,400. The records are synthesized from the
+words of the demo's script; the time includes the embedding of the question.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def fill(session: Session, count: int) -> int:
-    """Store made-up speech for the demo video and return the run's number."""
+    """Store synthetic speech for the demo video and return the run's number."""
     video = session.probe(EXAMPLES / "tour.mp4")
     script = (EXAMPLES / "script.yaml").read_text(encoding="utf-8")
     words, chance = script.split(), random.Random(0)

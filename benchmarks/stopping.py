@@ -3,7 +3,7 @@
     python benchmarks/stopping.py
 
 Needs Chromium and Playwright (`make install` brings the latter). Each stop comes at another moment
-of the demo video; asking again goes on where it was.
+of the demo video; asking again resumes.
 """
 
 import os
@@ -48,7 +48,7 @@ def main() -> None:
         browser.close()
     CONSOLE.print(f"median {median(stops):.1f} s, slowest {max(stops):.1f} s of {len(stops)} stops")
     shutil.rmtree(library, ignore_errors=True)
-    os._exit(0)  # a piece of work may still be ending
+    os._exit(0)  # a unit of work may still be running
 
 
 def stop(page: Page, wait_s: float) -> float:

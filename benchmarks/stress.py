@@ -1,10 +1,10 @@
-"""Whether many askers at once ever leave something wrong in a library.
+"""Stress test: whether concurrent use ever corrupts a library.
 
     python benchmarks/stress.py --minutes 10 CLIP CLIP ...
 
 Two processes share one library, each with one session and two threads. Every thread asks, indexes,
-stops and deletes at random. Afterwards each session does the same work alone in a new library, and
-every stored run and every answer must equal the one that was made alone.
+stops and deletes at random. Afterwards each session repeats the work alone in a new library, and
+every stored run and answer must equal the one computed alone.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _both(library: str) -> Iterator[str]:
-    """Run this file once a session, at the same time, and yield what each has printed."""
+    """Run this file once per session, concurrently, and yield the output of each."""
     started = [
         subprocess.Popen(
             [sys.executable, *sys.argv, "--session", str(number), "--library", library],
@@ -77,7 +77,7 @@ def _both(library: str) -> Iterator[str]:
 
 
 def press(args: argparse.Namespace) -> dict[str, Any]:
-    """Let the threads of one session do random things until the time is over."""
+    """Run random actions in the threads of one session until the time is up."""
     session = open_session(args.session, args.library)
     end = monotonic() + args.minutes * 60
     done: dict[str, Any] = {"count": dict.fromkeys([*ACTIONS, "refused"], 0)}
@@ -114,7 +114,7 @@ def _act(
 
 
 def _do(session: Session, clip: Path, action: str, asked: int, random: Random) -> str:
-    """Do one thing; return what was answered, if anything was."""
+    """Do one action; return the answer, if any."""
     if action == "ask":
         return answer_of(session, clip, asked)
     if action == "index":
@@ -136,14 +136,14 @@ def _do(session: Session, clip: Path, action: str, asked: int, random: Random) -
 
 
 def answer_of(session: Session, clip: Path, asked: int) -> str:
-    """Ask one of the questions; return what of the answer must never change."""
+    """Ask one of the questions; return the parts of the answer that must be deterministic."""
     answer = session.ask(clip, *QUESTIONS[asked])
     cited = [[e.kind, e.start_s, e.text] for e in answer.evidence]
     return json.dumps([answer.answer, answer.choice, answer.abstained, cited])
 
 
 def compare(number: int, library: str, clips: list[Path], answers: list[list[Any]]) -> list[str]:
-    """Return what of one session's stored runs and answers differs when it is made alone."""
+    """Return which stored runs and answers of one session differ when computed alone."""
     shared, wrong = open_session(number, library), []
     with tempfile.TemporaryDirectory() as folder:
         alone = open_session(number, folder)
@@ -170,7 +170,7 @@ def compare(number: int, library: str, clips: list[Path], answers: list[list[Any
 
 
 def stored(session: Session, clip: Path) -> dict[tuple[str, str], Any]:
-    """Return what is stored of a clip, by tool and settings, without what may differ."""
+    """Return the stored runs of a clip, by tool and settings, without fields that may differ."""
     found = {}
     for run in session.library.runs(session.probe(clip).sha256):
         records = [passage.evidence for passage in session.library.passages([run.id])]

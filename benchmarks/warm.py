@@ -1,9 +1,9 @@
-"""What a question of a known video costs beside its models: statements of SQLite and seconds.
+"""The cost of a question on an indexed video besides its models: SQLite statements and seconds.
 
     python benchmarks/warm.py --set library=.demo
 
-The first question indexes the demo video if the library does not know it. The time of the language
-model and of the embedding model is taken off.
+The first question indexes the demo video if it is not in the library. The time of the language
+model and of the embedding model is subtracted.
 """
 
 import argparse
@@ -67,12 +67,12 @@ def _timed(call: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
 
 
 def _counting(connect: Any) -> Any:
-    """Return `connect` whose connections count what they are asked."""
+    """Return a `connect` whose connections count their statements."""
 
     def opened(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         made: sqlite3.Connection = connect(*args, **kwargs)
         counted["connections"] += 1
-        # What full-text search asks its own tables is traced too, as a comment.
+        # The statements of full-text search on its own tables are traced too, as comments.
         made.set_trace_callback(lambda text: counted.update(statements=not text.startswith("--")))
         return made
 
