@@ -1,6 +1,6 @@
 """Build examples/tour.mp4, the demo video: drawn, spoken and encoded from script.yaml.
 
-Nobody needs this to use the demo; it shows where the video comes from. It wants eSpeak NG
+The demo runs without it; it documents how the video was made. It needs eSpeak NG
 (Debian: apt install espeak-ng) and Matplotlib (for its DejaVu fonts: pip install matplotlib).
 
     python examples/make_demo.py --out examples/tour.mp4
@@ -34,13 +34,13 @@ VIDEO_OPTIONS = {
     "preset": "veryslow",
     "tune": "animation",
     "forced-idr": "1",
-    "threads": "2",  # fixed, for the bytes depend on it
+    "threads": "2",  # fixed, since the bytes depend on it
 }
-# Below 20 kbit/s the voice gets hard to follow: a recogniser then finds half as many of its words.
+# Below 20 kbit/s the speech degrades: a recogniser then gets half as many of its words.
 AUDIO_BITS = 20_500
 AUDIO_OPTIONS = {"cutoff": "5500"}
 LOUDNESS = 0.7  # of full scale, room for the overshoot of the coding
-# The encoder of the text track wants a style sheet before it opens.
+# The encoder of the text track needs a style sheet before it opens.
 ASS_HEADER = b"""[Script Info]
 ScriptType: v4.00+
 
@@ -176,7 +176,7 @@ def _tones(sound: Sound, audio: av.AudioStream) -> Iterator[av.Packet]:
 
 
 def _cues(takes: tuple[Take, ...], stream: SubtitleStream) -> Iterator[av.Packet]:
-    """Give one cue a line, and empty ones between: the format has no gaps."""
+    """Yield one cue per line, and empty ones between: the format has no gaps."""
     clock = 0
     for take in takes:
         for line, span in zip(take.scene.lines, take.lines, strict=True):

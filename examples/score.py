@@ -1,7 +1,7 @@
 """Answer the questions of the demo video, then score the answers with the key.
 
     python examples/score.py                    the questions on which the program was tuned
-    python examples/score.py --heldout          questions that were kept aside until the end
+    python examples/score.py --heldout          questions that were held out
 
 The key is opened only after the last answer was given.
 """
@@ -54,10 +54,10 @@ def answer_all(session: Session, questions: list[dict[str, Any]]) -> dict[str, A
 
 
 def is_right(answer: Answer, key: dict[str, Any]) -> bool:
-    """Say whether an answer agrees with the key.
+    """Return whether an answer agrees with the key.
 
     An unanswerable question is right if abstained; a multiple choice by its index; an open answer
-    if one of the accepted alternatives stands in it, that is, all its parts.
+    if it contains all parts of one of the accepted alternatives.
     """
     if not key["answerable"]:
         return answer.abstained

@@ -116,7 +116,7 @@ class Pen:
                 self.oval(x, y, r - 0.25, fill=fill)
 
     def glaze(self, points: Points, fill: str) -> None:
-        """Lay a see-through polygon over what is there; fill = #rrggbbaa."""
+        """Draw a translucent polygon; fill = #rrggbbaa."""
         over = Image.new("RGBA", self.image.size, (0, 0, 0, 0))
         spots = [(x * FINE, y * FINE) for x, y in points]
         ImageDraw.Draw(over).polygon(spots, fill)
@@ -153,7 +153,7 @@ def mix(one: str, other: str, share: float) -> str:
 
 
 def bands(top: str, bottom: str, count: int) -> list[str]:
-    """Give the shades from one colour to another."""
+    """Return the shades from one colour to another."""
     return [mix(top, bottom, n / (count - 1)) for n in range(count)]
 
 
@@ -165,7 +165,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Patch:
-    """A picture with see-through parts and its place, in pixels of the finished frame."""
+    """A picture with transparency and its position, in pixels of the finished frame."""
 
     pixels: npt.NDArray[np.float32]
     alpha: npt.NDArray[np.float32]
@@ -210,7 +210,7 @@ def whole_patch(image: Image.Image, view: View) -> Patch | None:
 
 
 def patch(image: Image.Image, view: View) -> Patch | None:
-    """Cut the drawn part out of a see-through picture, as a view shows it."""
+    """Cut the drawn part out of a picture with transparency, as a view shows it."""
     shown = seen(image.convert("RGBa"), view)
     area = shown.getchannel("a").getbbox()
     if area is None:

@@ -48,7 +48,7 @@ class Span:
     end_s: float
 
     def holds(self, t_s: float) -> bool:
-        """Say whether the time lies inside."""
+        """Return whether the time lies inside."""
         return self.start_s <= t_s < self.end_s
 
 
@@ -73,7 +73,7 @@ class Take:
     views: tuple[View, ...] = ()
 
     def words(self, key: str) -> str:
-        """Give the written words of a key."""
+        """Return the written words of a key."""
         return str(self.scene.text[key]["show"])
 
 
@@ -109,7 +109,7 @@ def _scene(entry: dict[str, Any], defaults: dict[str, float]) -> Scene:
 
 
 def lay_out(scenes: Sequence[Scene], seconds: Sequence[float]) -> tuple[Take, ...]:
-    """Give every line, text and view its time.
+    """Assign a time to every line, text and view.
 
     Args:
         scenes: the screenplay.

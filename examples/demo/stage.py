@@ -104,18 +104,18 @@ class Stage:
         return show
 
     def speaking(self, voice: str, t_s: float) -> bool:
-        """Say whether a voice is heard at a time of the scene."""
+        """Return whether a voice is heard at a time of the scene."""
         moment = t_s + self.take.span.start_s
         pairs = zip(self.take.scene.lines, self.take.lines, strict=True)
         return any(span.holds(moment) for line, span in pairs if line.voice == voice)
 
     @staticmethod
     def slow(t_s: float) -> float:
-        """Give the time in steps of 0.2 s: small movements need no more, and cost half."""
+        """Round the time to steps of 0.2 s: enough for small movements, at half the data."""
         return round(t_s * 10) // 2 / 5
 
     def since(self, line: int) -> float:
-        """Give the scene's time at which a line ends."""
+        """Return the scene's time at which a line ends."""
         return self.take.lines[line].end_s - self.take.span.start_s
 
     def view(self, moment: float) -> View:
@@ -135,7 +135,7 @@ class Stage:
             pen.write(104, 62, name, 30, CREAM)
 
     def check(self) -> None:
-        """Make sure that every text of the screenplay was drawn, inside the picture.
+        """Check that every text of the screenplay was drawn, inside the picture.
 
         Raises:
             ValueError: for a text that was forgotten or does not fit.
