@@ -1,4 +1,4 @@
-"""Clips made on the spot: real files, a few seconds long, whose pictures tell their own time."""
+"""Generated clips: real files, a few seconds long, whose frames encode their own time."""
 
 import os
 import struct
@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# Two workers with two threads each would wait for each other on two cores; programs that the tests
-# start inherit this. It is read when a library of numbers is first imported.
+# Several workers with several threads each would oversubscribe the cores; child processes inherit
+# this. It is read when a numeric library is first imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -36,7 +36,7 @@ ROWS, COLUMNS, TIME_BITS = 4, 6, 20
 
 
 def draw_time(time_s: float, width: int, height: int) -> Picture:
-    """Return a picture whose blocks spell the time in milliseconds."""
+    """Return a picture whose blocks encode the time in milliseconds."""
     milliseconds = round(time_s * 1000)
     code = milliseconds << 4 | _check_sum(milliseconds)
     bits = [code >> shift & 1 for shift in reversed(range(ROWS * COLUMNS))]
@@ -63,7 +63,7 @@ def _check_sum(milliseconds: int) -> int:
 
 @pytest.fixture(scope="session")
 def read_time() -> Callable[[Picture], float]:
-    """The time in seconds that an upright picture of `draw_time` spells."""
+    """The time in seconds that an upright picture of `draw_time` encodes."""
     return _read_time
 
 
@@ -116,7 +116,7 @@ class Clip:
     """What to write; the container follows from the file's ending.
 
     Attributes:
-        fps: Frame rate; with `times`, only what the encoder is told.
+        fps: Frame rate; with `times`, only the encoder's setting.
         seconds: Length of picture and sound.
         size: Width and height as displayed, that is after `rotation`.
         start_s: Timestamp at which the whole file begins (a player still shows 0 there).
@@ -261,7 +261,7 @@ def _write_cues(container: OutputContainer, stream: Stream, clip: Clip) -> None:
 
 
 def _tag_rotation(path: Path, rotation: int) -> None:
-    """Put a turn into the track header (ISO 14496-12, tkhd matrix); PyAV cannot write one."""
+    """Put a rotation into the track header (ISO 14496-12, tkhd matrix); PyAV cannot write one."""
     content = bytearray(path.read_bytes())
     matrix_at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version 0: flags, times, layer
     cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[rotation]

@@ -1,4 +1,4 @@
-"""Real models, loaded once a worker, a scripted chat model, and tools registered for one test."""
+"""Real models, loaded once per worker, a scripted chat model, and tools registered for one test."""
 
 import base64
 import importlib.util
@@ -40,7 +40,7 @@ CUES = [
 
 
 class ScriptedChat(ChatModel):
-    """Says what it was told to say, one answer after the other, and records what it was sent."""
+    """Returns scripted replies, one after the other, and records its prompts."""
 
     model_config = ConfigDict(frozen=False)
 
@@ -60,7 +60,7 @@ class ScriptedChat(ChatModel):
 
     @property
     def asked(self) -> list[str]:
-        """The prompts that wanted an answer."""
+        """The prompts other than those that decouple a question."""
         return [prompt for prompt in self._seen if not prompt.startswith(DECOUPLE)]
 
     @property
@@ -87,7 +87,7 @@ class ScriptedChat(ChatModel):
         return 100 * count
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
-        known = set(words(messages[-1].text))  # likelier, the more of its words were just read
+        known = set(words(messages[-1].text))  # likelier, the more of its words are in the prompt
         shares = [[word in known for word in words(option)] for option in options]
         return [3 * sum(share) / max(1, len(share)) - 3 for share in shares]
 
@@ -130,7 +130,7 @@ class SharedPool(ModelPool):
         return cast("ChatModel", self._chat) if self._chat else super()._load_chat()
 
     def capabilities(self, role: Role = "chat") -> Capabilities:
-        """The scripted model bears the embedded one's name and may see."""
+        """The scripted model has the embedded one's name and may have vision."""
         own = role == "captioner" and self.settings.captioner not in (None, self.settings.chat)
         chat = None if own else cast("ChatModel | None", self._chat)
         return chat.capabilities if chat else super().capabilities(role)
@@ -138,7 +138,7 @@ class SharedPool(ModelPool):
 
 @pytest.fixture(autouse=True)
 def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The library of every test, also of the programs that it starts."""
+    """A library of its own for every test, also for the programs that it starts."""
     for name in [name for name in os.environ if name.startswith("REELGRAPH_")]:
         if name != "REELGRAPH_TEST_MEDIA":
             monkeypatch.delenv(name)
@@ -243,7 +243,7 @@ def scripted_chat(monkeypatch: pytest.MonkeyPatch, shared_embedder: None) -> Scr
 
 @dataclass(frozen=True)
 class Done:
-    """What a command came to."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -352,7 +352,7 @@ def scripted() -> Callable[..., ScriptedChat]:
 
 
 class WatchingChat(ScriptedChat):
-    """A scripted model that sees, and keeps the pictures that it is shown."""
+    """A scripted vision model that records the pictures it is sent."""
 
     images: bool = True
     _sent: list[list[BaseMessage]] = PrivateAttr(default_factory=list)
@@ -376,13 +376,13 @@ class WatchingChat(ScriptedChat):
 
 @pytest.fixture
 def watching() -> Callable[..., WatchingChat]:
-    """`watching(replies=[...])`: a scripted chat model that sees."""
+    """`watching(replies=[...])`: a scripted vision chat model."""
     return WatchingChat
 
 
 @pytest.fixture
 def harbour(make_clip: Callable[..., Path]) -> Path:
-    """Four seconds with three lines of embedded subtitles; the second tells a gate code."""
+    """Four seconds with three lines of embedded subtitles; the second contains a gate code."""
     return make_clip("harbour.mp4", subtitles=CUES, audio=True)
 
 

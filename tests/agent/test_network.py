@@ -29,16 +29,16 @@ REELGRAPH = Path(sys.executable).with_name("reelgraph")
 
 
 def traced(log: Path) -> list[str]:
-    """Return what to put in front of a command, so that `log` tells whom it and its children call.
+    """Return a command prefix that logs the network calls of a command and its children to `log`.
 
-    A connection is told when it is made; what is then sent over it need not be.
+    It is enough to log connections when they are made, not what is then sent over them.
     """
     calls = "trace=connect,sendto,sendmsg,sendmmsg"
     return ["strace", "-f", "--seccomp-bpf", "-qq", "-s", "80", "-e", calls, "-o", str(log)]
 
 
 def calls_out(log: Path) -> list[str]:
-    """Return the system calls that look up a name or address another machine, as strace tells."""
+    """Return the logged system calls that look up a name or address another machine."""
     return [call for call in log.read_text(errors="replace").splitlines() if _goes_out(call)]
 
 
@@ -137,9 +137,9 @@ def test_looking_a_host_up_in_a_cache_is_seen_and_a_user_is_not() -> None:
 
 
 def left_by_onnxruntime(environ: dict[str, str]) -> list[Path]:
-    """Return the identifier of the machine and the events that ONNX Runtime keeps to send later.
+    """Return the files of ONNX Runtime's telemetry: the machine's identifier and queued events.
 
-    They are there as soon as it is imported; a short run ends before it calls its maker.
+    They exist as soon as it is imported; a short run ends before the events are sent.
     """
     return [path for path in Path(environ["HOME"]).rglob("*") if "onnxruntime" in path.name]
 

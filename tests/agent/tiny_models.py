@@ -29,7 +29,7 @@ IMAGE_TEMPLATE = (
     "{% if b['type'] == 'image' %}PICTURE{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n"
     "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
 )
-WIDTH = 48  # of the language models, in numbers a token
+WIDTH = 48  # hidden size of the language models
 LANGUAGE = {
     "hidden_size": WIDTH,
     "intermediate_size": 96,
@@ -260,7 +260,7 @@ def _llava_processor(tokenizer: Any) -> dict[str, Any]:
         "tokenizer": tokenizer,
         "patch_size": 14,
         "vision_feature_select_strategy": "default",
-        "num_additional_image_tokens": 1,  # the class token, which "default" leaves out again
+        "num_additional_image_tokens": 1,  # the class token, which "default" drops
         "chat_template": tokenizer.chat_template,
     }
 

@@ -1,4 +1,4 @@
-"""A made voice, for tests that need speech and have no recording, and what a stopped run kept."""
+"""A synthetic voice, for tests that need speech, and the checkpoint of a stopped run."""
 
 import json
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def babble() -> Callable[..., Samples]:
 
 @pytest.fixture
 def kept() -> SimpleNamespace:
-    """`kept.keep` keeps the pieces of a run in `kept.pieces`, `kept.recall` does no work at all."""
+    """`kept.keep` checkpoints a run's work in `kept.pieces`, `kept.recall` only reads it back."""
     pieces: dict[str, Any] = {}
 
     def keep(name: str, work: Callable[[], Any]) -> Any:

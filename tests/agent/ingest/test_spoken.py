@@ -1,4 +1,4 @@
-"""How much must be known of what is said before nobody listens."""
+"""How much known speech is enough to skip speech recognition."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Uploads: what is turned away by a real server, and what goes when nobody asks about it."""
+"""Uploads: what a real server rejects, and which files expire unused."""
 
 import os
 import shutil

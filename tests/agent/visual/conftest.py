@@ -48,7 +48,7 @@ def llava(load_tiny: Callable[[str], Loaded]) -> Loaded:
 
 @pytest.fixture(scope="session")
 def pictures() -> Callable[[int], list[RGBImage]]:
-    """`pictures(7)`: so many different pictures of 64 x 48 pixels."""
+    """`pictures(7)`: seven different pictures of 64 x 48 pixels."""
 
     def made(count: int) -> list[RGBImage]:
         rng = np.random.default_rng(0)

@@ -51,7 +51,7 @@ def rows(model: Any, prompt: PromptIds, visual: torch.Tensor) -> torch.Tensor:
 
 
 def greedy(model: Any, embedded: torch.Tensor, count: int) -> list[int]:
-    """Decode by hand, the whole sequence anew for every token."""
+    """Decode greedily without a cache, the whole sequence again for every token."""
     table, new = model.get_input_embeddings().weight, []
     with torch.inference_mode():
         for _ in range(count):
