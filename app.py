@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import tools  # noqa: F401 - before gradio, it says what libraries may not report
+import tools  # noqa: F401 - before gradio: it turns telemetry off
 
 # isort: split
 import gradio as gr
