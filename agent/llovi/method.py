@@ -185,7 +185,7 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
 
 
 def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
-    """Put the question with the summary, or with as many notes as fit, spread over the video."""
+    """Write the prompt with the summary, or with as many notes as fit, spread over the video."""
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
     video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
@@ -220,7 +220,7 @@ def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
 
 
 def by_words(lines: tuple[Evidence, ...], question: Question) -> tuple[Evidence, ...]:
-    """Return lines by how many words they share with the question and its options."""
+    """Return lines ranked by the number of words shared with the question and its options."""
     wanted = set(words(" ".join([question.text, *question.options])))
     return tuple(sorted(lines, key=lambda e: -len(wanted & set(words(e.text)))))
 
