@@ -9,7 +9,7 @@ from tools.evidence import ChannelReport, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one stage of a run cost.
+    """The cost of one stage of a run.
 
     Attributes:
         seconds: Wall time of the stage.

@@ -79,7 +79,7 @@ def captions_of(content: Any, timing: Timing, place: str) -> tuple[Evidence, ...
 
 
 class _ShapeError(ValueError):
-    """What is wrong with the content of a file; the caller adds its name."""
+    """An error in the content of a file; the caller adds its name."""
 
 
 def _why(error: OSError | ValueError) -> str:

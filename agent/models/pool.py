@@ -32,7 +32,7 @@ class PoolEntry:
     """A loaded model or tool.
 
     Attributes:
-        model: What was loaded.
+        model: The loaded object.
         used: Time of the last use, on the pool's own clock.
         runs: How many runs hold it now; a held entry is not evicted.
     """
