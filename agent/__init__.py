@@ -1,16 +1,16 @@
-"""The state machine: ask questions of videos, or look at videos ahead of the questions.
+"""The public API: ask questions about videos, or index videos ahead of the questions.
 
     from agent import ask
     print(ask("lecture.mp4", "When is the exam?").answer)
 
-Importing this package loads no torch and no LangGraph; what is needed loads on first use.
+Importing this package loads neither torch nor LangGraph; they are imported on first use.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tools  # noqa: F401 - before any library, it says what these may not report
+import tools  # noqa: F401 - first, as it switches off the telemetry of libraries
 
 if TYPE_CHECKING:
     from agent.answer import Answer
@@ -27,9 +27,9 @@ def ask(
     profile: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> "Answer":
-    """Answer a question of a video; for several questions keep a `Session`.
+    """Answer a question about a video; for several questions keep a `Session`.
 
-    Args and errors are those of `agent.session.Session` and its `stream`.
+    Arguments and errors are those of `agent.session.Session` and its `stream`.
     """
     from agent.session import Session
 
@@ -39,7 +39,7 @@ def ask(
 def index(
     video: Path | str, profile: str | None = None, settings: Mapping[str, Any] | None = None
 ) -> "tuple[ChannelReport, ...]":
-    """Look at a video with every tool of the profile, so that questions are fast."""
+    """Run every tool of the profile on a video, so that later questions are fast."""
     from agent.session import Session
 
     return Session(profile, settings).index(video)

@@ -1,4 +1,4 @@
-"""What a question gets back: the same record in Python, on the command line and in files."""
+"""The answer record: the same in Python, on the command line and in files."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -9,18 +9,18 @@ from tools.evidence import ChannelReport, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one stage of a run cost.
+    """The cost of one stage of a run.
 
     Attributes:
         seconds: Wall time of the stage.
         model_seconds: The part of it spent loading models and in calls of the chat model.
-        decodes: Passes over the video's pictures or sound.
-        tool_runs: Tools that really ran, not taken from the library.
+        decodes: Decoding passes over the video's pictures or sound.
+        tool_runs: Tools that really ran, rather than being found in the library.
         model_calls: Calls of the chat model.
-        input_tokens: Tokens that it read.
-        output_tokens: Tokens that it wrote.
-        scored: Texts whose likelihood it was asked for.
-        cost: What its provider charges, in the currency of the prices that were set; else 0.
+        input_tokens: Prompt tokens of these calls.
+        output_tokens: Generated tokens.
+        scored: Texts whose likelihood the model computed.
+        cost: Price of the calls, in the currency of the configured prices; 0 without prices.
     """
 
     seconds: float = 0.0
@@ -38,7 +38,7 @@ class Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-# What a confidence of each kind says; only a likelihood is the probability of anything.
+# What a confidence of each kind means; only a likelihood is a probability.
 MEASURES = {
     "support": "{:.0%} of its new words stand in the evidence",
     "relevance": "the quoted line fits the question by {:.2f} of 1",
@@ -50,24 +50,24 @@ MEASURES = {
 
 
 def how_sure(confidence: float, measured_by: str) -> str:
-    """Say in words what a confidence means; "" where nothing was measured."""
+    """Describe a confidence in words; "" where nothing was measured."""
     return MEASURES[measured_by].format(confidence) if measured_by in MEASURES else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that a model did while it explored a video.
+    """One step of a model that explores a video: a tool call and its result.
 
     Attributes:
-        tool: What it called; "reply" for words instead of a call, "stop" for the end.
-        arguments: What it called the tool with, as it wrote them.
-        result: What came back, in the words that the model read; of "stop", the reason.
-        evidence: Ids of the evidence that came back.
-        new: How many of them it had not been given before.
-        failed: Whether the call could not be done as it was written.
-        input_tokens: Tokens that the model read before this step; 0 where one reply asks for
-            several steps and this is not the first of them.
-        output_tokens: Tokens that it wrote for it, likewise.
+        tool: The tool called; "reply" for text instead of a call, "stop" for the end.
+        arguments: The arguments of the call, as the model wrote them.
+        result: The tool message that the model read; of "stop", the reason.
+        evidence: Ids of the evidence returned.
+        new: How many of them had not been returned before.
+        failed: Whether the call was invalid.
+        input_tokens: Prompt tokens before this step; 0 where one reply makes several calls and
+            this is not the first of them.
+        output_tokens: Tokens generated for it, likewise.
     """
 
     tool: str
@@ -82,7 +82,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a question of a video, and everything needed to check it.
+    """The answer to a question about a video, and everything needed to check it.
 
     Attributes:
         answer: The text; for a multiple-choice question the chosen option. Empty if abstained.
@@ -90,21 +90,21 @@ class Answer:
         abstained: True when the video does not seem to answer the question.
         reason: Why it abstained, or what a fallback did; empty for a plain answer.
         confidence: 0 to 1, see `measured_by`.
-        measured_by: What the confidence rests on: "support" (share of its words that the evidence
-            holds), "relevance" (of the line that is quoted), "likelihood" (probability of the
-            option), "agreement" (share of the samples), "self-report", "rule"; "none" where the
-            model cannot tell.
-        evidence: What the answer rests on, in time order.
-        channels: How each tool fared.
+        measured_by: Kind of the confidence: "support" (share of the answer's words found in the
+            evidence), "relevance" (of the quoted line), "likelihood" (probability of the option),
+            "agreement" (share of the samples), "self-report", "rule"; "none" where the model
+            gives none.
+        evidence: The cited evidence, in time order.
+        channels: Report of each tool.
         usage: Cost by stage, in the order of first use.
         method: Name of the method.
         profile: Name of the profile.
         models: Names of the models by role.
         prompts: Version of each prompt that was used.
-        plan: Identity of the plan that was followed.
+        plan: Id of the plan that was executed.
         seconds: Wall time from the question to the answer.
-        steps: What the model did on the way, for a method that lets it explore.
-        guess: What it would have answered, where it judged that it was not given enough to tell.
+        steps: Steps of the model, for a method that lets it explore.
+        guess: The answer it would have given, where it judged the evidence insufficient.
     """
 
     answer: str
@@ -151,7 +151,7 @@ class Answer:
 
 
 class Meter:
-    """Counts what a stage costs while it runs."""
+    """Measures the cost of a stage while it runs."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -159,5 +159,5 @@ class Meter:
         self.tool_runs = 0
 
     def usage(self) -> Usage:
-        """Return the costs so far."""
+        """Return the cost so far."""
         return Usage(seconds=self.seconds, decodes=self.decodes, tool_runs=self.tool_runs)

@@ -1,4 +1,4 @@
-"""What works on this machine, what is missing, and the command that gets it."""
+"""Checks of the installation: what works, what is missing, and the command that installs it."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
 from tools.registry import broken_tools, make_tool, tool_classes
 
-QUICK = {"timeout_s": 3.0, "max_retries": 0}  # how a server is asked whether it is there
+QUICK = {"timeout_s": 3.0, "max_retries": 0}  # for probing a server
 LOW_DISK = 2e9  # bytes; the frames of an hour take about 0.3e9, a converted model as much
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `remedy` is the command that mends it."""
+    """The result of one check; `remedy` is the command that fixes it."""
 
     name: str
     ok: bool
@@ -42,7 +42,7 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def plug_ins(settings: Settings) -> Iterator[Check]:
-    """Yield a check for each broken tool that is installed and not in the profile."""
+    """Yield a check for each installed tool that is broken and not in the profile."""
     return (_tool(name, settings) for name in broken_tools() if name not in settings.ingest)
 
 
@@ -96,7 +96,7 @@ def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
 
 
 def _endpoint(name: str, chat: ChatSettings, offline: bool) -> Check:
-    """Ask the server for its models: the one call that costs nothing."""
+    """List the server's models: the one request that costs nothing."""
     from agent.models.chat_endpoint import EndpointChat
 
     where = f"{chat.model} on {chat.base_url or 'api.openai.com'}"

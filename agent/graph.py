@@ -1,13 +1,13 @@
-"""The whole program as graphs: probe a file, then let a method answer, or only ingest.
+"""The top-level graphs: probe a file, then answer by a method, or only ingest.
 
     ask:   START -> probe -> plan_run -> METHOD -> finish -> END
     index: START -> probe -> ingest -> END
 
-`plan_run` decides everything that is known before a model is called: the method, the pictures, the
-tools with the keys of their runs, the models. Its plan lies in the state, nothing changes it, and
-the nodes after it read from it what they do. So the plan under an answer is the one that was
-followed; where a file that it rests on changes meanwhile and the library does not know what was
-found in the old one, the run ends with an error. `Session.plan` makes the same plan without a run.
+`plan_run` decides all that can be decided before a model call: the method, the frames, the tools
+with the keys of their runs, the models. Its plan is part of the state, is never changed, and the
+later nodes execute it, so the plan reported with an answer is the one that was executed. If a file
+that it depends on changes meanwhile and the library has no results for the old one, the run ends
+with an error. `Session.plan` makes the same plan without a run.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ Graph = CompiledStateGraph[State, Context, State, State]
 
 
 def build_ask(settings: Settings) -> Graph:
-    """Build the graph that answers a question of a video by the method that its plan names."""
+    """Build the graph that answers a question about a video by the planned method."""
     graph = StateGraph(State, context_schema=Context)
     graph.add_node(probe)
     graph.add_node(plan_run)
@@ -62,26 +62,26 @@ def build_index(settings: Settings) -> Graph:
 
 
 def probe(state: State, runtime: Runtime[Context]) -> State:
-    """Find out what the file is, or recall it if it has not changed since the last time."""
+    """Probe the file, or take the probe from the library if the file has not changed since."""
     start = perf_counter()
     video = find_video(state["path"], runtime.context.library)
     return {"video": video, "usage": {"probe": Usage(seconds=perf_counter() - start)}}
 
 
 def plan_run(state: State, runtime: Runtime[Context]) -> State:
-    """Decide what will be done, before any model is called."""
+    """Make the plan, before any model call."""
     start = perf_counter()
     plan = make_plan(state["video"], state["question"], runtime.context)
     return {"plan": plan, "usage": {"plan": Usage(seconds=perf_counter() - start)}}
 
 
 def planned_method(state: State) -> str:
-    """Go on with the method of the plan."""
+    """Route to the method of the plan."""
     return state["plan"].method
 
 
 def find_video(path: Path, library: Library) -> Video:
-    """Return what a file is, from the library if the file has not changed since it was probed."""
+    """Return a file's probe, from the library if the file has not changed since."""
     path = path.expanduser().absolute()
     if not is_text(str(path)):
         raise InputError(f"the path {path.name!a} is not valid UTF-8; rename the file")
@@ -94,10 +94,10 @@ def find_video(path: Path, library: Library) -> Video:
 
 
 def finish(state: State, runtime: Runtime[Context]) -> State:
-    """Complete the answer with how it came about: channels, costs, models, prompts, plan.
+    """Complete the answer with its provenance: channels, costs, models, prompts, plan.
 
     Raises:
-        DeletedError: What the tools found was deleted before it could be read.
+        DeletedError: The tools' results were deleted before they could be read.
     """
     settings, plan = runtime.context.settings, state["plan"]
     runtime.context.library.require_runs(state.get("runs", {}).values())

@@ -1,7 +1,7 @@
-"""The plan of a run: plain data, made before any model call, the same for everybody who asks.
+"""The plan of a run: plain data, deterministic, made before any model call.
 
-Weights in a folder are known by the names, sizes and times of change of its files, so a plan is the
-same on two machines where these are.
+Weights in a folder are identified by the names, sizes and modification times of its files, so two
+machines make the same plan where these are the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ from tools.base import Tool
 from tools.media.video import Video
 from tools.registry import make_tool
 
-# Of the chat model: they change what it is shown, but no reply to the same conversation.
+# Settings of the chat model that change its prompts, but no reply to the same conversation.
 SHOWN = ("images", "max_images", "tool_calling")
 
 
 def make_plan(video: Video, question: Question, context: Context) -> Plan:
-    """Say what a run will do, without calling a model or reading the video's pictures."""
+    """Make the plan of a run, without calling a model or decoding the video."""
     settings = context.settings
     chosen = choose(settings, video, context.pool.capabilities)
     planned = chosen.method.plan(video, question, context)
@@ -59,7 +59,7 @@ def make_plan(video: Video, question: Question, context: Context) -> Plan:
 def _identities(
     planned: MethodPlan, tools: Sequence[Tool], settings: Settings
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what is known of each frozen model that may be used, by role."""
+    """Yield role and identity of each frozen model that may be used."""
     yield "chat", reply_identity(settings.chat)
     if "captioner" in planned.roles or any("vision" in tool.needs for tool in tools):
         yield "captioner", reply_identity(captioner_of(settings))
@@ -70,9 +70,9 @@ def _identities(
 
 
 def _names(identities: Mapping[str, Mapping[str, Any]], tools: Sequence[Tool]) -> Mapping[str, str]:
-    """Return the names of all models by role; of two tools with one role the second names itself.
+    """Return the names of all models by role; of two tools with one role, the second adds its name.
 
-    What is known of a tool's models beside their names is part of the key of its run.
+    The rest of the identity of a tool's models is part of the key of its run.
     """
     named = {role: str(identity["model"]) for role, identity in identities.items()}
     for tool in tools:

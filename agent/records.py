@@ -1,4 +1,4 @@
-"""What is asked, planned and answered: plain records that know nothing of the rest."""
+"""Plain records of questions, plans, prompts and candidate answers, without other dependencies."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Aspect = Literal["location", "number", "relation", "order"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as the user put it; `options` is empty for an open question."""
+    """A question as the user asked it; `options` is empty for an open-ended question."""
 
     text: str
     options: tuple[str, ...] = ()
@@ -24,13 +24,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a question asks the tools for (Video-RAG, section 3.2: query decoupling).
+    """The retrieval request of a question (Video-RAG, section 3.2: query decoupling).
 
     Attributes:
-        speech: What somebody would say in the video; empty if speech does not matter.
-        entities: Physical things to look for.
-        aspects: What to say about them.
-        source: "model" if the language model wrote it, "rules" if its text did not parse.
+        speech: ASR request: what might be said in the video; empty if speech does not matter.
+        entities: Physical entities to detect.
+        aspects: What to describe of them.
+        source: "model" if the language model wrote it, "rules" if its reply did not parse.
     """
 
     speech: str = ""
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A question that stands alone, and how it came to; `how` is empty if it did so by itself."""
+    """A standalone question, and how it was rewritten; `how` is empty if it was not."""
 
     question: str
     how: str = ""
@@ -52,9 +52,9 @@ class Turn:
     """One message of a conversation with the chat model.
 
     Attributes:
-        role: Who says it.
-        text: What is said.
-        images: Pictures that are shown before the text, as files.
+        role: Author of the message.
+        text: Its text.
+        images: Image files placed before the text.
     """
 
     role: Literal["system", "user", "assistant"]
@@ -64,12 +64,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Visual:
-    """A picture that the model is shown, as a file that can be looked at.
+    """A picture given to the model, as a file.
 
     Attributes:
-        file: The very picture.
-        kind: What it is.
-        times_s: When the frames in it appear, in the order of its cells.
+        file: The picture itself.
+        kind: What it shows.
+        times_s: Times of its frames in seconds, in the order of its cells.
     """
 
     file: Path
@@ -79,12 +79,12 @@ class Visual:
 
 @dataclass(frozen=True, slots=True)
 class TokenPrompt:
-    """Visual tokens that stand for a video before the text of the first turn.
+    """Visual tokens of a video, placed before the text of the first turn.
 
     Attributes:
-        file: Where they are kept (`agent.visual.token_cache`).
+        file: Where they are cached (`agent.visual.token_cache`).
         parity: Whether the text around them is tokenised as the published code does.
-        outliers: The tokens that a reply is contrasted with (`agent.visual.contrast`).
+        outliers: The tokens used for contrastive decoding (`agent.visual.contrast`).
     """
 
     file: Path
@@ -94,21 +94,21 @@ class TokenPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a method sends to the chat model for an answer.
+    """The prompt of a method, and how the chat model answers it.
 
     Attributes:
         turns: The conversation so far; the last turn is the user's.
-        retry_node: The node that made this, and can make a shorter one.
-        follow_ups: What the user says after each reply; the last reply holds the answer.
-        samples: Replies to vote over; more than one needs a temperature above 0.
-        temperature: 0 takes the likeliest token each time.
-        tokens: What the model sees of the video in place of pictures, for one that takes tokens.
-        visuals: All that it sees as pictures, in their order; empty if those of the turns are all.
-        note: What the user must know of how the answer was sought.
-        reasoning_tokens: Length of a reply that a follow-up follows, at most; 0: as of any reply.
-        parity: Read replies as the published code of this method does, and never ask again.
-        kept_for: The video with which replies are kept (`agent.library.reply_cache`); None keeps
-            none.
+        retry_node: The node that wrote the prompt, and can write a shorter one.
+        follow_ups: User messages, one after each reply; the last reply contains the answer.
+        samples: Number of sampled replies to vote over; more than one needs a temperature above 0.
+        temperature: 0 decodes greedily.
+        tokens: Visual tokens of the video in place of pictures, for a model that takes them.
+        visuals: All pictures that the model sees, in order; empty if those of the turns are all.
+        note: A note for the user on how the answer was obtained.
+        reasoning_tokens: Maximum length of a reply before a follow-up; 0: as of any reply.
+        parity: Parse replies as the published code of this method does, and never ask again.
+        kept_for: The video whose reply cache is used (`agent.library.reply_cache`); None caches
+            nothing.
     """
 
     turns: tuple[Turn, ...]
@@ -126,13 +126,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A part of a record as a model reads it; the record stays as the tool found it.
+    """A part of a record as written into a prompt; the record itself is unchanged.
 
     Attributes:
-        record: Where it comes from.
-        text: What is read of it, with what a hint adds.
-        score: How well it fits the question.
-        beside: The records that the hint comes from, as the sign that a word points at.
+        record: Its source.
+        text: The part used, with what a hint adds.
+        score: Relevance to the question.
+        beside: The records that the hint comes from, such as the sign that a deictic word means.
     """
 
     record: Evidence
@@ -142,12 +142,12 @@ class Excerpt:
 
     @property
     def id(self) -> str:
-        """Of the record."""
+        """Id of the record."""
         return self.record.id
 
     @property
     def kind(self) -> str:
-        """Of the record."""
+        """Kind of the record."""
         return self.record.kind
 
     @property
@@ -163,7 +163,7 @@ class Excerpt:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFrame:
-    """A picture that the model will look at: its number in the video and when it appears."""
+    """A frame that will be given to the model: its number in the video and its time."""
 
     index: int
     time_s: float
@@ -171,14 +171,14 @@ class PlannedFrame:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTool:
-    """A tool that may look at the video.
+    """A tool that may run on the video.
 
     Attributes:
         tool: Its name.
-        key: What its run is known by in the library; for one that waits, the key of all but what
-            the question makes it look for.
+        key: Key of its run in the library; for one that waits, without the phrases that the
+            question makes it search for.
         known: Whether the library has that run already.
-        waits: Whether it waits for what the question asks for.
+        waits: Whether it waits for the phrases of the question.
     """
 
     tool: str
@@ -189,22 +189,22 @@ class PlannedTool:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do; it is made before any model is called, and followed.
+    """What a run will do; made before any model call.
 
     Attributes:
         video: Content hash of the video.
         method: Name of the method.
         why: Why it was chosen.
-        frames: Pictures that go to the model; none for a method that reasons over text.
-        visuals: How they are laid out: grids, thumbnails, sampled tokens.
-        sampling: How pictures are taken for the visual tools.
-        tools: Tools that may look at the video, in the order of the profile.
+        frames: Frames given to the model; none for a method that reasons over text.
+        visuals: Their layout: grids, thumbnails, sampled tokens.
+        sampling: How frames are sampled for the visual tools.
+        tools: Tools that may run on the video, in the order of the profile.
         models: Names of all models that may be used, by role.
         identities: What replies and vectors of the frozen models depend on, by role.
         prompts: Version by prompt name.
-        calls: Calls of the chat model, at least and at most.
-        tokens: Tokens of evidence in one prompt, at most.
-        settings: Hash of everything else that shapes the answer.
+        calls: Minimum and maximum number of calls of the chat model.
+        tokens: Maximum tokens of evidence in one prompt.
+        settings: Hash of everything else that the answer depends on.
     """
 
     video: str
@@ -223,7 +223,7 @@ class Plan:
 
     @property
     def id(self) -> str:
-        """First 12 hex digits of the plan's hash; the state of the library does not change it."""
+        """First 12 hex digits of the plan's hash; independent of the state of the library."""
         values = asdict(self)
         values["tools"] = [(tool.tool, tool.key) for tool in self.tools]
         text = json.dumps(values, sort_keys=True, ensure_ascii=False)
@@ -243,17 +243,17 @@ class CandidateAnswer:
     """An answer before it is checked.
 
     Attributes:
-        text: What the model wrote, or what is quoted.
+        text: The model's reply, or a quotation.
         choice: Index of the option that it means.
         confidence: 0 to 1.
-        measured_by: What the confidence rests on (see `Answer`).
+        measured_by: Kind of the confidence (see `Answer`).
         reason: Why it is not accepted, or what a fallback did.
         accepted: Whether it may be given as the answer.
-        refused: Whether the model said that the video does not tell.
-        grounded: False if the lines that the model was given do not hold what it claims.
-        needs_all: Whether it can only be checked with every line, not just those with its words.
+        refused: Whether the model abstained: the video does not answer the question.
+        grounded: False if the evidence given to the model does not support it.
+        needs_all: Whether checking it takes all evidence lines, not only those with its words.
         replies: All samples, where several were drawn.
-        likelihoods: Probability of each option as the model's next words, where it can tell.
+        likelihoods: Probability of each option as the model's reply, where it can be scored.
     """
 
     text: str = ""

@@ -1,7 +1,7 @@
 """The graph for a LangGraph server (`langgraph.json`): a path and a question in, an answer out.
 
-A server builds the graph once and passes no models; they are opened here, for the profile that
-`REELGRAPH_PROFILE` names.
+A server builds the graph once and passes no context; the session is opened here, with the profile
+that `REELGRAPH_PROFILE` names.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from agent.session import Session
 
 
 class Served(TypedDict, total=False):
-    """What a client sends and gets back."""
+    """The state that a client sends and receives."""
 
     path: str
     """A video or sound file that the server can read."""

@@ -1,4 +1,4 @@
-"""The Python face: open a session, ask questions, index videos, watch events."""
+"""The Python API: open a session, ask questions, index videos, stream events."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,19 +35,19 @@ from tools.evidence import ChannelReport
 from tools.media.video import Video
 from tools.registry import make_tool
 
-MAX_QUESTION = 4_000  # characters; more than any real question, far less than a prompt holds
+MAX_QUESTION = 4_000  # characters; more than any real question, far below a context window
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened while a graph ran.
+    """An event of a running graph.
 
     Attributes:
         kind: "progress" (data: stage, done_s, total_s), "channel" (a `ChannelReport`), "stage" (the
-            name of a node that has ended), "token" (text, as the model writes its answer), "answer"
-            (an `Answer`); in a chat also "understood" (an `Understood`, for a question that follows
-            from the one before) and at the end "exchange" (an `Exchange`).
-        data: What happened.
+            name of a finished node), "token" (text of the answer as it is generated), "answer"
+            (an `Answer`); in a chat also "understood" (an `Understood`, for a follow-up question)
+            and at the end "exchange" (an `Exchange`).
+        data: Payload of the event.
     """
 
     kind: str
@@ -55,7 +55,7 @@ class Event:
 
 
 class Session:
-    """Settings, a library and loaded models, kept for any number of questions.
+    """Settings, a library and loaded models, reused for any number of questions.
 
     Example:
         >>> session = Session(profile="embedded")
@@ -69,7 +69,7 @@ class Session:
 
         Args:
             profile: A shipped profile's name or a YAML file.
-            settings: Dotted keys over the profile, as in `{"ocr.min_confidence": 0.6}`.
+            settings: Dotted keys that override the profile, as in `{"ocr.min_confidence": 0.6}`.
 
         Raises:
             InputError: Unknown profile, key, value or method.
@@ -93,7 +93,7 @@ class Session:
     def ask(
         self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""
     ) -> Answer:
-        """Answer a question of a video; see `stream` for arguments and errors."""
+        """Answer a question about a video; see `stream` for arguments and errors."""
         events = self.stream(video, question, options, chat=chat)
         (answer,) = [event.data for event in events if event.kind == "answer"]
         return cast("Answer", answer)
@@ -107,22 +107,22 @@ class Session:
         save_visuals: Path | str | None = None,
         chat: str = "",
     ) -> Iterator[Event]:
-        """Yield what happens while a question is answered, the answer near the end.
+        """Yield events while a question is answered, the answer near the end.
 
         Args:
-            video: A video or sound file.
+            video: A video or audio file.
             question: At most 4,000 characters.
             options: Two or more for a multiple-choice question.
             control: Its `request_drain` stops the run between pieces of work.
-            save_visuals: Folder for the pictures that the model is asked about.
-            chat: Name of the chat that the question belongs to, so that it may follow from the one
-                before; empty for a question by itself.
+            save_visuals: Folder for the pictures given to the model.
+            chat: Name of the chat that the question belongs to, so that it may be a follow-up;
+                empty for a question by itself.
 
         Raises:
             InputError: The file, the question or the options cannot be used.
-            MissingError: A model's weights are not there.
+            MissingError: A model's weights are missing.
             StorageError: The library cannot be written.
-            StoppedError: `control` was asked to stop; finished work is kept.
+            StoppedError: `control` was asked to stop; finished work is stored.
         """
         start, asked = perf_counter(), make_question(question, options)
         folder = VisualsFolder(Path(save_visuals)) if save_visuals else None
@@ -137,25 +137,25 @@ class Session:
             yield event
 
     def index(self, video: Path | str) -> tuple[ChannelReport, ...]:
-        """Look at a video with every tool of the profile, so that questions are fast."""
+        """Run every tool of the profile on a video, so that later questions are fast."""
         events = self.stream_index(video)
         return tuple(e.data for e in events if e.kind == "channel")
 
     def stream_index(self, video: Path | str, control: RunControl | None = None) -> Iterator[Event]:
-        """Yield what happens while a video is indexed."""
+        """Yield events while a video is indexed."""
         yield from self._run(self._index_graph, {"path": Path(video)}, control)
 
     def plan(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Plan:
-        """Return the plan that `ask` would follow, without calling a model."""
+        """Return the plan that `ask` would execute, without calling a model."""
         asked = make_question(question, options)
         return make_plan(self.probe(video), asked, self.context)
 
     def probe(self, video: Path | str) -> Video:
-        """Return what a file is. `InputError` when there is nothing to see or hear in it."""
+        """Return a file's probe. `InputError` when it has neither pictures nor sound."""
         return find_video(Path(video), self.library)
 
     def mermaid(self) -> str:
-        """Return the `ask` graph as Mermaid text, drawn from the code that runs."""
+        """Return the `ask` graph as Mermaid text, drawn from the compiled graph."""
         return self._ask_graph.get_graph(xray=True).draw_mermaid()
 
     @cached_property
@@ -223,7 +223,7 @@ class Session:
 
 
 def make_question(text: str, options: Sequence[str] = ()) -> Question:
-    """Check a question and its options. `InputError` says what is wrong with them."""
+    """Validate a question and its options. `InputError` says what is wrong with them."""
     text, options = text.strip(), tuple(option.strip() for option in options)
     if not text:
         raise InputError("the question is empty; say what you want to know of the video")
@@ -245,9 +245,9 @@ def make_question(text: str, options: Sequence[str] = ()) -> Question:
 
 
 def _untraced(parts: Iterator[Any]) -> Iterator[Any]:
-    """Go through a run of which LangSmith is told nothing, even if the environment asks for it."""
+    """Iterate over a run with LangSmith tracing off, even if the environment turns it on."""
     while True:
-        with tracing_context(enabled=False):  # not around the yield: the caller may well be traced
+        with tracing_context(enabled=False):  # not around the yield: the caller may be traced
             part = next(parts, None)
         if part is None:
             return

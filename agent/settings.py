@@ -1,4 +1,4 @@
-"""Settings of a run: one profile file, then the environment, then what the caller sets.
+"""Settings of a run: one profile file, then the environment, then the caller's overrides.
 
 A profile is a YAML file whose top-level keys are the fields of `Settings` and the names of tools
 and methods.
@@ -22,7 +22,7 @@ from tools.registry import broken_tools, explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
 NO_SETTINGS = ("profile", "test_media")  # further variables: which profile; the tests' clips
-# Entry-point groups; settings know the names in them alone.
+# Entry-point groups; the settings read only the names in them.
 METHODS, READERS = "reelgraph.methods", "reelgraph.readers"
 PLUG_INS = frozenset({"tools", "methods", "readers"})  # fields whose keys stand at the top
 
@@ -34,7 +34,7 @@ class Section(BaseModel):
 
 
 class Sampling(Section):
-    """How pictures are taken from a video, once for all visual tools."""
+    """How frames are sampled from a video, once for all visual tools."""
 
     step_s: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="seconds between sampled pictures"
@@ -76,7 +76,7 @@ class ChatSettings(Section):
         "auto", description="auto: SDPA wherever the model has it"
     )
     batch: int = Field(4, gt=0, description="conversations that run together, at most")
-    # On a server. What it can do is not asked of it, for few servers tell.
+    # On a server. Its capabilities are configured, for few servers report them.
     base_url: str | None = Field(
         None, description="as in http://127.0.0.1:8000/v1; none is OpenAI's own"
     )
@@ -98,7 +98,7 @@ class ChatSettings(Section):
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, url: str | None) -> str | None:
-        """Refuse what is no address, and keys inside one, which would end up in results."""
+        """Reject invalid addresses, and credentials inside one, which would end up in results."""
         if url is None:
             return url
         parts = urlsplit(url)
@@ -109,7 +109,7 @@ class ChatSettings(Section):
         return url
 
     def endpoint(self) -> dict[str, Any]:
-        """Return what `agent.models.chat_endpoint.EndpointChat` is told beside the usual."""
+        """Return the fields that only `agent.models.chat_endpoint.EndpointChat` takes."""
         names = (
             "base_url",
             "key_variable",
@@ -126,7 +126,7 @@ class ChatSettings(Section):
 
 
 class EmbedderSettings(Section):
-    """The frozen sentence-embedding model of the retrieval."""
+    """The frozen sentence-embedding model for retrieval."""
 
     model: str = Field(
         "all-MiniLM-L6-v2", description="all-MiniLM-L6-v2 (from its wheel), a folder, a hub name"
@@ -135,7 +135,7 @@ class EmbedderSettings(Section):
 
 
 class ImageEncoderSettings(Section):
-    """The frozen model that tells which pictures resemble a phrase."""
+    """The frozen image-text encoder that matches frames to phrases."""
 
     model: str = Field(
         "none", description="a CLIP-like dual encoder: a folder or a hub name; none does without"
@@ -144,7 +144,7 @@ class ImageEncoderSettings(Section):
 
 
 class RetrievalSettings(Section):
-    """How evidence is chosen for a question."""
+    """How evidence is retrieved for a question."""
 
     rule: Literal["fused", "threshold"] = Field(
         "fused",
@@ -162,7 +162,7 @@ class RetrievalSettings(Section):
 
 
 class Settings(Section):
-    """Everything that shapes a run, except the question."""
+    """Everything that a run depends on, except the question."""
 
     profile: str = "embedded"
     library: Path = Field(default_factory=lambda: user_data_path("reelgraph"))
@@ -205,7 +205,7 @@ def resolve(
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Put a run's settings together: overrides > environment > profile > defaults.
+    """Merge the settings of a run: overrides > environment > profile > defaults.
 
     Args:
         profile: A shipped profile's name or a YAML file; None takes REELGRAPH_PROFILE, else
@@ -233,7 +233,7 @@ def parse_pairs(pairs: list[str]) -> dict[str, str]:
 
 
 def _read_profile(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a profile and, below it, the one that it extends."""
+    """Read a profile, merged over the one that it extends."""
     shipped = files("agent.profiles").joinpath(f"{name}.yaml")
     if name in above:
         raise InputError(f"profile {name!r} extends itself; name another one")
@@ -253,7 +253,7 @@ def _read_profile(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _place(error: Exception) -> str:
-    """Say what is wrong where in a profile, without a word of what stands there."""
+    """Describe an error in a profile and its place, without quoting the content."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
         return f"it cannot be read from line {mark.line + 1}, column {mark.column + 1} on"
@@ -274,7 +274,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Collect `REELGRAPH_A__B=v` as `a.b=v`; a shell's names have no hyphens.
 
     Raises:
-        InputError: A name that begins like ours belongs to no setting, tool or method.
+        InputError: A variable with our prefix names no setting, tool or method.
     """
     sections = {_variable(name): name for name in _sections()}
     found = {}
@@ -293,12 +293,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variable(key: str) -> str:
-    """Return the name of a key's environment variable, in small letters without the prefix."""
+    """Return the name of a key's environment variable, in lower case without the prefix."""
     return key.replace(".", "__").replace("-", "_")
 
 
 def _keys() -> Iterator[str]:
-    """Yield the dotted keys of all settings; of what is not imported, its name."""
+    """Yield the dotted keys of all settings; of plug-ins not imported, only the name."""
     yield from (*names(METHODS), *names(READERS))
     groups = {name: _group(field) for name, field in Settings.model_fields.items()}
     groups |= {name: one.Options for name, one in tool_classes().items()}
@@ -307,7 +307,7 @@ def _keys() -> Iterator[str]:
 
 
 def _group(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the settings within a field that is a group, also of one that may be None."""
+    """Return the model class of a field that is a group of settings, also of an optional one."""
     kinds = get_args(field.annotation) or (field.annotation,)
     groups = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)]
     return groups[0] if groups else None
@@ -354,13 +354,13 @@ def _validate(tree: dict[str, Any]) -> Settings:
 
 
 def _sections() -> list[str]:
-    """Return what a key may begin with: a setting, a group of them, or the name of a plug-in."""
+    """Return the top-level keys: settings, groups of settings, and names of plug-ins."""
     fields = set(Settings.model_fields) - PLUG_INS
     return [*sorted(fields), *_tool_names(), *names(METHODS), *names(READERS)]
 
 
 def _tool_names() -> list[str]:
-    """Return every installed tool; one that is broken is told of by whoever asks for it."""
+    """Return the names of all installed tools; a broken one raises only when it is requested."""
     return [*tool_classes(), *broken_tools()]
 
 

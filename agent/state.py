@@ -1,4 +1,4 @@
-"""What flows through the graph: small plain records, never pixels."""
+"""The state of the graph: small plain records, never pixels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Context:
-    """What nodes work with: passed at every call, never part of the state."""
+    """The runtime context of nodes: passed to every call, never part of the state."""
 
     settings: Settings
     library: Library
@@ -26,14 +26,14 @@ class Context:
 
 
 def merge(old: Mapping[str, T], new: Mapping[str, T]) -> Mapping[str, T]:
-    """Join what parallel nodes wrote; applying an update twice changes nothing."""
+    """Merge the updates of parallel nodes (an idempotent reducer)."""
     return {**old, **new}
 
 
 class Findings(TypedDict, total=False):
-    """What ingest adds to the state.
+    """The state keys that ingest writes.
 
-    A subgraph hands back its whole output, so its keys are dictionaries that merge.
+    A subgraph returns its whole output, so its keys are dictionaries that merge.
     """
 
     channels: Annotated[Mapping[str, ChannelReport], merge]

@@ -1,4 +1,4 @@
-"""How texts of people, models and videos are made comparable."""
+"""Text normalisation: makes texts of users, models and videos comparable."""
 
 import re
 import unicodedata
@@ -19,7 +19,7 @@ _YEAR = re.compile(r"\b(1[1-9]|20) (\d\d)\b")  # "nineteen sixty-one" is read as
 _WORD = re.compile(r"\w+(?:[.:'-]\w+)*")
 _THOUSANDS = re.compile(r"(?<=\d)[ ,.'\u00a0\u2019](?=\d{3}(?!\d))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-# Scripts that put no spaces between words, or glue endings to them: Thai, Lao, Tibetan, Burmese,
+# Scripts without spaces between words, or with agglutinated endings: Thai, Lao, Tibetan, Burmese,
 # Khmer, Korean, Japanese, Chinese.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u3005-\u3007\u3041-\u3096"
@@ -30,7 +30,7 @@ _FULL = re.compile(r"[.,:]00$")  # a full hour or a round price
 
 @lru_cache(maxsize=4096)
 def plain(text: str) -> str:
-    """Return a text in lower case, number words as digits, words one space apart.
+    """Normalise a text: lower case, number words as digits, words one space apart.
 
     >>> plain("It takes Twenty-five minutes, since nineteen sixty-one!")
     'it takes 25 minutes since 1961'
@@ -42,14 +42,14 @@ def plain(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text that carry meaning, as `plain` writes them."""
+    """Return the words of a text without stop words, normalised by `plain`."""
     return [word for word in plain(text).split() if word not in STOP_WORDS]
 
 
 def numbers(text: str, *, parts: bool = False) -> set[str]:
-    """Return the numbers of a text in digits alone, those in words too.
+    """Return the numbers of a text as digits only, number words included.
 
-    The word "one" is no number, for it mostly stands for a thing; "9:00" is "9".
+    The word "one" does not count, for it is mostly a pronoun; "9:00" is "9".
 
     Args:
         text: Any text.
@@ -75,26 +75,26 @@ def _stemmer() -> Any:
 
 
 def stem(word: str) -> str:
-    """Return a word without its ending: "tarred" and "tarring" are both "tar"."""
+    """Return the stem of a word: "tarred" and "tarring" are both "tar"."""
     return word if word[0].isdigit() else str(_stemmer().stemWord(word))
 
 
 def stems(text: str) -> set[str]:
-    """Return the meaningful words of a text without their endings."""
+    """Return the stems of a text without stop words."""
     return {stem(word) for word in words(text)}
 
 
 def search_words(text: str) -> list[str]:
-    """Return the meaningful words of a text, numbers both as written and as digits."""
+    """Return the words of a text without stop words, numbers both as written and as digits."""
     written = [word for word in _WORD.findall(text.lower()) if word not in STOP_WORDS]
     return list(dict.fromkeys([*written, *words(text)]))
 
 
 def letter_pairs(text: str) -> str:
-    """Return the overlapping pairs of letters by which scripts without spaces are searched.
+    """Return the character bigrams by which scripts without spaces are searched.
 
-    Marks over and under letters are left out. The last letter of a stretch stands alone too, so
-    that every letter begins a pair or is one.
+    Combining marks are left out. The last letter of a run is added alone, so that every letter
+    begins a bigram or is one.
 
     >>> letter_pairs("adult 成人票")
     '成人 人票 票'
@@ -103,7 +103,7 @@ def letter_pairs(text: str) -> str:
 
 
 def searched_pairs(text: str) -> list[str]:
-    """Return which of the pairs a text is searched by; a stretch of one letter is that letter."""
+    """Return the bigrams of a text to search for; a run of one letter is that letter."""
     found = [
         stretch[i : i + 2] for stretch in _unspaced(text) for i in range(max(1, len(stretch) - 1))
     ]
@@ -117,12 +117,12 @@ def _unspaced(text: str) -> list[str]:
 
 
 def mentions(text: str, phrase: str) -> bool:
-    """Say whether a phrase stands in a text, word for word."""
+    """Say whether a phrase occurs in a text, word for word."""
     return f" {plain(phrase)} " in f" {plain(text)} "
 
 
 def quoted(text: str) -> str:
-    """Return a text of a video or a model as a prompt holds it: one line of data, in quotes.
+    """Quote a text of a video or a model for a prompt: one line of data.
 
     >>> quoted("Mind the" + chr(10) + "gap")
     '"Mind the gap"'
@@ -131,7 +131,7 @@ def quoted(text: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Say whether a text can be written as UTF-8; a name of a file on Linux may be any bytes."""
+    """Say whether a text can be encoded as UTF-8; a file name on Linux may be any bytes."""
     return text.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 

@@ -1,1 +1,1 @@
-"""From a prompt to an answer: ask, parse, verify, cite; shared by all methods."""
+"""From a prompt to an answer: call, parse, verify, cite; shared by all methods."""

@@ -1,8 +1,8 @@
-"""Multiple choice: which option a reply chooses, the one way for all methods.
+"""Multiple choice: the parser for the option that a reply chooses, shared by all methods.
 
-A choice is only taken where the reply points to exactly one option; everything else is left to the
-caller, who asks again or abstains. `parity` reads a reply as the published code of a method does,
-its mistakes included, so that published figures can be reproduced.
+A choice is only accepted where the reply points to exactly one option; otherwise the caller asks
+again or abstains. `parity` parses a reply as the published code of a method does, its mistakes
+included, so that published figures can be reproduced.
 """
 
 import re
@@ -26,14 +26,14 @@ ParsePath = Literal[
     "label",  # "C. pour water", "(C)", "option C"
     "mention",  # one option's text among other words
     "parity",  # by the rules of a published parser
-    "empty",  # no choice: nothing was said
-    "unclear",  # no choice: no option is pointed to
-    "ambiguous",  # no choice: several options are pointed to
+    "empty",  # no choice: an empty reply
+    "unclear",  # no choice: points to no option
+    "ambiguous",  # no choice: points to several options
     "outside",  # no choice: a letter that no option has
 ]
 
 _MARKUP = re.compile(r"\\(?:boxed|text|mathrm|textbf)|[*_`${}#]")
-MAX_CLAUSE = 200  # characters that are looked back for a denial
+MAX_CLAUSE = 200  # characters searched backwards for a negation
 MAX_ALONE = 40  # characters of a letter with its wrapping: "Final answer: **(C)**."
 _ANSWER_KEYS = ("answer", "final_answer", "choice", "option", "prediction", "letter")
 
@@ -93,7 +93,7 @@ class Parsed:
 
     Attributes:
         choice: Its index; None when the reply points to none or to several.
-        path: By what it was found, or why not.
+        path: The rule that found it, or why none did.
     """
 
     choice: int | None
@@ -104,10 +104,10 @@ def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | Non
     """Return the option that a reply chooses; never a guess.
 
     Args:
-        reply: What the model wrote; a reasoning block in it is passed over.
+        reply: The model's reply; a reasoning block in it is skipped.
         options: Their texts, 2 to 26.
-        parity: Read it as the published code of this method does, for comparison with its figures.
-            A letter beyond the options is refused all the same.
+        parity: Parse as the published code of this method does, for comparison with its figures.
+            A letter beyond the options is rejected all the same.
 
     Raises:
         InputError: Fewer than 2 or more than 26 options.
@@ -121,7 +121,7 @@ def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | Non
 
 
 def _read(text: str, options: Sequence[str]) -> Parsed:
-    """Try the ways in which a choice can be put, the plainest first."""
+    """Try the rules, the most explicit form first."""
     if alone := _alone(text):
         return _checked(letter_index(alone[1]), options, "letter")
     if found := _from_json(text, options):
@@ -147,7 +147,7 @@ def _checked(index: int | None, options: Sequence[str], path: ParsePath) -> Pars
 
 
 def _only(indices: Sequence[int], options: Sequence[str], path: ParsePath) -> Parsed | None:
-    """Return the one option that is pointed to, if there is one."""
+    """Return the option if exactly one is pointed to."""
     distinct = set(indices)
     if not distinct:
         return None
@@ -160,7 +160,7 @@ def _same_text(text: str, options: Sequence[str]) -> list[int]:
 
 
 def _from_json(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read the answer's field of the last JSON object that has one."""
+    """Read the answer field of the last JSON object that has one."""
     for fields in reversed(json_objects(text)):
         values = {str(key).lower().replace(" ", "_"): value for key, value in fields.items()}
         if key := next((key for key in _ANSWER_KEYS if key in values), None):
@@ -172,7 +172,7 @@ def _from_json(text: str, options: Sequence[str]) -> Parsed | None:
 
 
 def _statement(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read "the answer is C", or a first or last line that is a letter; the last one stands."""
+    """Read "the answer is C", or a first or last line that is a letter; the last one counts."""
     found = [
         m
         for pattern in _STATEMENTS
@@ -202,7 +202,7 @@ def _is_word(found: re.Match[str], text: str) -> bool:
 
 
 def _is_doubted(found: re.Match[str], text: str) -> bool:
-    """Say whether the clause that leads to a statement denies it: "I do not think that ..."."""
+    """Say whether the clause before a statement negates it: "I do not think that ..."."""
     clause = _CLAUSE_END.split(text[max(0, found.start() - MAX_CLAUSE) : found.start()])[-1]
     return bool(_DOUBT.search(clause))
 
@@ -225,13 +225,13 @@ def _leading_label(text: str, options: Sequence[str]) -> Parsed | None:
 
 
 def _labelled(index: int, rest: str, options: Sequence[str], path: ParsePath) -> Parsed:
-    """Take a letter unless the text behind it is that of another option."""
+    """Accept a letter unless the text after it is that of another option."""
     same = _same_text(rest, options)
     return _AMBIGUOUS if same and index not in same else _checked(index, options, path)
 
 
 def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read a reply made of letters and small words alone: "not A; C", "A or B", "I say B"."""
+    """Read a reply of letters and function words only: "not A; C", "A or B", "I say B"."""
     text, pronouns = _PRONOUN.subn("", text)
     said = re.findall(r"[\w']+", text)
     letters = [
@@ -246,7 +246,7 @@ def _bare_verdict(text: str, options: Sequence[str]) -> Parsed | None:
 
 
 def _named_option(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read the one "option C" or "(C)" of a longer reply, from the sentences that deny nothing."""
+    """Read the one "option C" or "(C)" of a longer reply, from sentences without negation."""
     sure = [part for part in re.split(r"[.;!?\n]+", text) if not _DOUBT.search(part)]
     named = [letter for part in sure for found in _NAMED.findall(part) for letter in found]
     return _only([letter_index(letter) for letter in named if letter], options, "label")
@@ -257,7 +257,7 @@ def _denied(text: str) -> set[int]:
 
 
 def _mentioned(text: str, options: Sequence[str]) -> Parsed | None:
-    """Read the one option whose text stands in the reply, not denied nor inside a longer one."""
+    """Read the one option whose text occurs in the reply, not negated nor inside a longer one."""
     found = [i for i, option in enumerate(options) if mentions(text, option)]
     whole = [
         i for i in found if not any(j != i and mentions(options[j], options[i]) for j in found)

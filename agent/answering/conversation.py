@@ -1,4 +1,4 @@
-"""Talking to a chat model: turns as messages, one call and what it cost, likelihoods."""
+"""Calls of a chat model: turns as messages, one call and its cost, likelihoods of options."""
 
 import base64
 import mimetypes
@@ -20,21 +20,21 @@ from tools.media.video import Video
 
 
 def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
-    """Send a conversation to the chat model and return its text and what it cost."""
+    """Send a conversation to the chat model and return the reply's text and cost."""
     return send(turns, context.pool.chat())
 
 
 def send(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
-    """Send a conversation to one chat model; `drawn` says how its reply is drawn."""
+    """Send a conversation to one chat model; `drawn` holds the decoding parameters."""
     return timed(lambda: chat.invoke(messages(turns), **drawn))
 
 
 def option_likelihoods(
     turns: Sequence[Turn], options: Sequence[str], chat: ChatModel
 ) -> tuple[tuple[float, ...], Usage]:
-    """Return the probability of each option as the reply; () if the model cannot tell.
+    """Return the probability of each option as the reply; () if the model cannot score options.
 
-    It is the softmax of the mean log-likelihood a token, so that long options are not worse off.
+    It is the softmax of the mean log-likelihood per token: length-normalised.
     """
     if not chat.capabilities.option_scoring:
         return (), Usage()
@@ -71,7 +71,7 @@ def _picture(path: Path) -> dict[str, Any]:
 
 
 def usage_of(reply: AIMessage, seconds: float) -> Usage:
-    """Return what one call of the chat model cost."""
+    """Return the cost of one call of the chat model."""
     tokens: Mapping[str, Any] = reply.usage_metadata or {}
     return Usage(
         seconds=seconds,
@@ -84,21 +84,21 @@ def usage_of(reply: AIMessage, seconds: float) -> Usage:
 
 
 def timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
-    """Return the text of a reply and what it cost."""
+    """Return the text of a reply and its cost."""
     start = perf_counter()
     reply = send()
     return reply.text.strip(), usage_of(reply, perf_counter() - start)
 
 
 def kept_chat(video: Video, context: Context) -> ChatModel:
-    """Return the chat model of the settings, which asks nothing twice about a video.
+    """Return the chat model of the settings with the reply cache of a video.
 
-    That holds for `invoke`; `stream` and `score_options` are not kept.
+    Only `invoke` is cached, not `stream` and `score_options`.
     """
     cache = ReplyCache(video, context.library, reply_identity(context.settings.chat))
     return context.pool.chat().model_copy(update={"cache": cache})
 
 
 def chat_for(asked: Ask, context: Context) -> ChatModel:
-    """Return the chat model that the tail of a method asks which keeps its replies."""
+    """Return the chat model for the answering nodes of a method that caches its replies."""
     return kept_chat(asked.kept_for, context) if asked.kept_for else context.pool.chat()

@@ -1,4 +1,4 @@
-"""Evidence as lines: how it is sorted, merged, cut to a budget and written into a prompt."""
+"""Evidence as prompt lines: sorted, merged, cut to a token budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,12 +8,12 @@ from agent.text import clock, quoted
 from tools.evidence import Evidence
 
 SENTENCE_ENDS = (".", "!", "?", '"', "\N{RIGHT DOUBLE QUOTATION MARK}")
-MAX_SENTENCE_S = 20.0  # recognised speech has no full stops: it must not all become one record
+MAX_SENTENCE_S = 20.0  # ASR output has no full stops: it must not all become one record
 SEPARATOR = " | "  # between the rows of one record
 
 
 def as_line(evidence: Evidence | Excerpt) -> str:
-    """Return evidence as one prompt line, quoted so that it reads as data, never as orders."""
+    """Return evidence as one prompt line, quoted so that it reads as data, not instructions."""
     return f"[{clock(evidence.start_s)}] {evidence.kind}: {quoted(evidence.text)}"
 
 
@@ -23,9 +23,9 @@ def in_time_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
 
 
 def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Evidence, ...]:
-    """Join sentences that were cut into several records of speech; best first, as given.
+    """Join sentences that were split into several speech records; best first, as given.
 
-    Each part was retrieved for itself. A joined record has the place, the score and the id of its
+    Each part was retrieved by itself. A joined record has the rank, the score and the id of its
     best part, and the ids of all of them in `data["joined"]`.
 
     Args:
@@ -63,9 +63,9 @@ def _goes_on(before: Evidence, after: Evidence, gap_s: float) -> bool:
 
 
 def spread_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Return records so that any first few of them are spread evenly over the whole.
+    """Reorder records so that every prefix is spread evenly over the whole.
 
-    Their places are sorted by their binary digits read backwards (van der Corput's sequence).
+    Positions are sorted by their bit-reversed index (van der Corput sequence).
     """
     digits = max(1, (len(evidence) - 1).bit_length())
     order = sorted(range(len(evidence)), key=lambda i: f"{i:0{digits}b}"[::-1])
@@ -75,9 +75,9 @@ def spread_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
 def within_budget(
     evidence: Sequence[Evidence], tokens: int, count: Callable[[str], int]
 ) -> tuple[Evidence, ...]:
-    """Return the records, best first, whose prompt lines fit the budget; none is ever cut.
+    """Return the records, best first, whose prompt lines fit the token budget; none is truncated.
 
-    A record that does not fit is passed over and a smaller one behind it may still be taken.
+    A record that does not fit is skipped, and a smaller one after it may still be taken.
     """
     kept, used = [], 0
     for item in evidence:

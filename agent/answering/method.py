@@ -1,4 +1,4 @@
-"""What a method is: a subgraph, its options, and what it will do before it does it."""
+"""The method contract: a subgraph, its options, and its plan."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,12 +28,12 @@ class MethodPlan:
 
     Attributes:
         prompts: Names of the prompts that may be used.
-        calls: Calls of the chat model, at least and at most.
-        tokens: Tokens of one prompt beside the question itself, at most.
-        frames: Pictures that go to the model, in time order.
-        visuals: How they are laid out: grids, thumbnails, sampled tokens; plain JSON.
-        tools: Tools of the profile that may look at the video.
-        roles: Frozen models that may be used beside the chat model and those of the tools.
+        calls: Minimum and maximum number of calls of the chat model.
+        tokens: Maximum tokens of one prompt without the question itself.
+        frames: Frames given to the model, in time order.
+        visuals: Their layout: grids, thumbnails, sampled tokens; plain JSON.
+        tools: Tools of the profile that may run on the video.
+        roles: Frozen models that may be used besides the chat model and those of the tools.
     """
 
     prompts: tuple[str, ...]
@@ -47,15 +47,15 @@ class MethodPlan:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to answer a question of a video.
+    """A way to answer a question about a video.
 
     Attributes:
-        name: How it is called on the command line.
+        name: Its name on the command line.
         summary: What it does, in one line.
         options: Its settings, as in `--set llovi.words=300`.
         build: Returns its subgraph: probed video and question in, answer out.
-        plan: Says what it will do, without calling a model.
-        needs: What the chat model must be able to do.
+        plan: Returns its plan, without calling a model.
+        needs: Capabilities that the chat model must have.
     """
 
     name: str
@@ -67,12 +67,12 @@ class Method:
 
 
 def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_chat) -> Subgraph:
-    """Build the subgraph of a method that makes its prompt in one node.
+    """Build the subgraph of a method that writes its prompt in one node.
 
     Args:
-        name: Of the method.
-        node: Leaves what it wants to ask in the state.
-        chat_of: Returns the chat model that is asked.
+        name: Name of the method.
+        node: Writes the prompt into the state.
+        chat_of: Returns the chat model to call.
     """
     graph, retry_node = StateGraph(State, context_schema=Context), node.__name__
     graph.add_node(retry_node, node)

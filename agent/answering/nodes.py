@@ -1,9 +1,9 @@
-"""The end of every method.
+"""The answering nodes that every method ends with.
 
     reason -> parse -> (ask again once -> backup -> abstain) -> cite
 
-A method leaves what it wants to ask in the state; what comes back is parsed, checked, and given
-with its evidence. Nothing is ever answered at random.
+A method writes its prompt into the state; the reply is parsed, verified and cited. An answer is
+never guessed at random.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,24 +28,24 @@ from agent.records import Ask, CandidateAnswer, Question, Turn
 from agent.state import Context, State
 from tools.evidence import Evidence
 
-LEAST_SHARE = 1 / 64  # of the evidence; if even that is too long, the question alone is
+LEAST_SHARE = 1 / 64  # of the evidence; if that is still too long, so is the question alone
 MAX_CITED = 3  # lines under an answer, unless all are needed
 ChatOf = Callable[[Ask, Context], ChatModel]
 
 
 def pool_chat(asked: Ask, context: Context) -> ChatModel:
-    """Return the chat model of the settings, which is asked unless a method says otherwise."""
+    """Return the chat model of the settings: the default `chat_of`."""
     return context.pool.chat()
 
 
 def reason_with(
     chat_of: ChatOf, reader: Reader
 ) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that asks a chat model, chosen at every call.
+    """Return the node that calls the chat model, which is chosen at every call.
 
-    The second time it asks more strictly, after a reply that could not be used. A prompt that is
-    too long for the model goes back to where it was made, to be made with half the evidence; the
-    question itself is never touched. One that was made no shorter is not sent again.
+    After an unusable reply, a second call uses a stricter prompt. A prompt beyond the context goes
+    back to its retry node, to be rewritten with half the evidence; the question itself is never
+    shortened. A prompt that did not become shorter is not sent again.
     """
 
     def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
@@ -60,7 +60,7 @@ def _reason(
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
     asked, share = state["ask"], state.get("context_share", 1.0) / 2
     can_shrink = bool(asked.retry_node) and share >= LEAST_SHARE
-    if can_shrink and asked == state.get("too_long"):  # made anew, yet not shorter
+    if can_shrink and asked == state.get("too_long"):  # rewritten, yet not shorter
         return Command(update={"context_share": share}, goto=asked.retry_node)
     names: tuple[str, ...] = ()
     try:
@@ -87,7 +87,7 @@ def _reason(
 def draft_answer(
     asked: Ask, question: Question, chat: ChatModel, *, lettered: bool = True
 ) -> tuple[CandidateAnswer, Usage]:
-    """Hold a conversation, once or several times, and return what the last replies say."""
+    """Run the conversation once per sample and return a candidate with the last replies."""
     replies, total = [], Usage()
     for sample in range(asked.samples):
         turns = asked.turns
@@ -114,7 +114,7 @@ def draft_answer(
 
 
 def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that takes the candidate as the answer if it is one; else asks again."""
+    """Return the node that accepts the candidate as the answer, or asks again."""
 
     def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
         judged = reader.judge(state, runtime.context)
@@ -127,7 +127,7 @@ def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[st
 
 
 def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that answers without the model's words, or abstains."""
+    """Return the node that falls back to an answer without the model's text, or abstains."""
 
     def backup(state: State, runtime: Runtime[Context]) -> Command[str]:
         found, usage = reader.fall_back(state, runtime.context)
@@ -138,7 +138,7 @@ def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[s
 
 
 def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
-    """Return the node that gives the answer with the lines that hold it."""
+    """Return the node that returns the answer with its supporting lines."""
 
     def cite(state: State, runtime: Runtime[Context]) -> State:
         candidate, question = state["candidate"], state["question"]
@@ -158,9 +158,9 @@ def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
 
 
 def _cited(said: str, state: State) -> list[Evidence]:
-    """Return the lines that an answer rests on, and the pictures that were shown.
+    """Return the lines that support an answer, and the pictures given to the model.
 
-    An answer of order or number rests on lines that hold what was asked about, not the answer.
+    For an answer on order or number, these are lines on the subject of the question.
     """
     lines, question = state.get("lines", ()), state["question"].text
     told = [line for line in lines if line.kind != PICTURE]
@@ -173,7 +173,7 @@ def _cited(said: str, state: State) -> list[Evidence]:
 
 
 def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidence]:
-    """Return the lines that hold most of what a text claims; none that shares nothing with it."""
+    """Return the lines that support most claims of a text; none that supports no claim."""
     claims = claims_of(text, question).all
     shared = [len(claims & held_by(line.text)) for line in lines]
     ranked = sorted(range(len(lines)), key=lambda i: (-shared[i], i))
@@ -181,7 +181,7 @@ def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidenc
 
 
 def abstain(state: State, runtime: Runtime[Context]) -> State:
-    """Say that the video does not seem to answer the question, what was searched, and why."""
+    """Abstain: say that the video seems not to answer the question, what was searched, and why."""
     candidate = state.get("candidate")
     searched = [c.tool for c in state.get("channels", {}).values() if c.status == "ok"]
     if candidate:
@@ -210,10 +210,10 @@ def add_answering_nodes(
 
     Args:
         graph: The method's graph.
-        retry_node: Its node that leads into `reason` (or `abstain`) and can shorten what it made.
-        chat_of: Returns the chat model that is asked.
-        then: Where the answer goes.
-        reader: How replies are read.
+        retry_node: Its node before `reason` (or `abstain`), which can shorten its prompt.
+        chat_of: Returns the chat model to call.
+        then: Node after the answer.
+        reader: Parses and verifies replies.
     """
     graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", retry_node))
     graph.add_node("parse", parse_with(reader), destinations=("cite", "reason", "backup"))

@@ -1,4 +1,4 @@
-"""Multiple choice: which of the options a free answer means."""
+"""Multiple choice: match a free-form answer to an option."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Match:
     Attributes:
         choice: Its index; None when the text points to none or to several.
         confidence: 1 for a letter or a literal mention, else the cosine of the nearest option.
-        how: "letter", "mention", "meaning" or "none".
+        how: "letter", "mention", "meaning" (embedding) or "none".
     """
 
     choice: int | None
@@ -27,16 +27,16 @@ class Match:
 
 
 def letters(count: int) -> str:
-    """Return the letters of so many options in words: `A, B or C`."""
+    """Return the letters of `count` options in words: `A, B or C`."""
     *first, last = list(ascii_uppercase[:count])
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def match_option(text: str, options: Sequence[str], embedder: SentenceEmbeddings) -> Match:
-    """Return the option that a text means which was written without seeing the options.
+    """Return the option that an answer means which was written without seeing the options.
 
-    As `parse_choice`, but the text of an option stands before its letter, and where
-    none is named the option nearest in meaning is taken if it clearly leads. Never a guess.
+    As `parse_choice`, but an option's text has precedence over its letter, and where none is named
+    the option nearest by embedding is taken if it leads by `MIN_MARGIN`. Never a guess.
     """
     same = [i for i, option in enumerate(options) if plain(option) == plain(text)]
     if len(same) == 1 and words(text):

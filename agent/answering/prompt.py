@@ -1,6 +1,6 @@
-"""What is asked of the chat model: what it is given, then the question and its options.
+"""The prompt builder: sections of context, then the question and its options.
 
-Every method words the question in the same way, so that methods differ in what they give alone.
+Every method words the question in the same way, so that methods differ only in the context.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-READ = frozenset({"given_notes", "given_channels"})  # prompts that give lines to read
+READ = frozenset({"given_notes", "given_channels"})  # prompts with evidence lines
 AGAIN = {  # by whether there are options
     True: ("ask_letter_again", "ask_letter_again_grounded"),
     False: ("ask_again", "ask_again_grounded"),
@@ -50,7 +50,7 @@ def lettered(options: Sequence[str]) -> list[dict[str, str]]:
 
 
 def pictures_section(video: Video, frames: Sequence[PlannedFrame]) -> PromptSection:
-    """Say which pictures the model looks at."""
+    """Describe the pictures given to the model."""
     times = [clock(frame.time_s) for frame in frames]
     return section("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
 
@@ -64,15 +64,15 @@ def grid_part(
     numbered: bool,
     timed: bool,
 ) -> PromptSection:
-    """Say how a grid of frames is to be read, and which single pictures follow it.
+    """Describe how to read a grid of frames, and which single pictures follow it.
 
     Args:
-        video: Where they come from.
-        cells: What the grid shows, in time order.
+        video: Their source.
+        cells: Frames in the grid, in time order.
         shape: Its rows and columns.
-        singles: Pictures that follow it.
-        numbered: Whether number and time stand above each cell.
-        timed: Whether the times are told.
+        singles: Pictures after it.
+        numbered: Whether number and time are drawn above each cell.
+        timed: Whether the prompt gives the times.
     """
     return section(
         "given_grid",
@@ -96,14 +96,14 @@ def notes_section(source: str, evidence: Sequence[Evidence]) -> PromptSection:
 def ask_for(
     retry_node: str, question: Question, *given: PromptSection, images: Sequence[Path] = ()
 ) -> State:
-    """Return the state update that asks a question about what is given.
+    """Return the state update with the prompt for a question.
 
     Args:
-        retry_node: The node that asks; it is run again with a smaller `context_share` if the
-            prompt is too long.
+        retry_node: The node that writes the prompt; it is run again with a smaller
+            `context_share` if the prompt is too long.
         question: The question.
-        given: What the model is told beforehand.
-        images: Files of the pictures that it is shown.
+        given: Sections before the question.
+        images: Image files for the model.
     """
     parts = [*given, question_section(question)]
     text = "\n\n".join(p.text for p in parts)
@@ -114,9 +114,9 @@ def ask_for(
 
 
 def prompt_names(question: Question, *given: str) -> tuple[str, ...]:
-    """Return the prompts that `ask_for` and asking again may use.
+    """Return the names of the prompts that `ask_for` and asking again may use.
 
-    Only an answer to something that was read can be found not to stand there.
+    Only an answer from evidence lines can fail the groundedness check.
     """
     asked = "question_choice" if question.options else "question_open"
     form, grounded = AGAIN[bool(question.options)]

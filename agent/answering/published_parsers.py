@@ -1,4 +1,4 @@
-"""Choices read as the published code of a method reads them, its mistakes included.
+"""Choice parsers that reproduce the published code of a method, its mistakes included.
 
 They were compared with the originals on random replies.
 """
@@ -9,7 +9,7 @@ from agent.records import Parity
 
 
 def letter_index(letter: str) -> int:
-    """Return the place of a letter in the alphabet, from 0."""
+    """Return the index of a letter in the alphabet, from 0."""
     return ord(letter.upper()) - ord("A")
 
 
@@ -24,7 +24,7 @@ def _ig_vlm(reply: str) -> int | None:
 
 
 def _ts_llava(reply: str) -> int | None:
-    """TS-LLaVA, `eval_multiple_choice_qa.py`: the same with six letters, a first one also small."""
+    """TS-LLaVA, `eval_multiple_choice_qa.py`: six letters, a leading one in lower case too."""
     return _marked(reply, "ABCDEF", "ABCDEFabcdef")
 
 

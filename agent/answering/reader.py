@@ -1,4 +1,4 @@
-"""Readers: how what was retrieved is read, and how a reply is judged against it.
+"""Readers: how retrieved evidence is read, and how a reply is verified against it.
 
 The generative reader is for models that read whole records. A reader for models too small to do so
 is a plug-in of the entry-point group `reelgraph.readers`; `reader: NAME` chooses it.
@@ -39,7 +39,7 @@ class Options(Section):
 
 
 class Reader(Protocol):
-    """Reads what was retrieved, and what a chat model replies."""
+    """Reads retrieved evidence, and parses and verifies replies of a chat model."""
 
     options: type[Section]
     """Its settings, as in `--set extractive.lines=3`."""
@@ -49,30 +49,30 @@ class Reader(Protocol):
     """What it asks in place of the question as all methods put it; empty if it asks the same."""
 
     def read(self, state: State, runtime: Runtime[Context]) -> Command[str] | None:
-        """Lead from retrieved evidence to an answer; None lets the method write its prompt."""
+        """Route from retrieved evidence to an answer; None lets the method write its prompt."""
         ...
 
     def judge(self, state: State, context: Context) -> CandidateAnswer:
-        """Say whether the candidate may be given as the answer."""
+        """Verify the candidate: say whether it may be given as the answer."""
         ...
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
-        """Ask once more, more strictly, after a reply that could not be used."""
+        """Ask once more with a stricter prompt, after an unusable reply."""
         ...
 
     def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
-        """Return what can be answered without the model's words, accepted or not."""
+        """Return a candidate without the model's text, accepted or not."""
         ...
 
     def follow_up(
         self, question: str, before: str, answer: str, context: Context
     ) -> Understood | None:
-        """Say a follow-up question so that it stands alone; None leaves it to the chat model."""
+        """Rewrite a follow-up as a standalone question; None leaves it to the chat model."""
         ...
 
 
 class Generative:
-    """The reader of models that read whole records and choose a letter."""
+    """The reader for models that read whole records and choose a letter."""
 
     options: type[Section] = Options
     lettered = True
@@ -83,7 +83,7 @@ class Generative:
         return None
 
     def judge(self, state: State, context: Context) -> CandidateAnswer:
-        """Take the option or the text that the reply, or most samples, mean, if it is grounded."""
+        """Accept the option or text of the reply, or of most samples, if it is grounded."""
         read: Callable[[CandidateAnswer, Question, Parity | None], CandidateAnswer]
         read = vote if state["candidate"].replies else understand
         candidate = read(state["candidate"], state["question"], state["ask"].parity)
@@ -92,14 +92,14 @@ class Generative:
         )
 
     def ask_again(self, state: State, chat: ChatModel) -> Reread:
-        """Ask for the bare answer, or for one that the given lines hold."""
+        """Ask for the bare answer, or for one that the given lines support."""
         turns, name = state["ask"].turns, again_name(state["candidate"], state["question"])
         said = (Turn("assistant", state["candidate"].text), Turn("user", prompts.render(name)))
         text, usage = send((*turns, *said), chat)
         return CandidateAnswer(text, likelihoods=state["candidate"].likelihoods), usage, (name,)
 
     def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
-        """Take the option that is likelier than all others together, if it is grounded."""
+        """Accept the option that is likelier than all others together, if it is grounded."""
         candidate = replace(state["candidate"], accepted=False)
         if candidate.refused or not candidate.grounded or not candidate.likelihoods:
             return candidate, Usage()
@@ -109,7 +109,7 @@ class Generative:
     def follow_up(
         self, question: str, before: str, answer: str, context: Context
     ) -> Understood | None:
-        """Leave it to the chat model."""
+        """Leave the rewriting to the chat model."""
         return None
 
 
@@ -117,7 +117,7 @@ GENERATIVE = Generative()
 
 
 def find_reader(settings: Settings) -> Reader:
-    """Return the reader of some settings. `InputError` when there is none of that name."""
+    """Return the reader of the settings. `InputError` when there is none of that name."""
     name = settings.reader
     if name == "generative":
         return GENERATIVE
@@ -136,7 +136,7 @@ def load_reader(name: str) -> Reader:
 
 
 def again_name(candidate: CandidateAnswer, question: Question) -> str:
-    """Return the prompt that asks again: for the form, or for what the lines hold."""
+    """Return the name of the prompt that asks again: for the format, or for groundedness."""
     kind = "ask_letter_again" if question.options else "ask_again"
     return kind if candidate.grounded else f"{kind}_grounded"
 
@@ -144,7 +144,7 @@ def again_name(candidate: CandidateAnswer, question: Question) -> str:
 def understand(
     candidate: CandidateAnswer, question: Question, parity: Parity | None = None
 ) -> CandidateAnswer:
-    """Read one reply: the option that it chooses, or for an open question the text itself."""
+    """Parse one reply: the option that it chooses, or for an open question the text itself."""
     if not parity and is_refusal(candidate.text):
         return replace(candidate, refused=True, reason="the model says that this is not known")
     if not question.options:
@@ -168,7 +168,7 @@ def understand(
 def vote(
     candidate: CandidateAnswer, question: Question, parity: Parity | None = None
 ) -> CandidateAnswer:
-    """Take the option that most samples choose (self-consistency)."""
+    """Choose the option of most samples (self-consistency)."""
     if not question.options:
         return _vote_on_texts(candidate, question)
     choices = [parse_choice(reply, question.options, parity).choice for reply in candidate.replies]
@@ -185,9 +185,9 @@ def vote(
 
 
 def _vote_on_texts(candidate: CandidateAnswer, question: Question) -> CandidateAnswer:
-    """Take the answer that more than half of the samples give, but for case and punctuation.
+    """Choose the answer of more than half of the samples, ignoring case and punctuation.
 
-    Free answers have no set of options over which a plurality of two in five would mean anything.
+    Open answers have no fixed set of options, over which a plurality of two in five would do.
     """
     won = majority([plain(reply) or None for reply in candidate.replies])
     if won.share <= 0.5:
@@ -204,11 +204,11 @@ def _vote_on_texts(candidate: CandidateAnswer, question: Question) -> CandidateA
 
 
 def ground(candidate: CandidateAnswer, state: State) -> CandidateAnswer:
-    """Accept an answer only if the lines that the model was given hold what it claims.
+    """Accept an answer only if it is grounded in the lines given to the model.
 
-    Of an option only numbers and names must stand there, and only those that not all options have:
-    its other words are the asker's, and may be concluded. What was concluded from pictures cannot
-    be checked against lines; the reason says so.
+    Of an option only numbers and names must occur there, and only those that not all options share:
+    its other words are the user's, and may be inferred. An inference from pictures cannot be
+    checked against lines; the reason says so.
     """
     lines, question = state.get("lines", ()), state["question"]
     told = [line for line in lines if line.kind != PICTURE]
@@ -230,7 +230,7 @@ def ground(candidate: CandidateAnswer, state: State) -> CandidateAnswer:
 
 
 def likeliest(candidate: CandidateAnswer) -> CandidateAnswer:
-    """Take the option that the model finds likelier than all others together, if there is one."""
+    """Choose the option that the model scores likelier than all others together, if any."""
     choice = max(range(len(candidate.likelihoods)), key=candidate.likelihoods.__getitem__)
     if candidate.likelihoods[choice] <= MAJORITY:
         why = f"{candidate.reason}; no option is likelier than the others together"

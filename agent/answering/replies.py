@@ -1,4 +1,4 @@
-"""What models wrap their replies in, and replies of few kinds: an object, yes or no, a rating."""
+"""Cleaning of replies, and parsers for simple ones: a JSON object, yes or no, a rating."""
 
 import re
 import unicodedata
@@ -15,8 +15,8 @@ _ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S)
 
 
 def tidy(reply: str | None) -> str:
-    """Return a reply without its reasoning; wide letters and brackets become plain ones."""
-    written = (reply or "").encode("utf-8", "ignore").decode()  # half of a cut emoji
+    """Return a reply without its reasoning, NFKC-normalised (full-width letters become plain)."""
+    written = (reply or "").encode("utf-8", "ignore").decode()  # drops half of a cut emoji
     text = _without_thoughts(unicodedata.normalize("NFKC", written))
     answers = _ANSWER_TAG.findall(text)
     return (
@@ -25,9 +25,9 @@ def tidy(reply: str | None) -> str:
 
 
 def _without_thoughts(text: str) -> str:
-    """Return what stands behind the reasoning, or before it; an unfinished one ends the text.
+    """Return the text after the reasoning block, or before it; an unclosed block ends the text.
 
-    Where the prompt itself opened the reasoning, the reply only closes it.
+    Where the chat template opened the block, the reply only closes it.
     """
     behind = _OPENED.split(_CLOSED.split(text)[-1])[0]
     before = _OPENED.split(text)[0] if _OPENED.search(text) else ""
@@ -35,9 +35,9 @@ def _without_thoughts(text: str) -> str:
 
 
 def json_objects(text: str) -> list[Mapping[str, Any]]:
-    """Return the outermost JSON objects of a text in their order; bad JSON is mended.
+    """Return the outermost JSON objects of a text in order; bad JSON is repaired.
 
-    Fences, single quotes, bare words, stray or missing commas and a missing end are all fine.
+    Fences, single quotes, bare words, stray or missing commas and a missing end are tolerated.
     """
     start = text.find("{")
     if start < 0:
@@ -50,7 +50,7 @@ def json_objects(text: str) -> list[Mapping[str, Any]]:
 
 
 def parse_yes_no(reply: str | None) -> bool | None:
-    """Return whether a reply begins with yes or no, or None; reasoning is passed over."""
+    """Return whether a reply begins with yes or no, else None; reasoning is skipped."""
     found = re.match(r"\W*(?:answer\W+)?(yes|no)\b", tidy(reply), re.I)
     return found[1].lower() == "yes" if found else None
 

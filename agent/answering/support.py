@@ -1,8 +1,8 @@
-"""The groundedness check: whether the lines that a model was given hold what its answer claims.
+"""The groundedness check: whether the lines given to a model support the claims of its answer.
 
-Every number and every name of an answer must stand in the lines. Of its other words so many must
-that it is more likely read than invented. Words of the question claim nothing, but for "yes" and
-"no", which affirm or deny just these. Scripts without spaces are compared by pairs of letters.
+Every number and every name of an answer must occur in the lines, and at least a share (`SHARE`) of
+its other words. Words of the question are no claims, except after a bare "yes" or "no", which
+affirms or denies them. Scripts without spaces are compared by character bigrams.
 """
 
 import re
@@ -12,35 +12,35 @@ from typing import Protocol
 
 from agent.text import letter_pairs, numbers, plain, searched_pairs, stem, stems
 
-NOT_KNOWN = "not known"  # what the prompts ask for where the video does not tell
-SHARE = 0.5  # of an answer's other new words that must stand in the lines
+NOT_KNOWN = "not known"  # the reply that the prompts ask for to abstain
+SHARE = 0.5  # of an answer's other new words that must occur in the lines
 _NAME = re.compile(r"(?<![\w.'\u2019-])[^\W\d_][\w'\u2019-]+")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:]\s+|[\"(\u201c]\s*)$")
 _VERDICT = re.compile(r"\s*(?:yes|no)\b[\s,.;:!-]*", re.IGNORECASE)
 
 
 class Line(Protocol):
-    """A record, or a part of one, that a model was given to read."""
+    """An evidence record, or a part of one, given to a model."""
 
     @property
     def text(self) -> str:
-        """What stands there."""
+        """Its text."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that is no record, as what a tool told the model."""
+    """A text that is no evidence record, such as a tool message."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a text says beyond the question.
+    """The claims of a text: what it says beyond the question.
 
     Attributes:
-        numbers: In digits, as `agent.text.numbers` gives them.
+        numbers: In digits, as `agent.text.numbers` returns them.
         names: Stems of capitalised words within a sentence.
         words: Stems of the other words.
     """
@@ -51,26 +51,26 @@ class Claims:
 
     @property
     def exact(self) -> frozenset[str]:
-        """What has to stand in the lines as it is."""
+        """Numbers and names, which must occur in the lines exactly."""
         return self.numbers | self.names
 
     @property
     def all(self) -> frozenset[str]:
-        """Everything that may be looked for in a line."""
+        """All tokens to search for in a line."""
         return self.exact | self.words
 
     def without(self, tokens: Set[str]) -> "Claims":
-        """Return what is left without some tokens."""
+        """Return the claims without some tokens."""
         return Claims(self.numbers - tokens, self.names - tokens, self.words - tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """How far some lines hold what a text claims.
+    """How far some lines support the claims of a text.
 
     Attributes:
-        share: Of the new words that stand in the lines, 0 to 1.
-        missing: Numbers and names that stand in none.
+        share: Share of the new words that occur in the lines, 0 to 1.
+        missing: Numbers and names that occur in none.
     """
 
     share: float
@@ -83,21 +83,21 @@ class Support:
 
     @property
     def reason(self) -> str:
-        """What is wanting, in words."""
+        """What is missing, in words."""
         if self.missing:
             return f"no line that the model was given holds {' or '.join(self.missing)}"
         return "the lines that the model was given do not hold what it wrote"
 
 
 def is_refusal(text: str) -> bool:
-    """Say whether a reply is the one that stands for "the video does not tell", and no other."""
+    """Say whether a reply abstains: it is `NOT_KNOWN` and nothing else."""
     return plain(text) == NOT_KNOWN
 
 
 def claims_of(text: str, question: str) -> Claims:
-    """Return what a text claims that the question does not say.
+    """Return the claims of a text beyond the question.
 
-    A bare "yes" or "no" claims what the question says.
+    A bare "yes" or "no" claims the words of the question.
     """
     verdict = _VERDICT.match(text)
     said = text[verdict.end() :] if verdict else text
@@ -110,13 +110,13 @@ def claims_of(text: str, question: str) -> Claims:
 def support(
     text: str, lines: Sequence[Line], question: str, shared: Set[str] = frozenset()
 ) -> Support:
-    """Return how far the lines hold what a text claims; what claims nothing has no support.
+    """Return how far the lines support the claims of a text; one without claims has no support.
 
     Args:
         text: An answer.
-        lines: What the model was given.
-        question: Its words claim nothing.
-        shared: Nor do these, the words that all options have.
+        lines: The evidence given to the model.
+        question: Its words are no claims.
+        shared: Nor are these, the words that all options share.
     """
     claims = claims_of(text, question).without(shared)
     known = held_by(" \n ".join(line.text for line in lines))
@@ -128,7 +128,7 @@ def support(
 
 
 def held_by(text: str) -> frozenset[str]:
-    """Return every number, word and stem of a text, as claims name them."""
+    """Return every number, word and stem of a text, in the form of claims."""
     spoken = {word.removesuffix("'s") for word in plain(text).split()}
     pairs = letter_pairs(text).split()
     return frozenset(numbers(text, parts=True) | spoken | stems(text) | set(pairs))

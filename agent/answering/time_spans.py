@@ -1,4 +1,4 @@
-"""Spans of time: read from a reply, clipped to the video, merged."""
+"""Time spans: parsed from a reply, clipped to the video, merged."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from math import isfinite
 
 from agent.answering.replies import tidy
 
-GAP_S = 1.5  # the same thing again after a longer gap has appeared again
+GAP_S = 1.5  # seconds; after a longer gap the same thing counts as a new appearance
 
 _DASH = "\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}~-"
 _TIME = (
@@ -43,7 +43,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """The spans that a reply names, in its order; `reason` says why there are none."""
+    """The time spans of a reply, in its order; `reason` says why there are none."""
 
     spans: tuple[Span, ...] = ()
     reason: str = ""
@@ -52,12 +52,12 @@ class Intervals:
 def parse_intervals(
     reply: str | None, duration_s: float | None = None, index_s: float = 1.0
 ) -> Intervals:
-    """Return the spans of time that a reply names; never an exception, never an invented span.
+    """Parse the time spans of a reply; never an exception, never an invented span.
 
     Args:
-        reply: What the model wrote: `[5, 19]`, `1:05 to 1:20`, `from 5.5 to 7 s and 30-40 s`.
-        duration_s: Spans are clipped to the video; those beside it are dropped.
-        index_s: Seconds that a bare number stands for, where the model was given frame numbers.
+        reply: The model's reply: `[5, 19]`, `1:05 to 1:20`, `from 5.5 to 7 s and 30-40 s`.
+        duration_s: Spans are clipped to the video; those outside it are dropped.
+        index_s: Seconds per unit of a bare number, where the model was given frame numbers.
     """
     text = tidy(reply)
     if not text:
@@ -75,14 +75,14 @@ def parse_intervals(
 
 
 def clip_span(span: Span, duration_s: float | None) -> Span | None:
-    """Return the part of a span that lies within the video, or None."""
+    """Return the part of a span within the video, or None."""
     end_s = span.end_s if duration_s is None else min(span.end_s, duration_s)
     start_s = max(0.0, span.start_s)
     return Span(start_s, end_s) if start_s <= end_s else None
 
 
 def _span(groups: Sequence[str], index_s: float) -> Span | None:
-    """Return the span of two matched times with their units; a reversed one is turned round."""
+    """Return the span of two matched times with their units; reversed ends are swapped."""
     first, second = (pair for pair in zip(groups[::2], groups[1::2], strict=True) if pair[0])
     unit = first[1] or (second[1] if ":" not in first[0] else "")  # "5 to 10 minutes"
     times = sorted((_seconds(first[0], unit, index_s), _seconds(*second, index_s)))
@@ -105,7 +105,7 @@ def format_span(span: Span) -> str:
 
 
 def merge_spans(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Return the same stretches of time without overlaps, in time order."""
+    """Return the union of the spans, without overlaps, in time order."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda s: (s.start_s, s.end_s)):
         if merged and span.start_s <= merged[-1].end_s:

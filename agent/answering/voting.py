@@ -1,4 +1,4 @@
-"""Self-consistency: the answer on which most of several samples agree (Wang et al., ICLR 2023)."""
+"""Self-consistency: majority vote over sampled answers (Wang et al., ICLR 2023)."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -10,11 +10,11 @@ T = TypeVar("T", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Majority(Generic[T]):
-    """What a vote came to.
+    """The result of a vote.
 
     Attributes:
-        choice: What won: the index of an option, or an answer; None when no sample could be read.
-        share: Votes for it over all samples, those that could not be read included.
+        choice: The winner: the index of an option, or an answer; None when no sample was parsed.
+        share: Votes for it over all samples, unparsed ones included.
     """
 
     choice: T | None
@@ -22,13 +22,13 @@ class Majority(Generic[T]):
 
 
 def majority(choices: Sequence[T | None]) -> Majority[T]:
-    """Return the choice with the most votes; of equals, the one that was sampled first.
+    """Return the choice with the most votes; ties go to the one sampled first.
 
     Args:
-        choices: What each sample chose, in the order of the samples; None casts no vote.
+        choices: The choice of each sample, in the order of the samples; None casts no vote.
     """
     votes = Counter(choice for choice in choices if choice is not None)
     if not votes:
         return Majority(None)
-    choice, most = votes.most_common(1)[0]  # of equals the first that appeared
+    choice, most = votes.most_common(1)[0]  # ties: the first that appeared
     return Majority(choice, most / len(choices))

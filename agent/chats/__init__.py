@@ -1,1 +1,1 @@
-"""Chats: questions that follow one another, kept by LangGraph's checkpointer, one thread a chat."""
+"""Chats: follow-up questions, stored by LangGraph's checkpointer, one thread per chat."""

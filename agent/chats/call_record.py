@@ -1,4 +1,4 @@
-"""The record of what a chat model was sent: a LangChain callback, so that no call escapes it."""
+"""The record of a chat model's calls: a LangChain callback, so that it sees every call."""
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
@@ -17,7 +17,7 @@ ROLES = {"human": "user", "ai": "assistant"}  # LangChain's names and those of c
 
 
 class CallRecord(BaseCallbackHandler):
-    """Keeps every call of a chat model in the runs that it is given to as a callback."""
+    """A callback that records every call of a chat model in the runs that it is passed to."""
 
     def __init__(self) -> None:
         self._calls: dict[UUID, ModelCall] = {}
@@ -26,7 +26,7 @@ class CallRecord(BaseCallbackHandler):
 
     @property
     def calls(self) -> list[ModelCall]:
-        """What was sent and what came back, in the order of sending."""
+        """The calls with their replies, in the order of sending."""
         with self._lock:
             return list(self._calls.values())
 
@@ -39,7 +39,7 @@ class CallRecord(BaseCallbackHandler):
         metadata: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Keep what is sent."""
+        """Record the messages sent."""
         call = ModelCall(
             node=str((metadata or {}).get("langgraph_node", "")),
             messages=[_plain(message) for message in messages[0]],
@@ -53,7 +53,7 @@ class CallRecord(BaseCallbackHandler):
             self._begun[run_id] = perf_counter()
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        """Keep what came back."""
+        """Record the reply."""
         generation = response.generations[0][0]
         if not isinstance(generation, ChatGeneration):
             return

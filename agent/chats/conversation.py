@@ -1,9 +1,9 @@
-"""A question in a chat as a graph that remembers the question before.
+"""The chat graph: answers a question with the previous exchange in its checkpoint.
 
 START -> understand -> answer -> END
 
-Only the exchange is kept in a checkpoint: the graph that answers runs inside a node and keeps
-nothing there, for what it found is in the library.
+Only the exchange is checkpointed: the graph that answers runs inside a node without checkpoints,
+for its results are in the library.
 """
 
 import json
@@ -33,13 +33,13 @@ from agent.records import Question, Understood
 from agent.state import Context, State
 from agent.text import quoted
 
-MAX_REWRITTEN = 400  # characters of a question that a model wrote
+MAX_REWRITTEN = 400  # characters of a question rewritten by a model
 TOGETHER = "read together with the question before"
 REWRITTEN = "said by the language model so that it stands alone"
 
 
 class Asked(TypedDict, total=False):
-    """The state of a chat; what the caller sets is the path, the question and its options."""
+    """The state of a chat; the caller sets the path, the question and its options."""
 
     path: str
     question: str
@@ -54,11 +54,11 @@ Conversation = CompiledStateGraph[Asked, Context, Asked, Asked]
 
 
 def build_conversation(ask: Graph, saver: BaseCheckpointSaver[Any]) -> Conversation:
-    """Build the graph that answers one question after the other; a thread is a chat.
+    """Build the graph that answers the questions of a chat; a thread is a chat.
 
     Args:
-        ask: The graph that answers a question that stands alone.
-        saver: Keeps the chats.
+        ask: The graph that answers a standalone question.
+        saver: The checkpointer.
     """
 
     def answer(state: Asked, runtime: Runtime[Context], config: RunnableConfig) -> Asked:
@@ -73,7 +73,7 @@ def build_conversation(ask: Graph, saver: BaseCheckpointSaver[Any]) -> Conversat
         calls = [*state["calls"], *record.calls]
         return {"exchange": _exchange(state, done, calls, seconds, runtime.context)}
 
-    graph: Any = StateGraph(Asked, context_schema=Context)  # its types know no node with both
+    graph: Any = StateGraph(Asked, context_schema=Context)  # its types lack a node with both
     graph.add_node(understand)
     graph.add_node(answer)
     graph.add_edge(START, "understand")
@@ -83,7 +83,7 @@ def build_conversation(ask: Graph, saver: BaseCheckpointSaver[Any]) -> Conversat
 
 
 def understand(state: Asked, runtime: Runtime[Context], config: RunnableConfig) -> Asked:
-    """Say a question so that it stands alone, if it follows from the one before."""
+    """Rewrite a follow-up as a standalone question."""
     record = CallRecord()
     understood = Understood(state["question"])
     if before := state.get("exchange"):
@@ -99,7 +99,7 @@ def understand(state: Asked, runtime: Runtime[Context], config: RunnableConfig) 
 def _follow_up(
     question: str, before: Exchange, context: Context, config: RunnableConfig
 ) -> Understood:
-    """Let the reader or the chat model say it; after a bad reply both are read together."""
+    """Let the reader or the chat model rewrite it; after a bad reply, join both questions."""
     asked, answer = before["understood"], str(before["answer"]["answer"])
     reader = find_reader(context.settings)
     if found := reader.follow_up(question, asked, answer, context):

@@ -1,4 +1,4 @@
-"""Chats as Markdown, to be read and passed on: questions, answers and what they rest on."""
+"""Export of chats as Markdown: questions, answers and their evidence."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ MARKUP = re.compile(r"([\\`*_\[\]<>])")
 
 
 def as_markdown(exchanges: Sequence[Exchange]) -> str:
-    """Return a chat as Markdown; words of videos and models are escaped."""
+    """Return a chat as Markdown; text from videos and models is escaped."""
     return "\n\n".join(["# Chat", *(_section(exchange) for exchange in exchanges)]) + "\n"
 
 

@@ -45,7 +45,7 @@ Known = Annotated[str, typer.Argument(help="File name, path or the start of the 
 
 def main() -> None:
     """Run the command line; errors become one line and an exit code, never a traceback."""
-    # We have bars of our own; libraries that load models would draw theirs between them.
+    # We show our own progress bars; libraries that load models would draw theirs between them.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         app()
@@ -233,7 +233,7 @@ def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -
 
 
 def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
-    """Return the settings that `--method` and `--parity` stand for."""
+    """Return the settings for `--method` and `--parity`."""
     if parity:
         _require_published(method)
     chosen: dict[str, Any] = {"method": method} if method else {}
@@ -241,7 +241,7 @@ def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
 
 
 def _require_published(method: str | None) -> None:
-    """Refuse `--parity` for what has no published code to follow."""
+    """Reject `--parity` for a method without published code."""
     from agent.methods import find_method, methods
 
     known = [name for name, one in methods().items() if "parity" in one.options.model_fields]
@@ -255,7 +255,7 @@ def _require_published(method: str | None) -> None:
 def _session(
     profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
 ) -> "Session":
-    """Open a session; imported here, for `--help` must not wait for the graph library."""
+    """Open a session; imported lazily, for `--help` must not wait for LangGraph."""
     from agent.session import Session
     from agent.settings import parse_pairs
 

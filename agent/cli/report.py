@@ -1,4 +1,4 @@
-"""How the command line shows things: live progress, answers, tools and the library."""
+"""Output of the command line: live progress, answers, tools and the library."""
 
 import signal
 import sys
@@ -26,7 +26,7 @@ COLOURS = {"ok": "green", "empty": "yellow", "skipped": "dim", "unavailable": "r
 
 
 def watch(start: Callable[[RunControl], Iterator[Event]]) -> Answer:
-    """Run a graph and show how it goes on standard error; Ctrl-C stops it between pieces of work.
+    """Run a graph with progress on standard error; Ctrl-C stops it between pieces of work.
 
     Returns:
         The answer; an empty one when the graph only indexes.
@@ -57,7 +57,7 @@ def print_answer(answer: Answer) -> None:
 
 
 def costs(answer: Answer) -> str:
-    """Return in one line what an answer cost."""
+    """Return the cost of an answer in one line."""
     total = sum(u.seconds for u in answer.usage.values())
     return (
         f"{answer.total('model_calls'):.0f} model calls, "
@@ -98,7 +98,7 @@ def print_tools(settings: Settings) -> None:
 
 
 def _print_broken(broken: Mapping[str, str]) -> None:
-    """Print which plug-ins cannot be used, and why."""
+    """Print the plug-ins that cannot be loaded, and why."""
     for why in broken.values():
         Console().print(f"[red]broken[/] {escape(why)}", soft_wrap=True)
 
@@ -173,7 +173,7 @@ def _channel(channel: ChannelReport) -> str:
 
 @contextmanager
 def _display(console: Console) -> Iterator[Callable[[Event], None]]:
-    """Yield a function that shows events: bars on a terminal, plain lines elsewhere."""
+    """Yield a callback that shows events: progress bars on a terminal, plain lines elsewhere."""
     if not console.is_terminal:
         yield lambda event: _print_line(event)
         return
@@ -222,7 +222,7 @@ def _print_line(event: Event) -> None:
 
 @contextmanager
 def _stop_on_interrupt(control: RunControl) -> Iterator[None]:
-    """Let the first Ctrl-C stop the run gently; a second one ends the program."""
+    """Let the first Ctrl-C stop the run gracefully; a second one ends the program."""
 
     def stop(*_: object) -> None:
         control.request_drain("stop")

@@ -1,1 +1,1 @@
-"""How good answers are."""
+"""Evaluation metrics of answers."""

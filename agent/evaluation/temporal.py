@@ -1,7 +1,7 @@
-"""How well answers are grounded in time.
+"""Metrics of temporal grounding.
 
-The scores are those of NExT-GQA (Xiao et al., CVPR 2024), which LLoVi reports: intersection over
-union, intersection over prediction, and answers that are both right and grounded.
+They are those of NExT-GQA (Xiao et al., CVPR 2024), which LLoVi reports: intersection over union,
+intersection over prediction, and answers that are both correct and grounded.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class GroundedAnswer:
-    """What was answered to one question and where; `right` is None for a grounding without one."""
+    """One answer and its grounding; `right` is None for a grounding without answer."""
 
     predicted: tuple[Span, ...]
     truth: tuple[Span, ...]
@@ -36,14 +36,14 @@ class GroundingScores:
     """Means over all questions, 0 to 1.
 
     Attributes:
-        questions: How many were scored.
+        questions: Number of scored questions.
         miop: Mean intersection over prediction.
         iop_3: Share with an intersection over prediction of at least 0.3.
         iop_5: The same at 0.5.
         miou: Mean intersection over union.
         iou_3: Share with an intersection over union of at least 0.3.
         iou_5: The same at 0.5.
-        acc_gqa: Share answered rightly with an intersection over prediction of at least 0.5.
+        acc_gqa: Share answered correctly with an intersection over prediction of at least 0.5.
     """
 
     questions: int
@@ -59,12 +59,12 @@ class GroundingScores:
 def first_overlap(
     predicted: Sequence[Span], truth: Sequence[Span], *, strict: bool = False
 ) -> Overlap:
-    """Compare the first predicted span with each true one and keep the best (NExT-GQA).
+    """Compare the first predicted span with each true one and take the best (NExT-GQA).
 
     Args:
         predicted: Only the first counts.
         truth: True spans; the two ratios may come from different ones, as in the published script.
-        strict: A span without length scores 0; the published script gives it an intersection over
+        strict: A span of length 0 scores 0; the published script gives it an intersection over
             prediction of 1 wherever it lies inside a true span.
     """
     pairs = [_pair(predicted[0], true, strict) for true in truth] if predicted else []
@@ -83,7 +83,7 @@ def _pair(span: Span, true: Span, strict: bool) -> Overlap:
 
 
 def union_overlap(predicted: Sequence[Span], truth: Sequence[Span]) -> Overlap:
-    """Compare all predicted time with all true time; what overlaps counts once."""
+    """Compare the union of predicted spans with the union of true spans."""
     ours, theirs = merge_spans(predicted), merge_spans(truth)
     common = sum(
         max(0.0, min(a.end_s, b.end_s) - max(a.start_s, b.start_s)) for a in ours for b in theirs
@@ -100,11 +100,11 @@ def score_grounding(
 
     Args:
         answers: One for each question; a question without a predicted span scores 0.
-        metric: "first" reproduces the published script, "first-strict" gives a span without length
-            nothing, "union" counts every span.
+        metric: "first" reproduces the published script, "first-strict" scores a span of length 0
+            as 0, "union" counts every span.
 
     Raises:
-        InputError: There is nothing to score.
+        InputError: There are no answers.
     """
     if not answers:
         raise InputError("there are no grounded answers to score; give at least one")

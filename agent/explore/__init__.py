@@ -1,1 +1,1 @@
-"""Explore: a model that calls tools looks around by itself."""
+"""Explore: an agent loop in which the model calls tools on the video."""

@@ -1,4 +1,4 @@
-"""The end of exploring: why it ends, and what answer is taken from it into the tail."""
+"""The end of the exploration: its reason, and the answer handed to the answering nodes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -25,13 +25,13 @@ from agent.records import CandidateAnswer, PlannedFrame
 from agent.state import Context, State
 from tools.evidence import Evidence
 
-SURE = 3  # the highest confidence: what was seen settles the question
-WORDING_TOKENS = 200  # of the last prompt beside notes and question, and of asking again
+SURE = 3  # the highest confidence: the evidence settles the question
+WORDING_TOKENS = 200  # of the last prompt besides notes and question, and of asking again
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What the last question is asked about: pictures in time order, notes best first."""
+    """The context of the final question: frames in time order, notes best first."""
 
     frames: tuple[PlannedFrame, ...]
     notes: tuple[Evidence, ...]
@@ -40,22 +40,22 @@ class Chosen:
 def add_steps(
     state: Exploring, steps: Sequence[Step], runtime: Runtime[Context]
 ) -> tuple[Step, ...]:
-    """Return all steps so far, and tell whoever watches of the new ones."""
+    """Return all steps so far, and stream the new ones."""
     for step in steps:
         runtime.stream_writer({"stage": "explore", "step": asdict(step)})
     return (*state.get("steps", ()), *steps)
 
 
 def stop(state: Exploring, why: str, runtime: Runtime[Context]) -> Exploring:
-    """Return the update that ends the exploring."""
+    """Return the update that ends the exploration."""
     return {"stopped": why, "steps": add_steps(state, [Step("stop", result=why)], runtime)}
 
 
 def finalise(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
-    """Let the model's answer stand, or ask for one from all that it was given.
+    """Accept the model's proposed answer, or ask for one from all evidence given.
 
-    An answer stands if it was sure, or if nothing new was seen after it. Half of the tokens that
-    are left are for asking, half for asking again; too few for both mean no call at all.
+    A proposal is accepted at the highest confidence, or if no new evidence followed it. Half of the
+    remaining tokens are for asking, half for asking again; too few for both mean no call at all.
     """
     context, attempt = runtime.context, state.get("proposal")
     left = (options_of(context).max_tokens - state.get("spent", 0)) // 2
@@ -73,19 +73,19 @@ def finalise(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     if fixed <= left:
         return Command(update={**update, "candidate": candidate, "attempt": 1}, goto="parse")
     answered = cast("State", {**state, **update, "candidate": candidate})
-    judged = GENERATIVE.judge(answered, context)  # should it not stand, nobody is asked again
+    judged = GENERATIVE.judge(answered, context)  # if rejected, it is not asked again
     return Command(
         update={**update, "candidate": judged}, goto="cite" if judged.accepted else "abstain"
     )
 
 
 def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
-    """Return the pictures and notes for the last question: what was cited, then the newest.
+    """Return the frames and notes for the final question: cited ones, then the newest.
 
     Args:
         state: Its `context_share` is the share of them that fits the model's context.
         context: Counts tokens.
-        most: Tokens of pictures and notes, at most.
+        most: Token budget of frames and notes.
     """
     chat, attempt = context.pool.chat(), state.get("proposal")
     share = state.get("context_share", 1.0)
@@ -103,14 +103,14 @@ def choose_given(state: Exploring, context: Context, most: int) -> Chosen:
 
 
 def _fixed_tokens(state: Exploring, context: Context) -> int:
-    """Return what asking again costs without any evidence: the question and two replies."""
+    """Return the tokens of asking again without evidence: the question and two replies."""
     chat = context.pool.chat()
     question = chat.count_tokens(question_section(state["question"]).text)
     return question + 2 * chat.max_new_tokens + WORDING_TOKENS
 
 
 def _ask(state: Exploring, context: Context, chosen: Chosen) -> State:
-    """Put the question about what was chosen, in the words of all methods."""
+    """Write the prompt on the chosen evidence, with the wording of all methods."""
     video, side = state["video"], options_of(context).max_side
     files = picture_files(video, chosen.frames, context.library, Meter(), side)
     given = [notes_section("a video", chosen.notes)] if chosen.notes else []

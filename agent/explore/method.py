@@ -1,12 +1,12 @@
-"""Explore: a model that calls tools looks around by itself, from few frames on.
+"""Explore: an agent loop in which the model calls tools, starting from few frames.
 
     START -> [ingest] -> open -> think -> [ingest | hear | detectors] -> tools -> observe -> think
                                    +-------------------------------------------> finalise -> ...
 
-After VideoAgent (Wang et al., ECCV 2024): five frames to begin with, the model's own judgement of
-what it has seen on a scale of three, new frames inside the span that it names, an end at the
-highest level, after three answers, or at a limit. What differs: it is a loop and not unrolled, the
-model chooses what to do, and a judgement that cannot be read is asked for anew, then the lowest.
+After VideoAgent (Wang et al., ECCV 2024): five initial frames, self-reported confidence on a scale
+of three, new frames inside the span that the model names, an end at the highest confidence, after
+three answers, or at a limit. What differs: it is a loop and not unrolled, the model chooses the
+tools, and a confidence that does not parse is asked for again, then counts as the lowest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ from agent.state import Context, Findings, State
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-MAX_CALLS_AT_ONCE = 8  # tool calls of one reply; more are a model gone astray
+MAX_CALLS_AT_ONCE = 8  # tool calls of one reply; more are a degenerate reply
 SPEECH_AND_ALL = ("ingest", "hear")
 
 
@@ -81,17 +81,17 @@ def build(settings: Settings) -> Subgraph:
 
 
 def where_to_begin(state: State, runtime: Runtime[Context]) -> str:
-    """A model without eyes begins with what the tools found, the other with pictures alone."""
+    """Start a text-only model with the tools' evidence, a vision-language model with frames."""
     return "open" if sees(state["video"], runtime.context) else "ingest"
 
 
 def where_to_go_on(state: Exploring) -> str:
-    """Return where ingest leads: to the beginning, or to the tool that asked for it."""
+    """Route after ingest: to the start, or back to the tool that requested it."""
     return "tools" if state.get("messages") else "open"
 
 
 def looking_again(name: str) -> Node:
-    """Return a node that runs a tool for each new phrase, whatever became of the last one."""
+    """Return a node that runs a tool for each new phrase, even if the last run failed."""
     node = tool_node(name)
 
     def again(state: State, runtime: Runtime[Context]) -> Findings:
@@ -102,7 +102,7 @@ def looking_again(name: str) -> Node:
 
 
 def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
-    """Let the model choose what to do next, unless a limit is reached."""
+    """Let the model choose the next tool calls, unless a limit is reached."""
     context, start = runtime.context, perf_counter()
     if why := limit(state, context, TOOLS):
         return Command(update=stop(state, why, runtime), goto="finalise")
@@ -135,10 +135,10 @@ def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
 
 
 def readable(reply: AIMessage, number: int) -> AIMessage:
-    """Return a reply whose tool calls all have an id and readable arguments.
+    """Return a reply whose tool calls all have an id and parsed arguments.
 
-    Bad JSON is mended. What was cut off, or is none at all, stays under a name that no tool takes,
-    so that the tool says what it wants.
+    Bad JSON is repaired. Truncated or invalid arguments are kept under a name that no tool takes,
+    so that the tool's error says what it expects.
     """
     broken = [(c["name"] or "", _mended(c["args"] or "")) for c in reply.invalid_tool_calls]
     whole = [(call["name"], call["args"]) for call in reply.tool_calls]
@@ -157,7 +157,7 @@ def _mended(written: str) -> dict[str, Any]:
 def _shrink(
     state: Exploring, runtime: Runtime[Context], error: ContextOverflowError
 ) -> Command[str]:
-    """Show half as much of what was seen; the question and the newest result come last to go."""
+    """Halve the evidence in the prompt; the question and the newest result are dropped last."""
     share = state.get("context_share", 1.0) / 2
     runtime.stream_writer({"stage": "explore", "shrunk_to": share, "why": str(error)})
     if share >= answering.LEAST_SHARE:
@@ -169,7 +169,7 @@ def _shrink(
 def _without_call(
     state: Exploring, update: Exploring, text: str, runtime: Runtime[Context]
 ) -> Command[str]:
-    """Remind a model that called no tool; the second time its words are the answer."""
+    """Remind a model that called no tool; the second time its text is the answer."""
     nudge = HumanMessage(prompts.render("explore_nudge"))
     step = Step(
         "reply",
@@ -188,7 +188,7 @@ def _without_call(
 
 
 def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
-    """Take down what the tools brought, and say whether to go on."""
+    """Record the tools' results, and decide whether to continue."""
     reply, results = last_round(state["messages"])
     known = dict(state["given"])
     steps: list[Step] = []
@@ -217,7 +217,7 @@ def observe(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
 
 
 def _earlier(state: Exploring) -> list[ToolMessage]:
-    """Return what tools brought before the model's last reply."""
+    """Return the tool messages before the model's last reply."""
     place = max(i for i, m in enumerate(state["messages"]) if isinstance(m, AIMessage))
     return [m for m in state["messages"][:place] if isinstance(m, ToolMessage)]
 
@@ -234,7 +234,7 @@ def _step(call: ToolCall, result: ToolMessage, found: Mapping[str, Evidence], ne
 
 
 def _carried(message: ToolMessage) -> Mapping[str, Any]:
-    """Return what a tool's message carries beside its words; nothing after a bad call."""
+    """Return the artifact of a tool message; empty after an invalid call."""
     return message.artifact or {}
 
 
@@ -247,7 +247,7 @@ def _cost(results: Sequence[ToolMessage]) -> Usage:
 
 
 def _attempt(state: Exploring, results: Sequence[ToolMessage], seen: bool) -> Exploring:
-    """Return the last answer: of this reply, or the one before, by now overtaken or not."""
+    """Return the latest proposal: of this reply, or the one before, marked stale if so."""
     given = [_carried(m) for m in results if _carried(m).get("answer")]
     if given:
         last = given[-1]
@@ -267,7 +267,7 @@ def _attempt(state: Exploring, results: Sequence[ToolMessage], seen: bool) -> Ex
 
 
 def _enough(update: Exploring, results: Sequence[ToolMessage], context: Context) -> str:
-    """Return why the exploring ends after these results, or "" if it goes on."""
+    """Return why the exploration ends after these results, or "" if it continues."""
     options, attempt = options_of(context), update.get("proposal")
     answered = any(_carried(m).get("answer") for m in results)
     if attempt and answered and attempt.confidence == SURE:
@@ -282,7 +282,7 @@ def _enough(update: Exploring, results: Sequence[ToolMessage], context: Context)
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say with what the model begins, and where its limits are; the way itself is its own."""
+    """Plan the initial context and the limits; the steps are chosen by the model."""
     options, frames = options_of(context), first_frames(video, context)
     limits = {name: getattr(options, name) for name in ("max_calls", "max_tokens", "max_frames")}
     asked = prompt_names(question, "given_notes", *(["given_pictures"] if frames else []))

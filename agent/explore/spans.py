@@ -1,4 +1,4 @@
-"""Spans of a video: which new pictures they hold, and how often something occurs in them."""
+"""Spans of a video: their frames not seen yet, and counts of appearances in them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from agent.text import clock, plain, stem, words
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-NEAR_S = 0.25  # a picture nearer than this to one that was seen shows nothing new
+NEAR_S = 0.25  # a frame nearer than this to a seen one is not new
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class VideoSpan:
         return f"{clock(self.start_s)}-{clock(self.end_s)}"
 
     def holds(self, evidence: Evidence) -> bool:
-        """Say whether a record lies in it, at least in part."""
+        """Say whether a record overlaps the span."""
         return evidence.start_s <= self.end_s and evidence.end_s >= self.start_s
 
 
 def read_span(video: Video, start_s: float | None, end_s: float | None) -> VideoSpan:
-    """Return a span of a video; what is left out is its start or its end.
+    """Return a span of a video; a missing bound is that of the video.
 
     Raises:
-        ToolException: There is nothing between them.
+        ToolException: The span is empty.
     """
     start = 0.0 if start_s is None else start_s
     end = video.duration_s if end_s is None else min(end_s, video.duration_s)
@@ -51,9 +51,9 @@ def read_span(video: Video, start_s: float | None, end_s: float | None) -> Video
 def choose_frames(
     video: Video, span: VideoSpan, known_s: Sequence[float], most: int
 ) -> tuple[PlannedFrame, ...]:
-    """Return new pictures inside a span, spread evenly: at most so many.
+    """Return at most `most` new frames inside a span, spread evenly.
 
-    Where none appears inside, it is the one that is on screen all the while.
+    Where no frame begins inside, it is the one on screen throughout.
     """
     every = frames_of(video, range)
     inside = [frame for frame in every if span.start_s <= frame.time_s <= span.end_s]
@@ -68,7 +68,7 @@ def choose_frames(
 
 
 def says(text: str, phrase: str) -> bool:
-    """Say whether a text has all words of a phrase, in any form of them."""
+    """Say whether a text has all words of a phrase, in any inflection."""
     held = plain(text).split()
     wanted = [stem(word) for word in words(phrase)] or plain(phrase).split()
     roots = [root.rstrip("s") if len(root) > 3 else root for root in wanted]
@@ -76,7 +76,7 @@ def says(text: str, phrase: str) -> bool:
 
 
 def count_appearances(kind: str, records: Sequence[Evidence], phrase: str) -> str:
-    """Return in words how many records of one kind there are, and how often they appear anew."""
+    """Return in words the number of records of one kind, and of their separate appearances."""
     ends: Mapping[str, list[float]] = defaultdict(list)  # by tool
     rows = [row for record in records for row in _rows(record, phrase)]
     appearances = 0
@@ -90,7 +90,7 @@ def count_appearances(kind: str, records: Sequence[Evidence], phrase: str) -> st
 
 
 def _rows(record: Evidence, phrase: str) -> list[Evidence]:
-    """Return the rows of on-screen text that have a phrase, each with its own times."""
+    """Return the rows of on-screen text with a phrase, each with its own times."""
     rows = [row for row in record.data.get("lines", ()) if says(row["text"], phrase)]
     spans = [(row["start_s"], row["end_s"]) for row in rows if "start_s" in row]
     return [replace(record, start_s=start, end_s=end) for start, end in spans] or [record]

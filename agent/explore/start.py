@@ -1,4 +1,4 @@
-"""How exploring begins: what the model is told of a video before it looks around."""
+"""The start of the exploration: the model's initial context."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,7 +37,7 @@ PROMPTS = ("explore", "explore_found", "explore_noted", "explore_nudge", "explor
 
 
 def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
-    """Tell the model what there is: the question, the channels, and pictures or a few notes."""
+    """Write the initial context: the question, the channels, and frames or a few notes."""
     start, context, video = perf_counter(), runtime.context, state["video"]
     options, meter, question = options_of(context), Meter(), state["question"]
     known = known_runs(state, context)
@@ -69,7 +69,7 @@ def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
 
 
 def known_runs(state: State, context: Context) -> Findings:
-    """Return what earlier runs found, so that it can be searched without running them again."""
+    """Return the earlier runs in the library, to be searched without running the tools again."""
     settings, channels = context.settings, state.get("channels", {})
     names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
     runs = {n: recall(n, state, context) for n in names if n not in channels}
@@ -81,7 +81,7 @@ def known_runs(state: State, context: Context) -> Findings:
 
 
 def first_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
-    """Return the pictures to begin with: spread evenly, both ends included."""
+    """Return the initial frames: spread evenly, both ends included."""
     if not sees(video, context):
         return ()
     options, can = options_of(context), context.pool.capabilities()
@@ -90,7 +90,7 @@ def first_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
 
 
 def overview(state: State, context: Context) -> tuple[Evidence, ...]:
-    """Return some of what was found, spread evenly over the video."""
+    """Return some of the evidence, spread evenly over the video."""
     found = context.library.view(state.get("runs", {}).values()).records
     order = spread_order(found)
     count = context.pool.chat().count_tokens
@@ -98,7 +98,7 @@ def overview(state: State, context: Context) -> tuple[Evidence, ...]:
 
 
 def channel_lines(channels: Mapping[str, ChannelReport], context: Context) -> list[str]:
-    """Return for each tool of the profile what it has found; reasons may name files, so none is."""
+    """Return a line per tool of the profile, without reasons, for they may name files."""
     settings = context.settings
     names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
     kinds = {name: make_tool(name, settings.tools.get(name, {})).kind for name in names}
@@ -113,5 +113,5 @@ def _fared(report: ChannelReport | None) -> str:
 
 
 def prompt_files() -> tuple[str, ...]:
-    """Return the prompts of the exploring itself, descriptions of tools among them."""
+    """Return the prompts of the exploration itself, tool descriptions included."""
     return (*PROMPTS, *(f"explore_{tool.name}" for tool in TOOLS))

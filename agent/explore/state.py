@@ -1,6 +1,6 @@
-"""What is kept while a model explores a video, what it is shown of it, and where the limits lie.
+"""The state of the exploration, the messages sent from it, and its limits.
 
-The state holds words, ids and times; pictures are put between the messages when they are sent.
+The state holds text, ids and times; pictures are inserted into the messages when they are sent.
 """
 
 import json
@@ -28,9 +28,9 @@ from tools.evidence import Evidence
 from tools.media.video import Video, fit
 
 LEFT_OUT = "(left out, for the conversation has grown too long)"
-MESSAGE_TOKENS = 8  # role and separators that a chat template writes around a message
-TAIL_CALLS = 2  # of the model, for an answer after the exploring: once, and once again
-EXPLORING_SHARE = 0.75  # of all tokens; the rest is kept for the answer
+MESSAGE_TOKENS = 8  # role and separators that a chat template adds to a message
+TAIL_CALLS = 2  # of the model, for the answer after the exploration: one, and one retry
+EXPLORING_SHARE = 0.75  # of all tokens; the rest is reserved for the answer
 
 
 class Options(Section):
@@ -50,14 +50,14 @@ class Options(Section):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An answer that the model has given on the way.
+    """An answer proposed during the exploration.
 
     Attributes:
-        text: What it wrote.
-        confidence: Its own, 1 to 3; 0 where it gave none.
-        cited: Ids that it was really given.
-        dropped: Ids that it cites and was never given.
-        stale: Whether something new was seen since.
+        text: Its text.
+        confidence: Self-reported, 1 to 3; 0 where there is none.
+        cited: Cited ids that the model was given.
+        dropped: Cited ids that it was never given.
+        stale: Whether new evidence followed.
     """
 
     text: str
@@ -68,7 +68,7 @@ class Proposal:
 
 
 class Exploring(State, total=False):
-    """The state of a model that explores."""
+    """The state of the exploration."""
 
     messages: Annotated[list[AnyMessage], operator.add]
     """The conversation, without pictures. The `artifact` of a tool's message holds its evidence."""
@@ -91,12 +91,12 @@ class Exploring(State, total=False):
 
 
 def options_of(context: Context) -> Options:
-    """Return the settings of the method, which were checked when the graph was built."""
+    """Return the settings of the method, validated when the graph was built."""
     return Options.model_validate(dict(context.settings.methods.get("explore", {})))
 
 
 def sees(video: Video, context: Context) -> bool:
-    """Say whether the model is shown pictures."""
+    """Say whether the model is given pictures."""
     return video.has_picture and context.pool.capabilities().images
 
 
@@ -110,17 +110,17 @@ def end_ids(total: int, count: int) -> tuple[int, ...]:
 
 
 def picture_id(frame: PlannedFrame) -> str:
-    """Return the id under which the model may cite a picture."""
+    """Return the id by which the model may cite a frame."""
     return f"{PICTURE}:{frame.index}"
 
 
 def captions(frames: Sequence[PlannedFrame]) -> list[str]:
-    """Return ids and times of pictures."""
+    """Return ids and times of frames, as captions."""
     return [f"{picture_id(frame)} at {clock(frame.time_s)}" for frame in frames]
 
 
 def cited_as(evidence: Evidence) -> str:
-    """Return the short id under which the model may cite evidence: without the run.
+    """Return the short id by which the model may cite evidence: without the run.
 
     A question has one run of each tool, and a short id is the same in every library.
     """
@@ -133,24 +133,24 @@ def numbered(evidence: Evidence) -> str:
 
 
 def evidence_in(message: BaseMessage) -> list[Evidence]:
-    """Return the evidence that came with a tool's message."""
+    """Return the evidence of a tool message."""
     artifact = message.artifact if isinstance(message, ToolMessage) else None
     return [Evidence(**values) for values in (artifact or {}).get("evidence", ())]
 
 
 def frames_in(message: BaseMessage) -> tuple[PlannedFrame, ...]:
-    """Return the pictures that came with a tool's message."""
+    """Return the frames of a tool message."""
     return pictures_among(evidence_in(message))
 
 
 def pictures_among(evidence: Sequence[Evidence]) -> tuple[PlannedFrame, ...]:
-    """Return the pictures among records, in time order."""
+    """Return the frames among records, in time order."""
     found = [PlannedFrame(e.data["frame"], e.start_s) for e in evidence if e.kind == PICTURE]
     return tuple(sorted(found, key=lambda frame: frame.index))
 
 
 def last_round(messages: Sequence[AnyMessage]) -> tuple[AIMessage, list[ToolMessage]]:
-    """Return the model's last reply and what its tool calls brought, in their order."""
+    """Return the model's last reply and the messages of its tool calls, in order."""
     place = max(i for i, message in enumerate(messages) if isinstance(message, AIMessage))
     reply = messages[place]
     assert isinstance(reply, AIMessage)
@@ -160,11 +160,11 @@ def last_round(messages: Sequence[AnyMessage]) -> tuple[AIMessage, list[ToolMess
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of a conversation is sent.
+    """The part of a conversation that is sent.
 
     Attributes:
-        frames: By place of the message, the pictures that follow it (or begin the first one).
-        left_out: Places of tool messages that are too old.
+        frames: Frames that follow a message (or begin the first one), by its position.
+        left_out: Positions of tool messages that are dropped as too old.
     """
 
     frames: Mapping[int, tuple[PlannedFrame, ...]]
@@ -172,11 +172,11 @@ class Shown:
 
 
 def choose_shown(state: Exploring, most: int | None) -> Shown:
-    """Choose what fits: the newest results of tools first, then as many pictures as there may be.
+    """Choose what fits: the newest tool results first, then as many frames as allowed.
 
     Args:
         state: Its `context_share` is the share of the results that fits the model's context.
-        most: Pictures that the model takes; None for any number.
+        most: Maximum pictures that the model takes; None for any number.
     """
     share, talk = state.get("context_share", 1.0), state["messages"]
     places = [i for i, message in enumerate(talk) if isinstance(message, ToolMessage)]
@@ -194,9 +194,9 @@ def choose_shown(state: Exploring, most: int | None) -> Shown:
 
 
 def transcript(state: Exploring, context: Context, meter: Meter) -> list[BaseMessage]:
-    """Return the conversation as it is sent, with its pictures.
+    """Return the messages to send, with pictures.
 
-    Pictures follow the results of a whole round, for few servers take them inside of one.
+    Pictures follow the tool messages of a whole round, for few servers take them in between.
     """
     shown = choose_shown(state, context.pool.capabilities().max_images)
     talk, sent = state["messages"], list[BaseMessage]()
@@ -236,7 +236,7 @@ def _with_pictures(
 
 
 def expected_tokens(state: Exploring, context: Context, tools: Sequence[Any]) -> int:
-    """Return about how many tokens the next call reads and writes at most."""
+    """Estimate the maximum tokens of the next call, prompt and reply."""
     chat, options = context.pool.chat(), options_of(context)
     shown = choose_shown(state, context.pool.capabilities().max_images)
     texts = [tool_text(tools)]
@@ -249,7 +249,7 @@ def expected_tokens(state: Exploring, context: Context, tools: Sequence[Any]) ->
 
 
 def picture_tokens(video: Video, context: Context) -> int:
-    """Return the tokens of one picture; 0 where none is shown."""
+    """Return the tokens of one picture; 0 for a text-only model."""
     if not sees(video, context):
         return 0
     width, height = fit(video.width, video.height, options_of(context).max_side)
@@ -257,7 +257,7 @@ def picture_tokens(video: Video, context: Context) -> int:
 
 
 def tool_text(tools: Sequence[Any]) -> str:
-    """Return the tools as the model reads them, about."""
+    """Return the tool schemas about as the model reads them, to count tokens."""
     return "\n".join(
         f"{tool.name} {tool.description} {json.dumps(tool.tool_call_schema.model_json_schema())}"
         for tool in tools
@@ -265,7 +265,7 @@ def tool_text(tools: Sequence[Any]) -> str:
 
 
 def limit(state: Exploring, context: Context, tools: Sequence[Any]) -> str:
-    """Return the limit that the next call would break, or "" if there is none."""
+    """Return the limit that the next call would exceed, or "" if none."""
     options = options_of(context)
     used = state["usage"].get("explore")
     if used and used.model_calls >= options.max_calls - TAIL_CALLS:
@@ -279,6 +279,6 @@ def limit(state: Exploring, context: Context, tools: Sequence[Any]) -> str:
 def artifact(
     evidence: Sequence[Evidence], *, seconds: float = 0.0, decodes: int = 0, **values: Any
 ) -> dict[str, Any]:
-    """Return what a tool's message carries beside its words, as plain data."""
+    """Return the artifact of a tool message, as plain data."""
     found = [asdict(e) for e in evidence]
     return {"evidence": found, "seconds": seconds, "decodes": decodes, **values}

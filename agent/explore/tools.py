@@ -1,7 +1,7 @@
-"""The tools of a model that explores: search, look, listen, detect, count, answer.
+"""The tools of the exploration: search, look, listen, detect, count, answer.
 
-Each returns words for the model, and beside them its evidence as plain data. What cannot be done is
-told to the model and never raised further.
+Each returns content for the model, and its evidence as artifact. Errors go to the model as tool
+messages and are never raised further.
 """
 
 import re
@@ -40,7 +40,7 @@ from tools.errors import InputError
 from tools.evidence import Evidence
 from tools.registry import make_tool
 
-MAX_HITS = 8  # records that one search brings
+MAX_HITS = 8  # records per search
 Run = ToolRuntime[Any, Any]  # of Context and Exploring, of which pydantic can make no schema
 Result = tuple[str, dict[str, Any]]
 
@@ -201,18 +201,18 @@ TOOLS: Sequence[BaseTool] = (search_evidence, look, listen, detect, count, answe
 
 
 def refuse(error: ToolException) -> str:
-    """Tell the model what was wrong with a call; the handler of the node that runs the tools."""
+    """Return a call's error as a message for the model (error handler of the `ToolNode`)."""
     return str(error)
 
 
 def detectors(settings: Settings) -> list[str]:
-    """Return the tools of a profile that look for phrases, whether it ingests with them or not."""
+    """Return the phrase-driven tools of a profile, whether it ingests with them or not."""
     names = dict.fromkeys([*settings.ingest, *settings.tools])
     return [n for n in names if "phrases" in make_tool(n, settings.tools.get(n, {})).needs]
 
 
 def needed_runs(called: Iterable[str], state: Exploring, context: Context) -> list[str]:
-    """Return the nodes that must have run before some tools can tell anything: none if done."""
+    """Return the nodes that must run before the called tools can: none if done."""
     wanted, settings, channels = set(called), context.settings, state.get("channels", {})
     sound = ingest_tools(settings, visual=False)
     everything = [*sound, *ingest_tools(settings, visual=True)]
@@ -227,9 +227,9 @@ def needed_runs(called: Iterable[str], state: Exploring, context: Context) -> li
 
 
 def frames_left(state: Exploring, context: Context, call_id: str) -> int:
-    """Return how many pictures one of the looks of a reply may still bring.
+    """Return how many frames one `look` call of a reply may still return.
 
-    The looks of one reply run side by side, so they share what is left.
+    The `look` calls of one reply run in parallel, so they share the rest.
     """
     options, can = options_of(context), context.pool.capabilities()
     seen = len(pictures_among(list(state["given"].values())))
@@ -241,7 +241,7 @@ def frames_left(state: Exploring, context: Context, call_id: str) -> int:
 
 
 class Given(NamedTuple):
-    """What a tool works with."""
+    """The inputs of a tool."""
 
     context: Context
     state: Exploring
@@ -256,7 +256,7 @@ def _span(runtime: Run, start_s: float | None, end_s: float | None) -> VideoSpan
 
 
 def _stored(runtime: Run, span: VideoSpan) -> list[Evidence]:
-    """Return what the tools of the profile found in a span."""
+    """Return the evidence of the profile's tools in a span."""
     context, state = _given(runtime)
     skip = detectors(context.settings)
     runs = [run for name, run in state.get("runs", {}).items() if name not in skip]
@@ -273,7 +273,7 @@ def _told(
 ) -> Result:
     """Return records as lines with ids, in time order.
 
-    Over the budget the last ones are left out, or where they are not ranked, as many everywhere.
+    Over the token budget the last ones are dropped, or if not ranked, evenly spread ones.
     """
     count = context.pool.chat().count_tokens
     order = evidence if ranked else spread_order(evidence)
@@ -286,7 +286,7 @@ def _told(
 
 
 def _shown(chosen: Sequence[PlannedFrame], fewer: bool, runtime: Run) -> Result:
-    """Read pictures, so that they are there when the conversation is sent."""
+    """Decode frames, so that their files exist when the messages are sent."""
     (context, state), meter, since = _given(runtime), Meter(), perf_counter()
     side = options_of(context).max_side
     try:
@@ -311,7 +311,7 @@ def _ran(state: Exploring, name: str) -> bool:
 
 
 def _failed_before(runtime: Run) -> bool:
-    """Say whether an answer was refused already."""
+    """Say whether an answer was rejected before."""
     return any(
         message.type == "tool" and message.name == "answer" and message.status == "error"
         for message in _given(runtime).state["messages"]

@@ -1,1 +1,1 @@
-"""The pictures that a model is shown: which, and as which files."""
+"""The frames given to a model: sampling, files, grids."""

@@ -1,6 +1,6 @@
-"""Pictures for the chat model: chosen by number, read once, kept as files beside the library.
+"""Frames for the chat model: chosen by number, decoded once, cached as files beside the library.
 
-Pixels never enter the graph's state; it carries numbers, times and files.
+Pixels never enter the graph's state; it holds numbers, times and files.
 """
 
 import os
@@ -38,14 +38,14 @@ from tools.errors import InputError
 from tools.evidence import Evidence
 from tools.media.container import picture_times
 
-PICTURE = "picture"  # the kind of evidence that the model looked at
+PICTURE = "picture"  # the kind of evidence for frames given to the model
 
 
 def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[PlannedFrame, ...]:
-    """Return the frames that a rule chooses, with the times at which they appear.
+    """Return the frames that a sampling rule chooses, with their times.
 
     Args:
-        video: A video with a picture track; no picture is decoded.
+        video: A video with a picture track; no frame is decoded.
         choose: Returns ascending frame numbers, given how many frames there are.
 
     Raises:
@@ -58,16 +58,16 @@ def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[Pla
 
 
 def picture_count(video: Video) -> int:
-    """Return how many pictures a video has; none is decoded."""
+    """Return the number of frames of a video; none is decoded."""
     return len(_times(video.sha256, video.path))
 
 
 def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
-    """Return the frames that a player shows at some times, in their order.
+    """Return the frames that a player shows at some times, in order.
 
     Args:
-        video: A video with a picture track; no picture is decoded.
-        times_s: In seconds; before the first picture that one is meant.
+        video: A video with a picture track; no frame is decoded.
+        times_s: In seconds; a time before the first frame means that frame.
     """
     times = _times(video.sha256, video.path)
     places = [max(0, bisect_right(times, time_s) - 1) for time_s in times_s]
@@ -76,7 +76,7 @@ def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...
 
 @lru_cache(maxsize=16)
 def _times(sha256: str, path: Path) -> list[float]:
-    """Return when each picture appears; reading that of an hour takes seconds, so it is kept."""
+    """Return the time of each frame; cached, for reading those of an hour takes seconds."""
     return picture_times(path)
 
 
@@ -87,14 +87,14 @@ def picture_files(
     meter: Meter,
     max_side: int | None = None,
 ) -> tuple[Path, ...]:
-    """Return a JPEG file of each frame, decoding only those that were never looked at before.
+    """Return a JPEG file of each frame, decoding only those without a file.
 
     Args:
-        video: Where they come from.
+        video: Their source.
         frames: In time order.
-        library: Keeps the files, and deletes them with the video.
+        library: Stores the files, and deletes them with the video.
         meter: Counts the decode, if there is one.
-        max_side: Pixels of the longer side, at most; None keeps the size.
+        max_side: Maximum pixels of the longer side; None keeps the size.
     """
     folder = library.frames_folder(video, "pictures")
     files = [folder / f"{frame.index:07d}-{max_side or 'full'}.jpg" for frame in frames]
@@ -110,14 +110,14 @@ def picture_files(
 
 
 def save_jpeg(image: RGBImage, file: Path) -> None:
-    """Write an RGB picture in true colours, whole or not at all."""
+    """Write an RGB picture atomically, with the channels in the right order."""
     part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
     part.write_bytes(encode_jpeg(image))
     part.replace(file)
 
 
 def shown(frames: Sequence[PlannedFrame]) -> tuple[Evidence, ...]:
-    """Return frames as evidence: what the model looked at can be looked at again."""
+    """Return frames as evidence, so that the user can look at what the model saw."""
     return tuple(
         Evidence(
             tool="look",
@@ -140,16 +140,16 @@ def grid_file(
     numbered: bool = False,
     max_side: int | None = None,
 ) -> Path:
-    """Return a JPEG file of a grid of frames in their own resolution, in true colours.
+    """Return a JPEG file of a grid of frames in native resolution and true RGB.
 
     Args:
-        video: Where they come from.
+        video: Their source.
         frames: In time order.
         shape: Rows and columns.
-        library: Keeps the file.
+        library: Stores the file.
         meter: Counts the decode, if there is one.
         numbered: Write its number and time above each cell.
-        max_side: Pixels of the grid's longer side, at most; None keeps the size.
+        max_side: Maximum pixels of the grid's longer side; None keeps the size.
     """
     values = [[f.index for f in frames], shape.rows, shape.columns, numbered, max_side]
     file = library.frames_folder(video, "grids") / f"{digest(values)}.jpg"

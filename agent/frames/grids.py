@@ -1,7 +1,7 @@
-"""Picture grids: several frames of a video in one image (IG-VLM), in true colours.
+"""Image grids: several frames of a video in one image (IG-VLM), in true RGB.
 
 Rows and columns are those of the published code: columns = round(sqrt(frames)), cells in their
-native resolution, filled row by row, what is left over white.
+native resolution, filled row by row, empty cells white.
 """
 
 import math
@@ -94,7 +94,7 @@ def cell_captions(times_s: Sequence[float]) -> tuple[str, ...]:
 
 
 def caption_height(height: int) -> int:
-    """Return the height of the strip above a cell so high, in pixels."""
+    """Return the height of the caption strip above a cell of a height, in pixels."""
     return max(16, height // 14)
 
 

@@ -1,8 +1,8 @@
-"""Which frames of a video are looked at: from a number of frames to their ids.
+"""Frame sampling: from a number of frames to their ids.
 
-Each method has a parity rule, which gives the very ids of its published code, and all share one
-default, which leaves no tail of the video unseen. An id is a place among the pictures in the order
-in which they appear; whoever asks knows their times (`tools.media.container.picture_times`).
+Each method has a parity rule, which gives exactly the ids of its published code, and all share one
+default, which leaves no tail of the video unseen. An id is the index of a frame in presentation
+order; `tools.media.container.picture_times` has the times.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
 
 
 def thinned(frames: Sequence[T], share: float) -> tuple[T, ...]:
-    """Return a share of some frames, at least one, spread evenly over them."""
+    """Return a share of some frames, at least one, evenly spread."""
     return tuple(frames[i] for i in centre_ids(len(frames), max(1, int(len(frames) * share))))
 
 

@@ -1,6 +1,6 @@
-"""Copies of the very pictures that go to the model, in a folder of the user's.
+"""Copies of exactly the pictures given to the model, in a folder of the user's.
 
-Names tell order and time: 001-grid-0.417s-9.583s.jpg, 002-frame-1.250s.jpg.
+File names have order and time: 001-grid-0.417s-9.583s.jpg, 002-frame-1.250s.jpg.
 """
 
 import shutil
@@ -15,14 +15,14 @@ from tools.evidence import Evidence
 
 
 class VisualsFolder:
-    """Holds what the model was shown last; of an earlier, longer prompt nothing stays."""
+    """Holds the pictures of the last prompt; those of an earlier, longer one are removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._written: list[Path] = []
 
     def take(self, update: Mapping[str, Any]) -> None:
-        """Save the pictures that a node's update sends to the model, if it sends any.
+        """Save the pictures of a node's prompt, if its update has any.
 
         Raises:
             StorageError: The folder cannot be written.
@@ -43,7 +43,7 @@ class VisualsFolder:
 
 
 def visuals_of(asked: Ask, lines: Sequence[Evidence]) -> tuple[Visual, ...]:
-    """Return what a method shows: what it says itself, or the pictures of its turns."""
+    """Return the pictures of a prompt: those that the method declares, or those of its turns."""
     if asked.visuals:
         return asked.visuals
     files = [file for turn in asked.turns for file in turn.images]
@@ -56,7 +56,7 @@ def visuals_of(asked: Ask, lines: Sequence[Evidence]) -> tuple[Visual, ...]:
 
 
 def file_name(number: int, visual: Visual) -> str:
-    """Return the name under which a picture is saved."""
+    """Return the file name of a saved picture."""
     ends = (
         visual.times_s[:1]
         if len(visual.times_s) < 2

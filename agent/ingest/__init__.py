@@ -1,1 +1,1 @@
-"""Every tool as a node of the graph, and the graph that looks at a video once."""
+"""Ingest: tools as graph nodes, and the graph that indexes a video once."""

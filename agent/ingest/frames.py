@@ -13,7 +13,7 @@ from tools.media.video import Video
 
 
 def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> FrameSet:
-    """Return the sampled frames of a video, decoding it if that was not done before."""
+    """Return the sampled frames of a video, decoding it only if they are not in the library."""
     context = runtime.context
     values = sampling_values(video, context.settings)
     folder = context.library.frames_folder(video, digest(values))
@@ -35,7 +35,7 @@ def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> Fram
 
 
 def progress_of(stage: str, runtime: Runtime[Context]) -> Callable[[float, float], None]:
-    """Return a function that sends how far a stage has come to whoever watches the graph."""
+    """Return a callback that streams the progress of a stage."""
 
     def send(done_s: float, total_s: float) -> None:
         runtime.stream_writer({"stage": stage, "done_s": done_s, "total_s": total_s})

@@ -1,10 +1,10 @@
-"""Ingest: look at and listen to a video once, with every tool of the profile, in parallel.
+"""Ingest: run every tool of the profile on a video once, in parallel.
 
     START -> listen (subtitles, else speech recognition) -+-> index -> END
           -> look   (sample_frames -> ocr, detect, ...)  -+
 
-Each branch is a subgraph of its own, for a LangGraph step ends only when all its nodes have ended:
-in one flat graph the text recogniser would wait for the speech recogniser.
+Each branch is a subgraph, for a LangGraph superstep ends only when all its nodes have ended: in a
+flat graph OCR would wait for speech recognition.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ Builder = StateGraph[State, Context, Any, Any]
 
 
 def build_ingest(settings: Settings) -> Subgraph:
-    """Build the subgraph that fills the library with what is to be known about a video."""
+    """Build the subgraph that fills the library with the tools' evidence on a video."""
     graph = _new_graph()
     graph.add_node("index", index, defer=True)
     graph.add_edge("index", END)
@@ -42,7 +42,7 @@ def build_ingest(settings: Settings) -> Subgraph:
 
 
 def ingest_tools(settings: Settings, *, visual: bool) -> list[str]:
-    """Return the tools that look at (or listen to) every new video.
+    """Return the visual (or other) tools that run on every new video.
 
     A tool that needs phrases waits for a question and is left out.
     """
@@ -55,7 +55,7 @@ def ingest_tools(settings: Settings, *, visual: bool) -> list[str]:
 
 
 def phrase_tools(settings: Settings) -> list[str]:
-    """Return the tools that look for what a question names, once it was asked."""
+    """Return the tools that search for the phrases of a question."""
     return [
         n for n in settings.ingest if "phrases" in make_tool(n, settings.tools.get(n, {})).needs
     ]
@@ -79,7 +79,7 @@ def add_tools(
 
 
 def sample_frames(state: State, runtime: Runtime[Context]) -> Findings:
-    """Decode the pictures once for all visual tools, unless the library knows all they found."""
+    """Decode the frames once for all visual tools, unless the library has all their runs."""
     start, meter, video = perf_counter(), Meter(), state["video"]
     names = ingest_tools(runtime.context.settings, visual=True)
     if not video.has_picture or all(recall(name, state, runtime.context) for name in names):
@@ -93,7 +93,7 @@ def sample_frames(state: State, runtime: Runtime[Context]) -> Findings:
 
 
 def index(state: State, runtime: Runtime[Context]) -> Findings:
-    """Embed what the tools found, so that it can be retrieved by meaning."""
+    """Embed the tools' evidence for dense retrieval."""
     start, context = perf_counter(), runtime.context
     runs = list(state.get("runs", {}).values())
     view = context.library.view(runs)
@@ -103,7 +103,7 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
 
 
 def build_listen(settings: Settings) -> Subgraph:
-    """Build the branch of the sound: tools that read the file itself, then those that listen."""
+    """Build the audio branch: tools that read the file itself, then speech recognition."""
     names = ingest_tools(settings, visual=False)
     sound = [n for n in names if "audio" in make_tool(n, settings.tools.get(n, {})).needs]
     graph = _new_graph()

@@ -1,9 +1,9 @@
-"""Whether anybody needs to listen: not where what is said is known already.
+"""Whether speech recognition is needed: not where a transcript covers the speech already.
 
-Subtitles, or a plug-in's transcript, tell what is said cheaply and exactly, and speech recognition
-beside them would only say it again. Yet subtitles may hold a few foreign passages alone, and to
-take these for all that is said loses the rest for good. Listening in vain costs less: the speech
-recogniser hears only what a voice detector takes for speech.
+Subtitles, or a plug-in's transcript, are cheap and exact, and speech recognition would only repeat
+them. Yet subtitles may cover only a few foreign passages, and taking these for all speech loses the
+rest for good. A needless run costs less: speech recognition runs only on segments with voice
+activity.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,18 +12,18 @@ from agent.library.store import Library
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-SPEECH = "speech"  # the kind of evidence that tells what is said
+SPEECH = "speech"  # the kind of evidence with transcripts
 SHARE = 0.1
 ENOUGH_S = 10.0
 
 
 def told_by(video: Video, runs: Mapping[str, int], library: Library) -> list[str]:
-    """Return the tools that tell what is said in a video, if they do so well enough.
+    """Return the tools with a transcript of a video, if it covers enough.
 
     Args:
-        video: Of the runs.
-        runs: Rows of finished runs, by tool.
-        library: Holds what they found.
+        video: The video.
+        runs: Row ids of finished runs, by tool.
+        library: Holds their evidence.
     """
     found = library.view(runs.values()).records
     spoken = [one for one in found if one.kind == SPEECH and not one.data.get("forced")]
@@ -33,17 +33,17 @@ def told_by(video: Video, runs: Mapping[str, int], library: Library) -> list[str
 
 
 def enough_s(duration_s: float) -> float:
-    """Return how many seconds of a video must have words that nobody needs to listen.
+    """Return how many seconds of a video a transcript must cover to replace speech recognition.
 
-    A tenth of the video: the subtitles of a film stand for a third of it or more, those of its
-    foreign passages for a few per cent. At least ten seconds all the same, or half of a video that
-    is shorter than twenty: a greeting at the start of a clip says nothing of the rest.
+    A tenth of the video: the subtitles of a film cover a third of it or more, those of its foreign
+    passages a few per cent. But at least ten seconds, or half of a video shorter than twenty: a
+    greeting at the start of a clip says nothing about the rest.
     """
     return max(SHARE * duration_s, min(ENOUGH_S, duration_s / 2))
 
 
 def covered_s(found: Iterable[Evidence]) -> float:
-    """Return the seconds that lie within at least one of the findings."""
+    """Return the seconds covered by at least one of the records."""
     total, end_s = 0.0, 0.0
     for one in sorted(found, key=lambda each: each.start_s):
         total += max(0.0, one.end_s - max(one.start_s, end_s))

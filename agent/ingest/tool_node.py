@@ -1,7 +1,7 @@
 """The generic adapter that turns any tool into a graph node, and the sampling before it.
 
-What a tool needs beyond looking lives here once for all tools: the library's look-up, single
-flight, progress events, counters, and the channel report, also of a failure.
+It does for all tools what they need besides their work: library look-up, single flight, progress
+events, counters, and the channel report, also of a failure.
 """
 
 import json
@@ -37,15 +37,15 @@ logger = logging.getLogger(__name__)
 
 
 class Node(Protocol):
-    """A node of ingest; LangGraph wants its first parameter to be called `state`."""
+    """A node of ingest; LangGraph requires its first parameter to be called `state`."""
 
     def __call__(self, state: State, runtime: Runtime[Context]) -> Findings:
-        """Run the tool and return what it adds to the state."""
+        """Run the tool and return its state update."""
         ...
 
 
 def tool_node(name: str) -> Node:
-    """Return a node that runs a tool, or takes its earlier run from the library."""
+    """Return a node that runs a tool, or recalls its earlier run from the library."""
 
     def node(state: State, runtime: Runtime[Context]) -> Findings:
         start = perf_counter()
@@ -68,15 +68,15 @@ def tool_node(name: str) -> Node:
 def reporting(node: Node, names: Sequence[str]) -> Node:
     """Return a node whose failure becomes a channel report of the tools `names`.
 
-    This is the one place where any exception is caught: a tool, above all somebody else's, must not
-    stop the answer. A transient error is raised as long as LangGraph will try the node again.
+    This is the one place where any exception is caught: a tool, above all a plug-in, must not stop
+    the answer. A transient error is raised as long as LangGraph will retry the node.
     """
 
     def guarded(state: State, runtime: Runtime[Context]) -> Findings:
         try:
             return node(state, runtime)
         except (GraphBubbleUp, StorageError, ChangedError):
-            raise  # Stop was pressed, nothing can be stored, the plan cannot be followed
+            raise  # stopped, storage unusable, or the plan cannot be executed
         except Exception as error:
             attempt = runtime.execution_info.node_attempt if runtime.execution_info else 1
             if is_transient(error) and attempt < MAX_ATTEMPTS:
@@ -88,7 +88,7 @@ def reporting(node: Node, names: Sequence[str]) -> Node:
 
 
 def failure_report(name: str, error: BaseException) -> ChannelReport:
-    """Say why a tool found nothing: something is missing, or it failed."""
+    """Return the report of a tool that failed or misses something."""
     known = isinstance(error, ReelgraphError)
     return ChannelReport(
         tool=name,
@@ -98,27 +98,27 @@ def failure_report(name: str, error: BaseException) -> ChannelReport:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying again may help: a network hiccup, never a wrong input or a bug."""
+    """Whether a retry may help: a network error, never a wrong input or a bug."""
     return isinstance(error, ConnectionError | TimeoutError)
 
 
 def recall(name: str, state: State, context: Context) -> Run | None:
-    """Return the finished run of a tool as it was planned, if the library has it."""
+    """Return the finished run of a tool with the planned key, if the library has it."""
     tool = make_tool(name, context.settings.tools.get(name, {}))
     key = planned_key(tool, state) or digest(_values(tool, state, context))
     return context.library.finished_run(state["video"], name, key)
 
 
 def planned_key(tool: Tool, state: State) -> str | None:
-    """Return the key that a tool's run was planned with; None where it waits for the question.
+    """Return the planned key of a tool's run; None where it waits for the question.
 
-    A graph that only ingests has no plan either: nobody is told of it.
+    A graph that only ingests has no plan, and so no planned key.
     """
     return state["plan"].key(tool.name) if "plan" in state else None
 
 
 def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport | None:
-    """Return the report of a tool that has nothing to do or cannot do it."""
+    """Return the report of a tool that has nothing to do or cannot run."""
     video, channels = state["video"], state.get("channels", {})
     if tool.name in channels:  # the sampling before it failed
         return channels[tool.name]
@@ -131,7 +131,7 @@ def reason_to_skip(tool: Tool, state: State, context: Context) -> ChannelReport 
         reason = f"{' and '.join(told)} already tell what is said"
         return ChannelReport(tool.name, "skipped", reason=reason)
     if "vision" not in tool.needs or recall(tool.name, state, context):
-        return None  # what is known needs no model, nor a look at what it can do
+        return None  # a known run needs no model, so no check of its capabilities
     if not context.pool.capabilities("captioner").images:
         name = captioner_of(context.settings).model
         reason = f"{name} reads text only; captions need a model that sees"
@@ -146,19 +146,19 @@ def run_or_recall(
     meter: Meter,
     pictures: FrameSet | None = None,
 ) -> Run:
-    """Return the finished run from the library, or run the tool and store what it finds.
+    """Return the finished run from the library, or run the tool and store its evidence.
 
     Args:
         tool: The tool; its weights are loaded only if it runs.
         state: Holds the video and, for a tool that needs phrases, the request.
-        runtime: Of the node.
-        meter: Counts what it costs.
-        pictures: The only ones that it is to look at; None gives it all that are sampled.
+        runtime: Runtime of the node.
+        meter: Counts the cost.
+        pictures: Frames to run on; None for all sampled ones.
 
     Raises:
         MissingError: The tool cannot run here.
         StoppedError: Stop was pressed; nothing is stored.
-        ChangedError: A file that the tool reads is not the one of the plan; nothing is stored.
+        ChangedError: A file that the tool reads differs from the plan; nothing is stored.
     """
     context, video = runtime.context, state["video"]
     planned = None if pictures else planned_key(tool, state)
@@ -190,7 +190,7 @@ def run_or_recall(
 def _run_lent(
     tool: Tool, given: ToolInput, runtime: Runtime[Context]
 ) -> tuple[float, list[Evidence]]:
-    """Run a tool that the pool lends; return its seconds, those of waiting apart, and findings."""
+    """Run a tool acquired from the pool; return its seconds, without waiting, and its evidence."""
     pool, waits = runtime.context.pool, partial(_say_waiting, tool.name, runtime)
     with (
         pool.captioner() if "vision" in tool.needs else nullcontext() as chat,
@@ -213,12 +213,12 @@ def _values(
 
 
 def _read_by(tool: Tool, video: Video) -> str:
-    """Name the files that a tool reads beside the video."""
+    """Name the files that a tool reads besides the video."""
     return " or ".join(file.name for file in tool.reads(video)) or f"a file that {tool.name} reads"
 
 
 def _phrases(tool: Tool, state: State) -> tuple[str, ...]:
-    """Return what a tool looks for; "a and b" is looked for as "b and a" is."""
+    """Return the phrases that a tool searches for, independent of their order."""
     return tuple(sorted(state["request"].entities)) if "phrases" in tool.needs else ()
 
 
@@ -229,7 +229,7 @@ def _input(
     meter: Meter,
     pictures: FrameSet | None,
 ) -> ToolInput:
-    """Return what a tool is given; pictures are sampled first if it wants those of the video."""
+    """Return the input of a tool; frames are sampled first if it needs those of the video."""
     video = state["video"]
 
     def audio() -> Iterator[AudioBlock]:
@@ -249,7 +249,7 @@ def _input(
 
 
 def _run(tool: Tool, given: ToolInput) -> list[Evidence]:
-    """Run a tool to its end and check what it found. `StoppedError` when Stop was pressed."""
+    """Run a tool to its end and validate its evidence. `StoppedError` when Stop was pressed."""
     found = [checked(evidence, tool, given.video) for evidence in tool.run(given)]
     if given.stopped():
         raise StoppedError("stopped by the user")
@@ -257,13 +257,13 @@ def _run(tool: Tool, given: ToolInput) -> list[Evidence]:
 
 
 def _keeper(video: Video, tool: str, key: str, library: Library) -> Keep:
-    """Return what does the pieces of a run, or recalls those that were done before a stop."""
+    """Return a function that runs pieces of a run with checkpoints, or restores finished ones."""
     known = library.pieces(video, tool, key)
 
     def keep(name: str, work: Callable[[], Any]) -> Any:
         if name in known:
             return known.pop(name)
-        value = json.loads(json.dumps(work(), allow_nan=False))  # as it will be when recalled
+        value = json.loads(json.dumps(work(), allow_nan=False))  # as it will be when restored
         library.save_piece(video, tool, key, name, value)
         return value
 
@@ -271,9 +271,9 @@ def _keeper(video: Video, tool: str, key: str, library: Library) -> Keep:
 
 
 def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
-    """Refuse evidence outside the video; its tool and kind are what the tool declares.
+    """Reject evidence outside the video; its tool and kind are those that the tool declares.
 
-    A plug-in may yield numbers of numpy, which the library would keep as bytes.
+    A plug-in may yield NumPy numbers, which the library would store as bytes.
     """
     start_s, end_s, score = (float(x) for x in (evidence.start_s, evidence.end_s, evidence.score))
     if not isinstance(evidence.text, str) or not isfinite(score):
@@ -281,7 +281,7 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
             f"{tool.name} reports the text {evidence.text!r} with the score {score}, expected a "
             f"string and a number; this is a mistake in the tool"
         )
-    slack_s = 0.5  # a container's duration may end before its last picture or cue does
+    slack_s = 0.5  # a container's duration may end before its last frame or cue does
     if not -slack_s <= start_s <= end_s <= video.duration_s + slack_s:
         raise ReelgraphError(
             f"{tool.name} reports {start_s:.2f}-{end_s:.2f} s in a video of "
@@ -299,5 +299,5 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
 
 
 def _say_waiting(stage: str, runtime: Runtime[Context]) -> None:
-    """Tell whoever watches the graph that a stage waits for another run to end."""
+    """Stream that a stage waits for another run to end."""
     runtime.stream_writer({"stage": stage, "waits": True})

@@ -1,1 +1,1 @@
-"""What is known about videos, on disk."""
+"""The library: everything stored about videos, on disk."""

@@ -1,7 +1,7 @@
-"""The chats of a library, on disk: threads of LangGraph's checkpointer, a checkpoint a question.
+"""The chats of a library, on disk: LangGraph checkpointer threads with a checkpoint per question.
 
-A table beside the checkpoints tells of each chat what a list shows, and which videos it is about.
-It names the checkpoint up to which it tells, so a chat that went on is read again, and no other.
+A table beside the checkpoints indexes each chat: its list entry and the videos it is about. It
+records the last checkpoint indexed, so only chats that continued since are read again.
 """
 
 import sqlite3
@@ -45,7 +45,7 @@ class ChatEntry:
     """A chat in a list.
 
     Attributes:
-        name: By which it is asked for.
+        name: Its name, the id of the thread.
         title: Its first question.
         when: Time of the last answer, UTC, ISO 8601.
         count: Number of questions.
@@ -62,15 +62,15 @@ class ChatEntry:
 
 
 class Chats:
-    """What was asked and answered in each chat."""
+    """The store of chats: questions and answers."""
 
     def __init__(self, folder: Path) -> None:
-        """Know the chats of a library's folder; the file is opened when it is needed."""
+        """Use the chats of a library's folder; the file is opened on first use."""
         self._file = folder / "chats.sqlite"
 
     @cached_property
     def saver(self) -> SqliteSaver:
-        """The checkpointer, for graphs that remember. `StorageError` if it cannot be opened."""
+        """The checkpointer for graphs. `StorageError` if it cannot be opened."""
         with self._errors():
             db = sqlite3.connect(self._file, timeout=60, check_same_thread=False)
             saver = SqliteSaver(db)
@@ -79,7 +79,7 @@ class Chats:
         return saver
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if "saver" in self.__dict__:
             self.saver.conn.close()
 
@@ -90,15 +90,15 @@ class Chats:
         return _distinct([exchange for exchange in found if exchange][::-1])
 
     def entries(self) -> list[ChatEntry]:
-        """Return every chat, that of the latest answer first."""
+        """Return every chat, latest answer first."""
         rows = self._known(
             'SELECT name, title, "when", count, asked, began FROM chats WHERE count > 0'
-            ' ORDER BY "when" DESC, checkpoint DESC'  # of one second: ids of checkpoints grow
+            ' ORDER BY "when" DESC, checkpoint DESC'  # within a second: checkpoint ids increase
         )
         return [ChatEntry(*row) for row in rows]
 
     def about(self, sha256: str) -> list[str]:
-        """Return the names of the chats in which a video was asked about."""
+        """Return the names of the chats about a video."""
         sql = "SELECT chat FROM chat_videos WHERE video = ? ORDER BY chat"
         return [row[0] for row in self._known(sql, (sha256,))]
 
@@ -109,18 +109,18 @@ class Chats:
         return found
 
     def delete(self, name: str) -> None:
-        """Forget a chat."""
+        """Delete a chat."""
         with self._errors():
             self.saver.delete_thread(name)
             self._catch_up()
 
     def forget(self, sha256: str) -> None:
-        """Forget every chat in which a video was asked about, for answers quote it."""
+        """Delete every chat about a video, for answers quote it."""
         for name in self.about(sha256):
             self.delete(name)
 
     def _known(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """Return what the table of chats tells, once it is up to date."""
+        """Query the table of chats, after bringing it up to date."""
         if not self._file.exists():
             return []
         with self._errors():
@@ -129,7 +129,7 @@ class Chats:
                 return list(db.execute(sql, values).fetchall())
 
     def _catch_up(self) -> None:
-        """Read the chats that went on since they were listed, and forget those that are gone."""
+        """Index the chats that continued since they were indexed; drop those that are gone."""
         with self.saver.cursor(transaction=False) as db:
             last = dict(db.execute(_LAST).fetchall())
             listed = dict(db.execute("SELECT name, checkpoint FROM chats").fetchall())
@@ -158,7 +158,7 @@ class Chats:
 
 
 def storage_error(file: Path, error: Exception) -> StorageError:
-    """Return what is wrong with the file of the chats as one clear line."""
+    """Return an error of the chats' file as one line."""
     return StorageError(
         f"cannot use the chats in {file}: {error}; free some space or choose another folder with "
         f"--set library=DIR"
@@ -166,7 +166,7 @@ def storage_error(file: Path, error: Exception) -> StorageError:
 
 
 def thread(name: str) -> RunnableConfig:
-    """Return the config of a chat's thread. `InputError` for a name that cannot be one."""
+    """Return the config of a chat's thread. `InputError` for an invalid name."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise InputError(f"a chat's name has 1 to {MAX_NAME} printable characters, not {name!r}")
     return {"configurable": {"thread_id": name}}
@@ -177,7 +177,7 @@ def _exchange(point: CheckpointTuple) -> Exchange | None:
 
 
 def _listed(found: list[Exchange]) -> tuple[str, str, str, str, int]:
-    """Return first and last question, times of first and last answer, and their number."""
+    """Return first and last question, times of first and last answer, and their count."""
     if not found:
         return "", "", "", "", 0
     first, last = found[0], found[-1]
@@ -185,5 +185,5 @@ def _listed(found: list[Exchange]) -> tuple[str, str, str, str, int]:
 
 
 def _distinct(exchanges: list[Exchange]) -> list[Exchange]:
-    """Leave out repetitions: a run that was stopped keeps the exchange before it once more."""
+    """Drop duplicates: a stopped run checkpoints the previous exchange once more."""
     return [e for i, e in enumerate(exchanges) if e not in exchanges[:i]]

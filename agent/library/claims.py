@@ -1,4 +1,4 @@
-"""Who works on what: locks of the operating system, freed when their process dies."""
+"""Locks on pieces of work: file locks of the operating system, freed when their process dies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from agent.library.database import storage_errors
 
 
 class Claims:
-    """The locks of a library, a file each."""
+    """The locks of a library, one file each."""
 
     def __init__(self, folder: Path) -> None:
-        """Know the folder of the lock files and make it. `StorageError` if that cannot be done."""
+        """Create the folder of the lock files. `StorageError` if that fails."""
         self._folder = folder
         with storage_errors(folder.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -30,10 +30,10 @@ class Claims:
             lock.release()
 
     def clear(self, prefix: str) -> bool:
-        """Remove the lock files with a prefix that nobody holds; say whether those were all.
+        """Remove the lock files with a prefix that are not held; say whether those were all.
 
-        A file goes while it is held here: who waits for it sees that it has gone and takes a new
-        one. A file that somebody else holds stays, or two could work on one thing.
+        A file is removed while its lock is held here: a waiter notices and creates a new one. A
+        file locked elsewhere stays, or two could hold one lock.
         """
         all_free = True
         with storage_errors(self._folder.parent):

@@ -1,4 +1,4 @@
-"""A SQLite file that many threads use: a connection each, kept open, and errors in one line."""
+"""A thread-safe SQLite file: one open connection per thread, and errors in one line."""
 
 import sqlite3
 import threading
@@ -10,14 +10,14 @@ from weakref import finalize
 
 from tools.errors import DeletedError, StorageError
 
-WAIT_S = 60  # for another process that writes
+WAIT_S = 60  # busy timeout while another process writes
 
 
 class Database:
     """One SQLite file in WAL mode."""
 
     def __init__(self, file: Path) -> None:
-        """Know a file; each thread opens a connection when it first needs one."""
+        """Set the file; each thread opens its connection on first use."""
         self.file = file
         self._own = threading.local()
         self._closers: list[finalize[..., Any]] = []
@@ -33,20 +33,20 @@ class Database:
         return held.connection
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """Return what a query finds. `StorageError` if the file cannot be read."""
+        """Return the rows of a query. `StorageError` if the file cannot be read."""
         with storage_errors(self.file.parent):
             return self.connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Row | None:
-        """Return the first row that a query finds. `StorageError` if the file cannot be read."""
+        """Return the first row of a query. `StorageError` if the file cannot be read."""
         return next(iter(self.rows(sql, values)), None)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Run statements in one transaction; rolled back when anything is raised.
+        """Run statements in one transaction; rolled back on any exception.
 
         Raises:
-            DeletedError: What the statements refer to is gone: another process deleted the video.
+            DeletedError: A foreign key is gone: another process deleted the video.
             StorageError: The file cannot be written.
         """
         with storage_errors(self.file.parent):
@@ -56,7 +56,7 @@ class Database:
                 yield db
 
     def close(self) -> None:
-        """Close the connections of all threads; the database can be used no more."""
+        """Close the connections of all threads; the database is unusable afterwards."""
         with self._lock:
             self._closed = True
             for closer in self._closers:
@@ -78,7 +78,7 @@ class Database:
 
 
 class _Held:
-    """The connection of one thread, which lets go of this when it ends."""
+    """The connection of one thread, released when the thread ends."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -90,7 +90,7 @@ def storage_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":  # all lead to a video
+        if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":  # all reference a video
             raise DeletedError from error
         raise _unusable(folder, error) from error
     except (sqlite3.Error, OSError) as error:
@@ -105,5 +105,5 @@ def _unusable(folder: Path, error: Exception) -> StorageError:
 
 
 def marks(values: Sequence[Any]) -> str:
-    """Return as many question marks as there are values, for a statement."""
+    """Return as many placeholders (`?`) as there are values, for a statement."""
     return ", ".join("?" * len(values))

@@ -1,12 +1,12 @@
-"""A question and its answer as a chat keeps them: plain values, which any version can read."""
+"""A question and its answer as stored in a chat: plain values, readable by any version."""
 
 from typing import Any, TypedDict
 
 
 class ModelCall(TypedDict):
-    """One call of a chat model: what went in, and what came back.
+    """One call of a chat model: its messages and its reply.
 
-    `messages` hold role, text and number of pictures, before the model's own template is applied.
+    `messages` hold role, text and number of pictures, before the chat template is applied.
     """
 
     node: str
@@ -18,7 +18,7 @@ class ModelCall(TypedDict):
 
 
 class Seen(TypedDict):
-    """A picture that the model was shown: its file in the library's folder, kind and times."""
+    """A picture given to the model: its file in the library's folder, kind and times."""
 
     file: str
     kind: str
@@ -29,16 +29,16 @@ class Exchange(TypedDict):
     """A question and its answer.
 
     Keys:
-        asked: The question as it was put.
-        options: Of a multiple-choice question.
-        understood: The question as it stands alone; differs where it followed from the one before.
-        how: What made it stand alone; empty if it did so by itself.
+        asked: The question as the user asked it.
+        options: Options of a multiple-choice question.
+        understood: The standalone question; differs for a follow-up.
+        how: What rewrote it; empty if it was standalone.
         sha256: Identity of the video.
         video: Its file name.
         when: Time of the answer, UTC, ISO 8601.
         answer: `Answer.to_json()`.
-        calls: What the chat model was sent, in order.
-        seen: The pictures that the last of these calls showed it.
+        calls: The calls of the chat model, in order.
+        seen: The pictures in the last of these calls.
     """
 
     asked: str

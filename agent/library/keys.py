@@ -1,4 +1,4 @@
-"""The keys of the library: what the run of a tool depends on, as plain values and their hash."""
+"""Cache keys of the library: what a tool run depends on, as plain values and their hash."""
 
 import json
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from agent.settings import ChatSettings, Settings
 from tools.base import Tool
 from tools.media.video import Video
 
-MAX_READ = 32 * 2**20  # bytes of a further file that is hashed for every question
+MAX_READ = 32 * 2**20  # bytes; larger files are not hashed, as every question does so
 
 
 def run_settings(
     tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
 ) -> Mapping[str, Any]:
-    """Return what a run depends on: tool, version, options, and sampling or model if it uses it."""
+    """Return what a run depends on: tool, version, options, and sampling or model where used."""
     values: dict[str, Any] = {
         "tool": tool.name,
         "version": tool.version,
@@ -39,14 +39,14 @@ def run_settings(
 
 
 def captioner_of(settings: Settings) -> ChatSettings:
-    """Return the settings of the model that describes pictures: the answering one unless set."""
+    """Return the settings of the captioner: the chat model unless set."""
     return settings.captioner or settings.chat
 
 
 def _content(file: Path) -> str:
-    """Return the hash of a file, "" if it cannot be read: the tool will say why.
+    """Return the hash of a file, "" if it cannot be read: the tool will report why.
 
-    A large file is not read: what it has in place of a hash is its size and time.
+    For a large file, size and modification time take the place of the hash.
     """
     try:
         stat = file.stat()
@@ -58,13 +58,13 @@ def _content(file: Path) -> str:
 
 
 def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:
-    """Return how a video is sampled: the step widens where `max_frames` would be exceeded."""
+    """Return how a video is sampled: the step grows where `max_frames` would be exceeded."""
     sampling = settings.sampling
     step_s = max(sampling.step_s, video.duration_s / sampling.max_frames)
     return {"step_s": step_s, "max_side": sampling.max_side, "backend": sampling.backend}
 
 
 def digest(values: Any) -> str:
-    """Return the first 32 hex digits of the sha256 of plain values."""
+    """Return the first 32 hex digits of the SHA-256 of plain values."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False)
     return sha256(text.encode()).hexdigest()[:32]

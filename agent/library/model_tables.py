@@ -1,4 +1,4 @@
-"""What chat models said of a video, by what they were asked: captions of clips, and replies."""
+"""Stored outputs of chat models on a video, by key: captions of clips, and replies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from tools.media.video import Video
 
 
 class ModelTables:
-    """The part of a library that keeps captions and replies."""
+    """The part of a library that stores captions and replies."""
 
     _db: Database
 
     def captions(self, video: Video) -> dict[str, Evidence | None]:
-        """Return the captions of all clips by key, in time order; None where nothing was said."""
+        """Return the captions of all clips by key, in time order; None for an empty caption."""
         rows = self._db.rows(
             "SELECT * FROM captions WHERE video = ? ORDER BY start_s, end_s, id", (video.sha256,)
         )
@@ -36,7 +36,7 @@ class ModelTables:
         text: str,
         seconds: float,
     ) -> None:
-        """Keep what a captioner said of a clip from start to end, also nothing."""
+        """Store the caption of a clip from start to end in seconds, even an empty one."""
         about = (run_tag(video.sha256, CAPTIONS, key), video.sha256, key, to_json(settings))
         with self._db.write() as db:
             db.execute(
@@ -47,7 +47,7 @@ class ModelTables:
             )
 
     def reply(self, video: Video, key: str) -> str | None:
-        """Return a kept reply, None if there is none."""
+        """Return a cached reply, None if there is none."""
         sql = "SELECT text FROM replies WHERE video = ? AND key = ?"
         row = self._db.row(sql, (video.sha256, key))
         return str(row["text"]) if row else None
@@ -55,7 +55,7 @@ class ModelTables:
     def save_reply(
         self, video: Video, key: str, settings: Mapping[str, Any], text: str, seconds: float
     ) -> None:
-        """Keep a reply of a chat model, also an empty one."""
+        """Cache a reply of a chat model, even an empty one."""
         with self._db.write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO replies (video, key, settings, text, seconds)"

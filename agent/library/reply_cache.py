@@ -1,7 +1,7 @@
-"""Replies of a chat model that the library keeps with a video.
+"""The reply cache: replies of a chat model, stored in the library with a video.
 
-A run that was killed goes on where it was: it repeats the call in flight and no other. What was
-asked, of which model and how it was drawn are the key, so anything else is asked anew.
+A killed run resumes where it was: only the call in flight is repeated. The key is the prompt, the
+identity of the model and the decoding parameters; any change is a cache miss.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ from tools.media.video import Video
 
 
 class ReplyCache(BaseCache):
-    """LangChain's cache of replies, in the library.
+    """A LangChain cache that stores replies in the library.
 
-    A kept reply costs nothing; it says so by `response_metadata["kept"]`.
+    A cached reply costs nothing and is marked by `response_metadata["kept"]`.
     """
 
     def __init__(self, video: Video, library: Library, chat: Mapping[str, Any]) -> None:
-        """Keep replies with a video, by the `reply_identity` of the chat model that gives them."""
+        """Cache replies with a video, keyed by the chat model's `reply_identity`."""
         self._video, self._library, self._chat = video, library, chat
         self._asked_at: dict[str, float] = {}
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
-        """Return the kept reply; None when the model has to be asked."""
+        """Return the cached reply; None on a cache miss."""
         key = digest(self._settings(prompt, llm_string))
         text = self._library.reply(self._video, key)
         if text is None:
@@ -39,14 +39,14 @@ class ReplyCache(BaseCache):
         return [ChatGeneration(message=message)]
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
-        """Keep a reply, also an empty one."""
+        """Cache a reply, even an empty one."""
         settings = self._settings(prompt, llm_string)
         key = digest(settings)
         seconds = perf_counter() - self._asked_at[key]
         self._library.save_reply(self._video, key, settings, return_val[0].text, seconds)
 
     def clear(self, **kwargs: Any) -> None:
-        """Refuse, though LangChain wants this method: replies are forgotten with their video."""
+        """Refuse, though LangChain requires this method: replies are deleted with their video."""
         raise NotImplementedError("replies are forgotten with their video: use Library.delete")
 
     def _settings(self, prompt: str, llm_string: str) -> dict[str, Any]:

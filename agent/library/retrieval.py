@@ -1,8 +1,8 @@
-"""Retrieval: the few evidence records that bear on a question, from all that tools found.
+"""Retrieval: the few evidence records relevant to a question, from all that the tools found.
 
-Two rankings, by meaning (inner product of unit vectors in FAISS) and by words (BM25 in SQLite),
-are fused by reciprocal rank (Cormack et al., SIGIR 2009). Video-RAG's rule, every record above a
-cosine threshold, is there by name for comparison.
+A dense ranking (inner product of unit vectors in FAISS) and a sparse one (BM25 in SQLite) are
+combined by reciprocal rank fusion (Cormack et al., SIGIR 2009). Video-RAG's rule, every record
+above a cosine threshold, is available for comparison.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from agent.settings import RetrievalSettings
 from tools.evidence import Evidence
 
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
-FURTHER_WEIGHT = 0.5  # of options and requests beside the question itself
+FURTHER_WEIGHT = 0.5  # of queries from options and requests, against 1 for the question
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What was found for a question.
+    """The records retrieved for a question.
 
     Attributes:
         evidence: Best first; `score` is the cosine of the record to the nearest query.
@@ -40,7 +40,7 @@ def retrieve(
     queries: Sequence[str],
     settings: RetrievalSettings,
 ) -> Hits:
-    """Return the records that bear on the queries; the first query is the question itself."""
+    """Return the records relevant to the queries; the first query is the question itself."""
     view = library.view(runs)
     if not view.passages:
         return Hits((), 0.0)
@@ -62,7 +62,7 @@ def retrieve(
 def by_threshold(
     documents: npt.NDArray[np.float32], queries: npt.NDArray[np.float32], threshold: float
 ) -> list[int]:
-    """Return Video-RAG's choice: cosine to the mean of the queries strictly above a threshold.
+    """Retrieve as Video-RAG: cosine to the mean query strictly above a threshold.
 
     Args:
         documents: Unit vectors [n, dimensions].
@@ -83,14 +83,14 @@ def nearest_first(cosines: npt.NDArray[np.float32]) -> list[list[int]]:
     """Return for each query the positions of all records, nearest first.
 
     Args:
-        cosines: Of records and queries [n, m].
+        cosines: Cosines of records and queries [n, m].
     """
     order = np.argsort(-cosines, axis=0, kind="stable")
     return [[int(i) for i in column] for column in order.T]
 
 
 def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> list[int]:
-    """Join rankings by weighted reciprocal rank; ties go to the smaller position."""
+    """Fuse rankings by weighted reciprocal rank; ties go to the smaller position."""
     scores: dict[int, float] = {}
     for ranking, weight in zip(rankings, weights, strict=True):
         for rank, position in enumerate(ranking, start=1):

@@ -1,4 +1,4 @@
-"""What the library tells of a video, and how it lies in a row."""
+"""Records of the library, and their conversion from and to table rows."""
 
 import json
 import sqlite3
@@ -11,8 +11,8 @@ from typing import Any
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import SubtitleTrack, Video
 
-CAPTIONS = "captions"  # who finds the captions of clips, and the channel that tells of them
-CAPTION = "caption"  # the kind of evidence that they are
+CAPTIONS = "captions"  # the tool of clip captions, and the channel that reports them
+CAPTION = "caption"  # their kind of evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A stored evidence record and its row in the library."""
+    """A stored evidence record and its row id in the library."""
 
     row: int
     evidence: Evidence
@@ -36,7 +36,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class LibraryEntry:
-    """A known video: where it was seen last, when it was added, its runs and sampled frames."""
+    """A known video: its latest path, when it was added, its runs and sampled frames."""
 
     video: Video
     added: str
@@ -61,7 +61,7 @@ def to_json(value: Any) -> str:
 
 
 def video_to_json(video: Video) -> str:
-    """Return what a probe found, without the path."""
+    """Return the probe of a video as JSON, without the path."""
     values = asdict(video) | {"fps": str(video.fps) if video.fps else None}
     del values["path"]
     return to_json(values)
@@ -103,7 +103,7 @@ def evidence_from(row: sqlite3.Row) -> Evidence:
 
 
 def across_videos(video: Video, evidence: Evidence) -> Evidence:
-    """Return a record whose id also tells the video, where records of several videos meet."""
+    """Return a record with the video in its id, for results over several videos."""
     return replace(evidence, id=f"{video.sha256[:12]}/{evidence.id}")
 
 

@@ -1,4 +1,4 @@
-"""The tables of a library: made anew, or brought from an older version to this one."""
+"""The schema of a library: create the tables, or migrate those of an older version."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ _TAG_DIGITS = 12  # 48 bits: two of 10,000 runs share one in a library of five m
 
 
 def run_tag(video: str, tool: str, key: str) -> str:
-    """Return by what a run is known in the ids of its evidence: the same on every machine."""
+    """Return the tag of a run in the ids of its evidence: the same on every machine."""
     return sha256(f"{video} {tool} {key}".encode()).hexdigest()[:_TAG_DIGITS]
 
 
 def prepare(database: Database) -> None:
-    """Make the tables, or bring those of an older version to this one, in one transaction.
+    """Create the tables, or migrate those of an older version, in one transaction.
 
-    Nobody else may do so at the same time.
+    The caller holds a lock: no other process may do so at the same time.
 
     Raises:
         StorageError: A newer program wrote the library, or the file cannot be used.
@@ -41,7 +41,7 @@ def prepare(database: Database) -> None:
         if found == VERSION:
             return
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA foreign_keys = OFF")  # tables change places; checked at the end
+        db.execute("PRAGMA foreign_keys = OFF")  # tables are renamed; checked at the end
         try:
             _build(db, found)
         finally:
@@ -60,7 +60,7 @@ def _build(db: sqlite3.Connection, found: int) -> None:
 
 
 def _set_aside(db: sqlite3.Connection, found: int) -> None:
-    """Rename the old tables, and drop what would keep the new ones from being made."""
+    """Rename the old tables, and drop what conflicts with the new ones."""
     for trigger in ("evidence_added", "evidence_gone"):
         db.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     db.execute("DROP TABLE IF EXISTS evidence_text")
@@ -86,7 +86,7 @@ def _run(db: sqlite3.Connection, script: str) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Cut a script at its statements: `executescript` would end the transaction."""
+    """Split a script into statements: `executescript` would commit the transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

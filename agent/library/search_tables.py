@@ -1,4 +1,4 @@
-"""What evidence is searched by: vectors, their index, and words."""
+"""The search tables of evidence: vectors, their index, and full text."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,7 @@ from tools.errors import DeletedError
 
 
 class SearchTables:
-    """The part of a library that is searched."""
+    """The part of a library for retrieval."""
 
     _db: Database
 
@@ -36,7 +36,7 @@ class SearchTables:
         return {row["evidence"]: np.frombuffer(row["vector"], np.float32) for row in rows}
 
     def kept_index(self, model: str, runs: Sequence[int], evidence: str) -> bytes | None:
-        """Return the index of vectors that was kept for these very records; None without one."""
+        """Return the vector index stored for exactly these records; None without one."""
         row = self._db.row(
             "SELECT faiss FROM indexes WHERE model = ? AND runs = ? AND evidence = ?"
             " AND video = (SELECT video FROM runs WHERE id = ?)",
@@ -45,7 +45,7 @@ class SearchTables:
         return bytes(row["faiss"]) if row else None
 
     def keep_index(self, model: str, runs: Sequence[int], evidence: str, faiss: bytes) -> None:
-        """Keep the index of the vectors of a video's runs in place of the one before."""
+        """Store the vector index of a video's runs, replacing the previous one."""
         with self._db.write() as db:
             video = db.execute("SELECT video FROM runs WHERE id = ?", (runs[0],)).fetchone()
             if video is None:
@@ -57,9 +57,9 @@ class SearchTables:
             )
 
     def search_text(self, text: str, runs: Iterable[int], limit: int) -> list[int]:
-        """Return the rows that hold any of the words of a text, best BM25 rank first.
+        """Return the rows with any of the words of a text, best BM25 rank first.
 
-        Where a script puts no spaces between words, pairs of letters are looked for.
+        Scripts without spaces are searched by character bigrams.
         """
         words = [word.replace('"', "") for word in search_words(text)]
         pairs = searched_pairs(text)

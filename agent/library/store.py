@@ -1,9 +1,9 @@
-"""What is known about videos, on disk: one SQLite file (WAL) beside a folder of frames.
+"""The library on disk: one SQLite file (WAL) beside a folder of frames.
 
-A run of a tool is stored in one transaction when it has finished, so a kill at any point leaves
-nothing that looks done. Several threads and processes may share a library: `Library.claim` lets
-only one of them do a piece of work, and the operating system frees the claim of a process that
-dies. What chat models said of a video, captions and replies, is kept apart from runs of tools.
+A tool run is stored in one transaction when it has finished, so a kill at any point leaves no
+partial run. Several threads and processes may share a library: `Library.claim` is a lock on a
+piece of work, freed by the operating system if its process dies. Outputs of chat models, captions
+and replies, are stored apart from tool runs.
 """
 
 import json
@@ -42,17 +42,17 @@ from tools.errors import DeletedError, InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
 
-LEAST_HASH = 4  # digits by which a video may be named
-VIEWS = 4  # that are kept in memory; an hour's evidence with its vectors takes some 10 MB
+LEAST_HASH = 4  # minimum hash digits that name a video
+VIEWS = 4  # cached in memory; an hour's evidence with its vectors takes some 10 MB
 _RUNS = "SELECT runs.*, (SELECT count(*) FROM evidence WHERE run = runs.id) AS count FROM runs"
-_ID = re.compile(r"(?:([0-9a-f]+)/)?([^/:]+):([0-9a-f]+):(\d+)(?:@.*)?")  # @: what was looked for
+_ID = re.compile(r"(?:([0-9a-f]+)/)?([^/:]+):([0-9a-f]+):(\d+)(?:@.*)?")  # @: phrases
 _EVIDENCE = "SELECT evidence.*, tool, tag FROM evidence JOIN runs ON runs.id = run"
 
 
 class Library(ModelTables, SearchTables):
     """The store of videos, tool runs, evidence and embeddings in one folder.
 
-    Any number of threads may use it at once. As a context manager it is closed at the end.
+    Thread-safe. As a context manager it is closed at the end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,7 +79,7 @@ class Library(ModelTables, SearchTables):
         self.close()
 
     def close(self) -> None:
-        """Let go of the files; the library can be used no more."""
+        """Close the files; the library is unusable afterwards."""
         self._db.close()
         self.chats.close()
 
@@ -90,19 +90,19 @@ class Library(ModelTables, SearchTables):
 
     @cached_property
     def chats(self) -> Chats:
-        """What was asked and answered in chats."""
+        """The store of chats."""
         return Chats(self.folder)
 
     def frames_folder(self, video: Video, key: str) -> Path:
-        """Folder of the frames that were sampled from a video in one way."""
+        """Folder of the frames of a video for one way of sampling."""
         return self.folder / "frames" / video.sha256 / key
 
     @contextmanager
     def claim(self, video: Video, name: str, key: str) -> Iterator[None]:
-        """Hold the right to do one piece of work; other processes and threads wait.
+        """Hold the lock on one piece of work; other processes and threads wait.
 
         Raises:
-            DeletedError: The video was deleted meanwhile; what the work left behind is removed.
+            DeletedError: The video was deleted meanwhile; leftovers of the work are removed.
         """
         known = self._is_known(video)
         try:
@@ -120,7 +120,7 @@ class Library(ModelTables, SearchTables):
     # Videos
 
     def known_file(self, path: Path) -> Video | None:
-        """Return the video at a path that was probed before and has not changed since."""
+        """Return the video at a path if it was probed before and has not changed since."""
         if not (stat := stat_of(path)):
             return None
         row = self._db.row(
@@ -131,11 +131,11 @@ class Library(ModelTables, SearchTables):
         return video_from(row) if row else None
 
     def add_video(self, video: Video, stat: os.stat_result | None = None) -> None:
-        """Remember a probed video and the file in which it was found.
+        """Store a probed video and its file.
 
         Args:
             video: The video.
-            stat: Of its file, taken before it was hashed, so that a later change is noticed.
+            stat: Stat of its file, taken before hashing, so that a later change is noticed.
         """
         stat = stat or video.path.stat()
         with self._db.write() as db:
@@ -152,7 +152,7 @@ class Library(ModelTables, SearchTables):
             )
 
     def video(self, sha256: str) -> Video | None:
-        """Return a known video by its whole hash, with the path where it was seen last."""
+        """Return a known video by its whole hash, with its latest path."""
         row = self._db.row("SELECT path, probe FROM videos WHERE sha256 = ?", (sha256,))
         return video_from(row) if row else None
 
@@ -165,7 +165,7 @@ class Library(ModelTables, SearchTables):
         return [self._entry(row, runs.get(row["sha256"], ())) for row in rows]
 
     def find(self, name: str) -> LibraryEntry:
-        """Return the one video whose path, file name or hash this is.
+        """Return the one video with this path, file name or hash.
 
         Args:
             name: A path, a file name, or at least the first four digits of a hash.
@@ -186,7 +186,7 @@ class Library(ModelTables, SearchTables):
         where, values = "name = ? OR path = ? OR path = ?", [name, name, str(Path(name).absolute())]
         if re.fullmatch(rf"[0-9a-fA-F]{{{LEAST_HASH},64}}", name):
             where += " OR sha256 BETWEEN ? AND ?"
-            values += [name.lower(), name.lower() + "g"]  # no hash lies between, but those
+            values += [name.lower(), name.lower() + "g"]  # bounds all hashes with this prefix
         return self._db.rows(f"SELECT * FROM videos WHERE {where}", values)
 
     def _entry(self, row: Any, runs: Sequence[Run]) -> LibraryEntry:
@@ -194,10 +194,10 @@ class Library(ModelTables, SearchTables):
         return LibraryEntry(video_from(row), row["added"], tuple(runs), frames)
 
     def delete(self, video: Video) -> None:
-        """Remove all that is known about a video, with the chats that quote it; the file stays.
+        """Delete everything stored about a video, with the chats that quote it; the file stays.
 
-        Whoever works on the video at this time is told by a `DeletedError`, and what it writes
-        until then goes when it lets go of its claim, or when the library is opened next.
+        Work in progress on the video ends with a `DeletedError`, and what it has written is removed
+        when its claim is released, or when the library is opened next.
         """
         self.chats.forget(video.sha256)
         with self._db.write() as db:
@@ -208,12 +208,12 @@ class Library(ModelTables, SearchTables):
         self._sweep(video.sha256)
 
     def _sweep(self, sha256: str) -> None:
-        """Remove the folder of a deleted video, unless it was added again."""
-        with self._db.write() as db:  # nobody can add it meanwhile
+        """Remove the folder of a deleted video, unless the video was added again."""
+        with self._db.write() as db:  # no one can add it meanwhile
             if not db.execute("SELECT 1 FROM deleted WHERE video = ?", (sha256,)).fetchone():
                 return
             shutil.rmtree(self.folder / "frames" / sha256, ignore_errors=True)
-            if self._claims.clear(f"{sha256[:16]}-"):  # nobody works on it any more
+            if self._claims.clear(f"{sha256[:16]}-"):  # no work on it is in progress
                 db.execute("DELETE FROM deleted WHERE video = ?", (sha256,))
 
     def _is_known(self, video: Video) -> bool:
@@ -223,14 +223,14 @@ class Library(ModelTables, SearchTables):
     # Runs of tools
 
     def require_runs(self, runs: Iterable[int]) -> None:
-        """Make sure that some runs are still there. `DeletedError` when their video has gone."""
+        """Check that some runs still exist. `DeletedError` when their video was deleted."""
         ids = list(runs)
         row = self._db.row(f"SELECT count(*) FROM runs WHERE id IN ({marks(ids)})", ids)
         if row is None or row[0] < len(ids):
             raise DeletedError
 
     def finished_run(self, video: Video, tool: str, key: str) -> Run | None:
-        """Return the finished run of a tool with these very settings, if there is one."""
+        """Return the finished run of a tool with exactly these settings, if there is one."""
         row = self._db.row(
             f"{_RUNS} WHERE video = ? AND tool = ? AND key = ?", (video.sha256, tool, key)
         )
@@ -276,7 +276,7 @@ class Library(ModelTables, SearchTables):
         return saved
 
     def pieces(self, video: Video, tool: str, key: str) -> dict[str, Any]:
-        """Return what a run with these very settings did before it was stopped or killed."""
+        """Return the saved pieces of a stopped or killed run with exactly these settings."""
         rows = self._db.rows(
             "SELECT name, value FROM pieces WHERE video = ? AND tool = ? AND key = ?",
             (video.sha256, tool, key),
@@ -284,7 +284,7 @@ class Library(ModelTables, SearchTables):
         return {row["name"]: json.loads(row["value"]) for row in rows}
 
     def save_piece(self, video: Video, tool: str, key: str, name: str, value: Any) -> None:
-        """Keep a piece of a run, a value of plain JSON, until the run is saved."""
+        """Checkpoint a piece of a run, a value of plain JSON, until the run is saved."""
         with self._db.write() as db:
             db.execute(
                 "INSERT OR REPLACE INTO pieces VALUES (?, ?, ?, ?, ?)",
@@ -294,11 +294,11 @@ class Library(ModelTables, SearchTables):
     # Evidence
 
     def view(self, runs: Iterable[int]) -> EvidenceView:
-        """Return the evidence of some finished runs, fetched once for all that ask for it."""
+        """Return the evidence of some finished runs, cached in memory."""
         ids = tuple(sorted(set(runs)))
         with self._views_lock:
             view = self._views.pop(ids, None) or EvidenceView(self, ids)
-            self._views[ids] = view  # the latest at the end
+            self._views[ids] = view  # most recently used at the end
             while len(self._views) > VIEWS:
                 del self._views[next(iter(self._views))]
             return view
@@ -313,16 +313,16 @@ class Library(ModelTables, SearchTables):
         return [Passage(row["id"], evidence_from(row)) for row in rows]
 
     def evidence_by_id(self, id: str) -> Evidence | None:
-        """Return the one record that an id leads to, None if there is none any more.
+        """Return the record with an id, None if it no longer exists.
 
         Args:
-            id: Of a record, also with the video's hash before it, as `across_videos` gives it.
-                Ids of answers from before version 3, as "ocr:3", lead nowhere.
+            id: Id of a record, also with the video's hash before it, as in `across_videos`. Ids
+                from before version 3, such as "ocr:3", are not found.
         """
         if not (parts := _ID.fullmatch(id)):
             return None
         sha256, tool, tag, number = parts.groups(default="")
-        within = (sha256, f"{sha256}g")  # no hash begins with a letter from g on
+        within = (sha256, f"{sha256}g")  # hex digits end at f
         where = "tool = ? AND tag = ? AND number = ? AND video BETWEEN ? AND ?"
         if row := self._db.row(f"{_EVIDENCE} WHERE {where}", (tool, tag, number, *within)):
             return evidence_from(row)
@@ -333,7 +333,7 @@ class Library(ModelTables, SearchTables):
         return caption_from(row) if row else None
 
     def findings(self, video: Video) -> tuple[Evidence, ...]:
-        """Return what the latest run of every tool found, and all captions, in time order."""
+        """Return the evidence of every tool's latest run, and all captions, in time order."""
         latest = self._db.rows(
             "SELECT max(id) FROM runs WHERE video = ? GROUP BY tool", (video.sha256,)
         )
@@ -343,10 +343,10 @@ class Library(ModelTables, SearchTables):
 
 
 def stat_of(path: Path) -> os.stat_result | None:
-    """Return what the file system tells of a file; None if it tells nothing."""
+    """Return the stat of a file; None if there is none."""
     try:
         return path.stat()
-    except (OSError, ValueError):  # what is wrong with the path is for `probe` to say
+    except (OSError, ValueError):  # `probe` reports what is wrong with the path
         return None
 
 

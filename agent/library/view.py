@@ -1,4 +1,4 @@
-"""The evidence of some runs with its vectors: fetched once, shared by all that work with it."""
+"""A view of the evidence of some runs with its vectors: fetched once and shared."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,7 +16,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 class _Store(Protocol):
-    """What a view needs of the library."""
+    """The part of the library that a view uses."""
 
     def passages(self, runs: Sequence[int]) -> list[Passage]: ...
 
@@ -30,16 +30,16 @@ class _Store(Protocol):
 
 
 class EvidenceView:
-    """What some finished runs found, in time order; a finished run never changes.
+    """The evidence of some finished runs, in time order; a finished run is immutable.
 
     Attributes:
-        passages: The records with their rows.
+        passages: The records with their row ids.
         records: The records alone.
-        rows: Their rows in the library.
+        rows: Their row ids in the library.
     """
 
     def __init__(self, library: _Store, runs: tuple[int, ...]) -> None:
-        """Fetch the records; vectors come when they are asked for."""
+        """Fetch the records; vectors are fetched on first use."""
         self.passages: tuple[Passage, ...] = tuple(library.passages(runs))
         self.records: tuple[Evidence, ...] = tuple(one.evidence for one in self.passages)
         self.rows = [one.row for one in self.passages]
@@ -50,7 +50,7 @@ class EvidenceView:
         self._lock = RLock()
 
     def vectors(self, embedder: SentenceEmbeddings) -> Vectors:
-        """Return the unit vectors [records, dimensions]; those that nobody made yet are made."""
+        """Return the unit vectors [records, dimensions]; missing ones are computed."""
         with self._lock:
             if embedder.name not in self._vectors:
                 index = self.index(embedder)
@@ -66,11 +66,11 @@ class EvidenceView:
         return cosines
 
     def index(self, embedder: SentenceEmbeddings, *, keep: bool = False) -> Any:
-        """Return the FAISS index of the vectors; the library's own where it fits the records.
+        """Return the FAISS index of the vectors; the stored one where it matches the records.
 
         Args:
-            embedder: Makes the vectors that are missing.
-            keep: Whether the library keeps the index, for the next program that asks.
+            embedder: Computes the missing vectors.
+            keep: Whether to store the index in the library, for later processes.
         """
         with self._lock:
             if embedder.name not in self._indexes:
@@ -88,7 +88,7 @@ class EvidenceView:
             return None
         try:
             index = faiss.deserialize_index(np.frombuffer(blob, np.uint8))
-        except RuntimeError:  # it was damaged
+        except RuntimeError:  # it is corrupt
             return None
         return index if index.ntotal == len(self.passages) else None
 

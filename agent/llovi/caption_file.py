@@ -1,10 +1,10 @@
-"""Captions that were made elsewhere, read from a file: LLoVi's JSON shapes, and our own records.
+"""Precomputed captions, read from a file: LLoVi's JSON formats, and our own records.
 
-{"video": ["first clip", "second clip"]}    one a clip        (EgoSchema)
-{"video": {"9": "...", "10": "..."}}        one a frame       (NExT-QA)
+{"video": ["first clip", "second clip"]}    one per clip        (EgoSchema)
+{"video": {"9": "...", "10": "..."}}        one per frame       (NExT-QA)
 {"video": "all of it in one text"}          a summary
-[...], {"9": ...}, "..."                    the same, of one video alone
-{"start_s": 0, "end_s": 1, "text": "..."}   one record a line (`Evidence`)
+[...], {"9": ...}, "..."                    the same, for a single video
+{"start_s": 0, "end_s": 1, "text": "..."}   one record per line (`Evidence`)
 """
 
 import json
@@ -25,13 +25,13 @@ TOOL = "captions"
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the captions of a file were taken.
+    """The timing of the captions of a file.
 
     Attributes:
-        duration_s: Length of the video.
-        fps: Captions of a list, or frame numbers of a mapping, in one second.
+        duration_s: Length of the video in seconds.
+        fps: Captions of a list, or frame numbers of a mapping, per second.
         every: Take every n-th caption of a list or mapping.
-        clip_s: What one caption of a list describes; None: up to the next one of the file.
+        clip_s: Seconds that one caption of a list describes; None: up to the next one of the file.
     """
 
     duration_s: float
@@ -44,12 +44,12 @@ def read_captions(path: Path, video: str, timing: Timing) -> tuple[Evidence, ...
     """Return the captions of one video in time order.
 
     Args:
-        path: A file in one of the shapes above.
+        path: A file in one of the formats above.
         video: Name of the video in a file about several.
-        timing: When they were taken; records have their own times.
+        timing: Their timing; records have their own times.
 
     Raises:
-        InputError: The file cannot be read, does not know the video or lies beside its length.
+        InputError: The file cannot be read, lacks the video or does not match its length.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -67,10 +67,10 @@ def read_captions(path: Path, video: str, timing: Timing) -> tuple[Evidence, ...
 
 
 def captions_of(content: Any, timing: Timing, place: str) -> tuple[Evidence, ...]:
-    """Return captions that are already loaded: a list, a mapping from frame number, a text.
+    """Parse captions that are already loaded: a list, a mapping from frame number, a text.
 
     Raises:
-        InputError: They have another shape; the text begins with `place`.
+        InputError: They have another format; the text begins with `place`.
     """
     try:
         return tuple(_captions(content, timing))
@@ -79,7 +79,7 @@ def captions_of(content: Any, timing: Timing, place: str) -> tuple[Evidence, ...
 
 
 class _ShapeError(ValueError):
-    """What is wrong with the content of a file; the caller adds its name."""
+    """An error in the content of a file; the caller adds its name."""
 
 
 def _why(error: OSError | ValueError) -> str:
@@ -97,7 +97,7 @@ def _read(text: str, video: str, timing: Timing) -> list[Evidence]:
 
 
 def _of_video(content: Any, video: str) -> Any:
-    """Return what a file holds about one video; a file about one alone needs no name."""
+    """Return a file's content on one video; a file about a single video needs no name."""
     if not isinstance(content, dict) or (content and all(map(_is_frame, content.items()))):
         return content
     if video not in content:
@@ -129,7 +129,7 @@ def _captions(content: Any, timing: Timing) -> Iterator[Evidence]:
 def _caption(start_s: float, clip_s: float, text: Any, timing: Timing) -> Evidence:
     if not isinstance(text, str):
         raise _ShapeError(f"the caption at {start_s:g} s is no text but {text!r:.40}")
-    if start_s > timing.duration_s + 1 / timing.fps:  # files often count one too many
+    if start_s > timing.duration_s + 1 / timing.fps:  # files often have one too many
         raise _ShapeError(
             f"it has a caption at {start_s:g} s but the video lasts {timing.duration_s:g} s; "
             f"give the captions in one second (fps), now {timing.fps:g}"

@@ -1,10 +1,10 @@
-"""Captioning: what a model that sees says of each clip, kept in the library clip by clip (LLoVi).
+"""Captioning of short clips by a vision-language model, stored in the library per clip (LLoVi).
 
     cut_clips -> caption, caption, ... (one for each stretch of clips) -> collect_captions
 
-A caption depends on its clip, the captioner, the prompt and how it is written, and on nothing else:
-a second question, another process and another choice of clips find it there. A clip that fails
-leaves a gap, which is reported and tried again with the next question.
+A caption depends only on its clip, the captioner, the prompt and the decoding: later questions,
+other processes and other choices of clips reuse it. A clip that fails leaves a gap, which is
+reported and retried with the next question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.video import Video
 
 STRETCH = 16  # clips that one node captions, and that one process claims at a time
-MAX_NAMED = 3  # gaps that a report spells out
+MAX_NAMED = 3  # gaps that a report lists
 T = TypeVar("T")
 
 
@@ -59,7 +59,7 @@ class Captioning(State, total=False):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A clip and the pictures of it that the captioner looks at."""
+    """A clip and its frames for the captioner."""
 
     clip: Clip
     frames: tuple[PlannedFrame, ...]
@@ -67,13 +67,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Captioner:
-    """Who captions, and how: all that a caption depends on beside its clip.
+    """The captioner and its settings: all that a caption depends on besides its clip.
 
     Attributes:
-        model: What is known of the chat model.
-        frames: Pictures of a clip.
-        max_side: Pixels of their longer side, at most.
-        tokens: Length of a caption, at most.
+        model: Identity of the chat model.
+        frames: Frames per clip.
+        max_side: Maximum pixels of their longer side.
+        tokens: Maximum length of a caption.
     """
 
     model: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Captioner:
         return "caption_clip" if self.frames > 1 else "caption"
 
     def settings(self, view: View) -> dict[str, Any]:
-        """Return the key of a caption in words."""
+        """Return the settings that make up the key of a caption."""
         return {
             "clip": [view.clip.start_s, view.clip.end_s],
             "frames": [frame.index for frame in view.frames],
@@ -105,7 +105,7 @@ class Captioner:
 
 
 def captioner_of(options: LloviOptions, context: Context) -> Captioner:
-    """Return who captions by these options; a clip gets no more pictures than the model takes."""
+    """Return the captioner of these options; a clip has no more frames than the model takes."""
     most = context.pool.capabilities("captioner").max_images or options.clip_frames
     frames = 1 if not options.clip_s else min(options.clip_frames, most)
     known = reply_identity(captioner_settings(context.settings))
@@ -114,7 +114,7 @@ def captioner_of(options: LloviOptions, context: Context) -> Captioner:
 
 
 def clips_of(video: Video, options: LloviOptions) -> tuple[Clip, ...]:
-    """Return the clips that are captioned; with a length of 0 they are moments."""
+    """Return the clips to caption; with a length of 0 they are single moments."""
     stride_s = options.stride_s or options.clip_s or 1.0
     if options.clip_s:
         return plan_clips(video.duration_s, options.clip_s, stride_s)
@@ -123,7 +123,7 @@ def clips_of(video: Video, options: LloviOptions) -> tuple[Clip, ...]:
 
 
 def views_of(video: Video, clips: Sequence[Clip], frames: int) -> tuple[View, ...]:
-    """Return what is looked at of each clip: the middles of as many equal parts."""
+    """Return each clip with its frames: the middles of `frames` equal parts."""
     times = [
         clip.start_s + (clip.end_s - clip.start_s) * (2 * n + 1) / (2 * frames)
         for clip in clips
@@ -134,7 +134,7 @@ def views_of(video: Video, clips: Sequence[Clip], frames: int) -> tuple[View, ..
 
 
 def cut_clips(state: Captioning, runtime: Runtime[Context], options: LloviOptions) -> Captioning:
-    """Cut the video into clips and read the pictures of those without caption in one pass."""
+    """Cut the video into clips and decode the frames of those without caption in one pass."""
     start, meter, context, video = perf_counter(), Meter(), runtime.context, state["video"]
     captioner, clips = captioner_of(options, context), clips_of(video, options)
     views = views_of(video, clips, captioner.frames)
@@ -157,18 +157,18 @@ def fan_out(state: Captioning) -> list[Send] | str:
 
 
 def caption(state: Captioning, runtime: Runtime[Context], options: LloviOptions) -> Captioning:
-    """Caption the clips of a stretch that the library does not know, and keep each at once.
+    """Caption the clips of a stretch that are not in the library, and store each at once.
 
     Raises:
-        GraphDrained: Stop was pressed; what was captioned is kept.
-        MissingError: The captioner is not there.
+        GraphDrained: Stop was pressed; finished captions are stored.
+        MissingError: The captioner is missing.
     """
     video, clips, context = state["video"], state["stretch"], runtime.context
     captioner = captioner_of(options, context)
     views = views_of(video, clips, captioner.frames)
     work = _Work(video, captioner, context)
     key = digest([captioner.settings(view) for view in views])
-    with context.library.claim(video, CAPTIONS, key):  # who waited finds the captions there
+    with context.library.claim(video, CAPTIONS, key):  # after waiting, the captions are there
         left = [view for view in views if not work.is_known(view)]
         for attempt in range(options.retries + 1):
             for some in _batches(left, work.batch if attempt == 0 else 1):
@@ -183,7 +183,7 @@ def caption(state: Captioning, runtime: Runtime[Context], options: LloviOptions)
 
 
 class _Work:
-    """The captioning of one stretch: what it cost and what failed, so far."""
+    """The captioning of one stretch: its cost and failures so far."""
 
     def __init__(self, video: Video, captioner: Captioner, context: Context) -> None:
         self.video, self.captioner, self.context = video, captioner, context
@@ -197,7 +197,7 @@ class _Work:
         return self.context.library.has_caption(self.video, key)
 
     def caption(self, views: Sequence[View]) -> None:
-        """Caption clips together and keep what comes back of each."""
+        """Caption a batch of clips and store each caption."""
         start, captioner = perf_counter(), self.captioner
         meter, library = Meter(), self.context.library
         talks = []
@@ -225,12 +225,12 @@ class _Work:
 def _send(
     chat: ChatModel, talks: Sequence[list[BaseMessage]], tokens: int
 ) -> Sequence[AIMessage | BaseException]:
-    """Return a reply to each conversation, or what went wrong in its place.
+    """Return a reply to each conversation, or the exception in its place.
 
-    Whatever a captioner raises is a gap, so LangChain is told to hand exceptions back.
+    Any exception of a captioner is a gap, so LangChain's `return_exceptions` is used.
 
     Raises:
-        MissingError: The captioner is not there: no clip would fare better.
+        MissingError: The captioner is missing: every clip would fail.
     """
 
     def send(given: list[LanguageModelInput]) -> list[Any]:
@@ -250,7 +250,7 @@ def collect_captions(
 ) -> Captioning:
     """Take all captions from the library, in time order, and say which are missing."""
     start, context, video = perf_counter(), runtime.context, state["video"]
-    if CAPTIONS in state.get("channels", {}):  # the pictures could not be read
+    if CAPTIONS in state.get("channels", {}):  # the frames could not be decoded
         return {"notes": ()}
     captioner = captioner_of(options, context)
     views = views_of(video, clips_of(video, options), captioner.frames)
@@ -283,5 +283,5 @@ def _report(
 
 
 def _batches(items: Sequence[T], size: int) -> list[tuple[T, ...]]:
-    """Cut a sequence into pieces of a size; the last may be shorter."""
+    """Split a sequence into batches of a size; the last may be shorter."""
     return [tuple(items[first : first + size]) for first in range(0, len(items), size)]

@@ -1,6 +1,6 @@
-"""Clips: which stretches of a video are captioned, and what their captions cover (LLoVi, stage 1).
+"""Clips: which parts of a video are captioned, and what their captions cover (LLoVi, stage 1).
 
-A caption is an `Evidence` record of kind "caption": of a clip, or of one picture, which has no
+A caption is an `Evidence` record of kind "caption": of a clip, or of one frame, which has no
 length.
 """
 
@@ -20,7 +20,7 @@ TOLERANCE_S = 1e-3  # rounding of times; no clip is shorter
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A stretch of a video, in seconds, and its number from 0."""
+    """A part of a video, in seconds, and its number from 0."""
 
     number: int
     start_s: float
@@ -29,13 +29,13 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How captions lie in a video.
+    """How captions cover a video.
 
     Attributes:
-        whole: Whether they follow one another without gap or overlap from its start to its end.
-        length_s: Usual length of what one caption describes; 0 for single pictures.
-        stride_s: Usual time from the start of one to that of the next.
-        gaps: Stretches that no caption describes.
+        whole: Whether they cover it from start to end without gap or overlap.
+        length_s: Usual length of a captioned clip in seconds; 0 for single frames.
+        stride_s: Usual time from the start of one to that of the next, in seconds.
+        gaps: Parts without caption.
     """
 
     whole: bool
@@ -52,7 +52,7 @@ def plan_clips(
     Args:
         duration_s: Length of the video.
         length_s: Length of a clip; the paper studies 1 to 8 s.
-        stride_s: From one start to the next; None follows on without gap or overlap.
+        stride_s: From one start to the next; None leaves neither gap nor overlap.
 
     Raises:
         InputError: A length that is not above 0.
@@ -62,7 +62,7 @@ def plan_clips(
         if not 0 < value < float("inf"):
             raise InputError(f"the {name} is {value:g} s; it must be above 0")
     count = max(1, ceil((duration_s - TOLERANCE_S) / stride_s))
-    starts = [number * stride_s for number in range(count)]  # not summed: no error adds up
+    starts = [number * stride_s for number in range(count)]  # not summed: no rounding drift
     return tuple(
         Clip(number, start_s, _end_s(start_s + length_s, duration_s))
         for number, start_s in enumerate(starts)
@@ -74,7 +74,7 @@ def _end_s(end_s: float, duration_s: float) -> float:
 
 
 def coverage(captions: Sequence[Evidence], duration_s: float) -> Coverage:
-    """Say what captions cover, from their own times: failed clips show as gaps.
+    """Return what captions cover, from their own times: failed clips show as gaps.
 
     Raises:
         InputError: There are no captions.
@@ -107,5 +107,5 @@ def caption_lines(captions: Sequence[Evidence]) -> list[str]:
 
 
 def in_time(evidence: Evidence) -> tuple[float, float, str]:
-    """Order by time; the text decides between equals, so that no order of arrival matters."""
+    """Sort key by time; the text breaks ties, so that the order of arrival does not matter."""
     return evidence.start_s, evidence.end_s, evidence.text

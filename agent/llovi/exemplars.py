@@ -1,11 +1,11 @@
-"""Worked examples for few-shot prompts: read from a file, checked before any model is called.
+"""Few-shot examples: read from a file, validated before any model call.
 
-One JSON object a line, or a JSON list of them:
+One JSON object per line, or a JSON list of them:
 
     {"video": "a", "duration_s": 8, "question": "Who?", "options": ["a cat", "a dog"],
      "choice": 1, "captions": ["a dog runs", ...]}
 
-`captions` has one of the shapes of `agent.llovi.caption_file`; without options `answer` takes
+`captions` has one of the formats of `agent.llovi.caption_file`; without options `answer` takes
 the place of `choice`.
 """
 
@@ -25,7 +25,7 @@ from tools.registry import explain
 
 
 class _Record(Section):
-    """One example as the file has it."""
+    """One example as in the file."""
 
     video: str
     question: str
@@ -37,15 +37,15 @@ class _Record(Section):
 
 
 def read_exemplars(path: Path, fps: float = 1.0, every: int = 1) -> tuple[Exemplar, ...]:
-    """Return the worked examples of a file, each checked to be whole.
+    """Return the few-shot examples of a file, each validated.
 
     Args:
         path: The file.
-        fps: Captions of a list, or frame numbers of a mapping, in one second.
+        fps: Captions of a list, or frame numbers of a mapping, per second.
         every: Take every n-th caption, as for the question itself.
 
     Raises:
-        InputError: The file cannot be read or an example lacks something.
+        InputError: The file cannot be read or an example is incomplete.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -79,7 +79,7 @@ def _exemplar(place: str, row: Mapping[str, Any], fps: float, every: int) -> Exe
 
 
 def choose_exemplars(exemplars: Sequence[Exemplar], shots: int, video: str) -> tuple[Exemplar, ...]:
-    """Return the first `shots` examples that are not about the very video that is asked about.
+    """Return the first `shots` examples that are not about the video of the question.
 
     Raises:
         InputError: There are too few.

@@ -1,9 +1,9 @@
-"""Grounding: when in the video an answer can be seen (NExT-GQA), and whether that is known at all.
+"""Temporal grounding: when in the video an answer can be seen (NExT-GQA), if the notes say so.
 
-    answer -> [do the notes hold enough?] -> intervals -> answer with these spans as its evidence
+    answer -> [are the notes sufficient?] -> intervals -> answer with these spans as its evidence
 
-The judgement comes first, after LLM4VG (arXiv 2312.14206). Where the notes do not hold enough, the
-method abstains and the answer is kept apart as a guess; an interval is never made up.
+The judgement comes first, after LLM4VG (arXiv 2312.14206). Where the notes are insufficient, the
+method abstains and returns the answer as a guess; an interval is never invented.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ Given = Callable[[Sequence[Evidence]], PromptSection]
 
 @dataclass(frozen=True, slots=True)
 class Grounded:
-    """What the model said of where an answer can be seen.
+    """The temporal grounding of an answer by the model.
 
     Attributes:
-        enough: Its judgement; None when it was not asked or could not be read.
+        enough: Its judgement of sufficiency; None when not asked for or not parsed.
         intervals: The spans, or why there are none.
-        steps: What was asked and what came back.
-        usage: What it cost.
+        steps: The calls and their replies.
+        usage: Their cost.
         prompts: Version by prompt name.
     """
 
@@ -52,7 +52,7 @@ class Grounded:
 
 
 class Grounder:
-    """Asks about notes, with fewer of them where all are too long for the model."""
+    """Asks about notes, with fewer of them where all exceed the context."""
 
     def __init__(self, chat: ChatModel, notes: Sequence[Evidence], given: Given) -> None:
         self.chat = chat
@@ -66,7 +66,7 @@ class Grounder:
         """Return the reply to a question about the notes.
 
         Raises:
-            ContextOverflowError: A few notes are too long already.
+            ContextOverflowError: Even a few notes are too long.
         """
         room = 1.0
         while True:
@@ -89,10 +89,10 @@ def ground(grounder: Grounder, question: Question, footage: Footage, *, judge: b
     """Ask for the spans of the video that answer a question.
 
     Args:
-        grounder: Holds the notes and asks the model.
+        grounder: Holds the notes and calls the model.
         question: The question.
-        footage: What is known about the video; spans are clipped to it.
-        judge: Ask first whether the notes hold enough; if not, nothing further is asked.
+        footage: Facts on the video; spans are clipped to it.
+        judge: Ask first whether the notes are sufficient; if not, stop there.
     """
     enough, found = None, Intervals(reason=NOT_ENOUGH)
     if judge:
@@ -104,7 +104,7 @@ def ground(grounder: Grounder, question: Question, footage: Footage, *, judge: b
 
 
 def with_spans(answer: Answer, grounded: Grounded, notes: Sequence[Evidence]) -> Answer:
-    """Return an answer whose evidence is where it can be seen, or a guess kept apart."""
+    """Return the answer with its grounded spans as evidence, or as a guess."""
     if grounded.enough is False:
         guess = answer.guess or answer.answer
         return replace(
@@ -125,7 +125,7 @@ def with_spans(answer: Answer, grounded: Grounded, notes: Sequence[Evidence]) ->
 
 
 def _interval(span: Span, notes: Sequence[Evidence]) -> Evidence:
-    """Return a span with the notes that were given of it; if there are none, the nearest one."""
+    """Return a span with the notes inside it; if there are none, the nearest one."""
     inside = [n for n in notes if n.start_s <= span.end_s and n.end_s >= span.start_s]
     if not inside:
         inside = sorted(notes, key=lambda n: max(n.start_s - span.end_s, span.start_s - n.end_s))

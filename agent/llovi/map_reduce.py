@@ -1,9 +1,9 @@
-"""Condensing: summaries of notes that may be longer than any context (LLoVi's round 1, at length).
+"""Map-reduce summary of notes longer than any context (LLoVi's round 1, at length).
 
     captions -> chunks -> a summary each -> chunks of summaries -> ... -> one summary
 
-Map-reduce with plain functions: `plan_chunks` and `summarise_chunk` are also what a graph that fans
-out with `Send` needs, `condense` runs the whole of it.
+Plain functions: a graph that fans out with `Send` can use `plan_chunks` and `summarise_chunk`,
+`condense` runs all of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,18 +16,18 @@ from agent.models.chat_model import ContextOverflowError
 from tools.errors import InputError
 from tools.evidence import Evidence
 
-TOOL = "llovi"  # the author of the summaries
+TOOL = "llovi"  # the tool named in the summaries
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be condensed at once.
+    """The limits of one prompt for a summary.
 
     Attributes:
-        tokens: Of notes in one prompt: the model's context less the reply and the rest of the
+        tokens: Token budget of the notes: the model's context less the reply and the rest of the
             prompt.
         count: Returns how many tokens a text has.
-        depth: Rounds of reduction, at most; each at least halves the number of parts.
+        depth: Maximum rounds of reduction; each at least halves the number of parts.
     """
 
     tokens: int
@@ -37,14 +37,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Notes that are summarised together, in time order: captions at level 0, else summaries."""
+    """Notes summarised together, in time order: captions at level 0, else summaries."""
 
     notes: tuple[Evidence, ...]
     level: int = 0
 
     @property
     def span(self) -> Span:
-        """From the start of the first note to the end of the last."""
+        """Span from the start of the first note to the end of the last."""
         return Span(self.notes[0].start_s, max(note.end_s for note in self.notes))
 
     def halves(self) -> tuple["Chunk", "Chunk"]:
@@ -55,12 +55,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Condensed:
-    """What was made of all notes.
+    """The result of the map-reduce summary.
 
     Attributes:
         text: The summary; empty if the model wrote none.
-        calls: Summaries that were asked for; tries that overflowed are not counted.
-        levels: Rounds, 1 when all fitted into one prompt.
+        calls: Number of summaries; attempts that overflowed are not counted.
+        levels: Rounds, 1 when all notes fitted into one prompt.
         missing: Parts for which the model wrote nothing.
     """
 
@@ -90,9 +90,9 @@ def condense(
     Args:
         captions: The notes, in any order.
         summarise: Writes the summary of one chunk.
-        limits: What fits into one prompt.
+        limits: The limits of one prompt.
         overflow: Raised by `summarise` when the prompt was too long after all.
-        run: Applies a function to chunks as `map` does, perhaps in parallel.
+        run: Applies a function to chunks like `map`, perhaps in parallel.
 
     Raises:
         InputError: There are no notes, or they cannot be made to fit.
@@ -110,10 +110,10 @@ def condense(
 
 
 def next_chunks(parts: Sequence[Evidence], level: int, limits: Limits) -> tuple[Chunk, ...]:
-    """Return the chunks of a round: captions at level 0, after that the summaries made so far.
+    """Return the chunks of a round: captions at level 0, afterwards the summaries so far.
 
     Raises:
-        InputError: As `plan_chunks`, or another round would not make fewer parts.
+        InputError: As `plan_chunks`, or another round would not reduce the number of parts.
     """
     chunks = plan_chunks(parts, limits, level)
     if level > limits.depth or (level and len(chunks) >= len(parts)):
@@ -125,7 +125,7 @@ def next_chunks(parts: Sequence[Evidence], level: int, limits: Limits) -> tuple[
 
 
 def plan_chunks(notes: Sequence[Evidence], limits: Limits, level: int = 0) -> tuple[Chunk, ...]:
-    """Cut notes into as few contiguous chunks as fit, of about equal length.
+    """Split notes into as few contiguous chunks as fit, of about equal length.
 
     Every note is in exactly one chunk, whole.
 
@@ -155,7 +155,7 @@ def plan_chunks(notes: Sequence[Evidence], limits: Limits, level: int = 0) -> tu
 
 
 def _cuts(costs: Sequence[int], room: int) -> list[int]:
-    """Return how many notes each chunk takes when each is filled as far as it goes."""
+    """Return the number of notes in each chunk when chunks are filled greedily."""
     sizes, used = [0], 0
     for cost in costs:
         if sizes[-1] and used + cost > room:
@@ -169,9 +169,9 @@ def _cuts(costs: Sequence[int], room: int) -> list[int]:
 def summarise_chunk(
     chunk: Chunk, summarise: Summarise, overflow: Overflow = ContextOverflowError
 ) -> tuple[Evidence, ...]:
-    """Return the summary of a chunk; of its halves where the whole is too long for the model.
+    """Return the summary of a chunk, or of its halves where it exceeds the context.
 
-    The prompt only ever gets fewer notes; one note that is too long alone raises as it is.
+    Notes are never truncated; a single note that is too long raises the overflow.
     """
     try:
         text = summarise(chunk)

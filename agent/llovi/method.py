@@ -1,4 +1,4 @@
-"""LLoVi (Zhang et al., arXiv 2312.17235): caption short clips, sum up, answer from the summary.
+"""LLoVi (Zhang et al., arXiv 2312.17235): caption short clips, summarise, answer from the summary.
 
     START -> begin -> cut_clips -> caption (each stretch of clips) -> collect_captions -+
                    -> ingest -> take_evidence ------------------------------------------+
@@ -6,10 +6,10 @@
                                                                                         v
                                         ... <- reason <- answer <- condense <-----------+
 
-What differs from the paper: captions are made here, once per clip and captioner, and kept; a video
-of any length is summed up by map-reduce; a model without eyes reads what the tools found instead
-of captions; replies are kept, so that a run that was killed repeats the call in flight alone.
-`llovi.preset` takes the published settings, `llovi.parity` reads replies as the published code.
+What differs from the paper: captions are made here, once per clip and captioner, and stored; a
+video of any length is summarised by map-reduce; a text-only model reads the tools' evidence instead
+of captions; replies are cached, so that a killed run repeats only the call in flight.
+`llovi.preset` takes the published settings, `llovi.parity` parses replies as the published code.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ ROLES: Mapping[Source, tuple[Role, ...]] = {
     "clips": ("captioner",),
     "evidence": ("embedder",),
 }
-TOKENS_A_SECOND = 12  # of what tools find: speech of 3 words a second, and as much again
+TOKENS_A_SECOND = 12  # of evidence: speech of 3 words per second, and as much again
 
 
 class Llovi(Captioning, total=False):
@@ -78,7 +78,7 @@ def build(settings: Settings) -> Subgraph:
     """Build the subgraph."""
     options = read_options("llovi", LloviOptions, settings)
     if options.exemplars:
-        read_exemplars(options.exemplars)  # what is wrong with it is said before any call
+        read_exemplars(options.exemplars)  # raises before any call
     graph = StateGraph(Llovi, context_schema=Context, input_schema=State, output_schema=State)
     graph.add_node(begin)
     graph.add_edge(START, "begin")
@@ -95,7 +95,7 @@ def build(settings: Settings) -> Subgraph:
 
 
 def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
-    """Add the three ways to notes: captions made here, captions of a file, what tools found."""
+    """Add the three sources of notes: captions made here, captions of a file, tools' evidence."""
     cut = cast("Node", partial(cut_clips, options=options))
     graph.add_node("cut_clips", reporting(cut, [CAPTIONS]))
     graph.add_node("caption", partial(caption, options=options))
@@ -113,7 +113,7 @@ def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
 def begin(
     state: State, runtime: Runtime[Context]
 ) -> Command[Literal["cut_clips", "ingest", "read_file"]]:
-    """Check the worked examples before any call, and go where the plan takes notes from."""
+    """Validate the few-shot examples before any call, and route to the planned source of notes."""
     planned_exemplars(state, options_of(runtime.context))
     ways: Mapping[Source, Literal["cut_clips", "ingest", "read_file"]]
     ways = {"clips": "cut_clips", "evidence": "ingest", "file": "read_file"}
@@ -121,7 +121,7 @@ def begin(
 
 
 def source_of(video: Video, context: Context) -> Source:
-    """Return where notes come from: a file, a captioner that sees, else what tools find."""
+    """Return the source of notes: a file, a vision-language captioner, else the tools."""
     if options_of(context).captions:
         return "file"
     sees = video.has_picture and context.pool.capabilities("captioner").images
@@ -129,7 +129,7 @@ def source_of(video: Video, context: Context) -> Source:
 
 
 def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
-    """Take captions that were made elsewhere. `InputError` when they cannot be used."""
+    """Read precomputed captions. `InputError` when they cannot be used."""
     options = options_of(runtime.context)
     require_planned(options.captions, state["plan"].visuals["sha256"])
     notes = captions_in_file(state["video"], options)
@@ -138,14 +138,14 @@ def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
 
 
 def captions_in_file(video: Video, options: LloviOptions) -> tuple[Evidence, ...]:
-    """Return what the file of captions holds about a video, by the name of its file."""
+    """Return a video's captions from the caption file, by the video's file name."""
     assert options.captions is not None  # promised by `source_of`
     timing = Timing(video.duration_s, options.caption_fps, options.caption_every)
     return read_captions(options.captions, video.path.stem, timing)
 
 
 def take_evidence(state: Llovi, runtime: Runtime[Context]) -> Llovi:
-    """Let what the tools found stand in for captions, and say so."""
+    """Use the tools' evidence in place of captions, and report it."""
     context, runs = runtime.context, sorted(state.get("runs", {}).values())
     found = [passage.evidence for passage in context.library.passages(runs)]
     gap_s = context.settings.retrieval.merge_gap_s
@@ -160,7 +160,7 @@ def take_evidence(state: Llovi, runtime: Runtime[Context]) -> Llovi:
 
 
 def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer", "abstain"]]:
-    """Sum up the notes for the question, in as many rounds as their length takes."""
+    """Summarise the notes for the question, in as many rounds as their length needs."""
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
     notes, video = state["notes"], state["video"]
     if not notes:
@@ -185,7 +185,7 @@ def condense(state: Llovi, runtime: Runtime[Context]) -> Command[Literal["answer
 
 
 def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
-    """Put the question with the summary, or with as many notes as fit, spread over the video."""
+    """Write the prompt with the summary, or with as many notes as fit, spread over the video."""
     start, context, options = perf_counter(), runtime.context, options_of(runtime.context)
     video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
@@ -220,13 +220,13 @@ def answer(state: Llovi, runtime: Runtime[Context]) -> Llovi:
 
 
 def by_words(lines: tuple[Evidence, ...], question: Question) -> tuple[Evidence, ...]:
-    """Return lines by how many words they share with the question and its options."""
+    """Return lines ranked by the number of words shared with the question and its options."""
     wanted = set(words(" ".join([question.text, *question.options])))
     return tuple(sorted(lines, key=lambda e: -len(wanted & set(words(e.text)))))
 
 
 def ground(state: Llovi, runtime: Runtime[Context]) -> Llovi:
-    """Say when the answer can be seen; keep it as a guess where the notes do not tell."""
+    """Ground the answer in time; return it as a guess where the notes are insufficient."""
     context, options = runtime.context, options_of(runtime.context)
     video, question, lines = state["video"], state["question"], state.get("lines", ())
     if not lines:
@@ -248,7 +248,7 @@ def options_of(context: Context) -> LloviOptions:
 
 
 def exemplars_for(video: Video, options: LloviOptions) -> tuple[Exemplar, ...]:
-    """Return the worked examples. `InputError` when there are too few of other videos."""
+    """Return the few-shot examples. `InputError` when there are too few of other videos."""
     if not options.shots or options.exemplars is None:
         return ()
     found = read_exemplars(options.exemplars, options.caption_fps, options.caption_every)
@@ -256,14 +256,14 @@ def exemplars_for(video: Video, options: LloviOptions) -> tuple[Exemplar, ...]:
 
 
 def planned_exemplars(state: State, options: LloviOptions) -> tuple[Exemplar, ...]:
-    """Return the worked examples of the plan. `ChangedError` when their file is another one."""
+    """Return the planned few-shot examples. `ChangedError` when their file has changed."""
     if options.shots and options.exemplars:
         require_planned(options.exemplars, state["plan"].visuals["exemplars"])
     return exemplars_for(state["video"], options)
 
 
 def require_planned(file: Path | None, sha256_then: str) -> None:
-    """Refuse a file that is not the one of the plan."""
+    """Reject a file that differs from the planned one."""
     if file and content_hash(file) != sha256_then:
         raise ChangedError(file.name)
 
@@ -277,17 +277,17 @@ def content_hash(file: Path) -> str:
 
 
 def answer_calls(options: LloviOptions) -> int:
-    """Return how many calls it takes to answer from the notes, at most."""
+    """Return the maximum number of calls to answer from the notes."""
     answers = options.samples * (1 if options.reasoning == "direct" else 2)
     answers += 0 if options.parity else 1
     return answers + ((1 + options.sufficiency) if options.grounding else 0)
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say which clips will be captioned and how many calls that and all else takes, at most.
+    """Plan the clips to caption and the maximum number of calls.
 
-    How long notes will be is not known beforehand: captions count as long as they may get, what
-    tools find by the second.
+    The length of the notes is not known beforehand: captions count at their maximum length, tools'
+    evidence by the second.
     """
     options, source = options_of(context), source_of(video, context)
     exemplars_for(video, options)
@@ -316,7 +316,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     visuals["summaries_about"] = summaries
     return MethodPlan(
         prompts=(*prompts_of(options, question), *asked),
-        calls=(0, captions + summaries + answer_calls(options)),  # none where every reply is known
+        calls=(0, captions + summaries + answer_calls(options)),  # none if all replies are cached
         tokens=max(0, room),
         frames=frames,
         visuals=visuals,
@@ -326,7 +326,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 
 
 def prompts_of(options: LloviOptions, question: Question) -> tuple[str, ...]:
-    """Return the names of the prompts that may be used beside that of captions."""
+    """Return the names of the prompts that may be used besides that of captions."""
     names = ["given_captions", "coverage", *AGAIN[bool(question.options)]]
     if options.summary != "none":
         names += ["given_summaries", f"summarize_{options.summary}"]

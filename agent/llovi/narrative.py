@@ -1,4 +1,4 @@
-"""The narrative of a video: notes in time order, what of them fits a prompt, and their summary.
+"""The narrative of a video: notes in time order, those that fit a prompt, and their summary.
 
 notes -> chunks -> a summary each -> ... -> one summary
       -> as many as fit, spread over the video
@@ -32,13 +32,13 @@ from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.video import Video
 
 TOOL = "summary"  # its channel report
-CAPTION_KINDS = ("caption", "summary")  # which need not say what they are
-TOKENS_A_WORD = 1.5  # of English, with room to spare
+CAPTION_KINDS = ("caption", "summary")  # no label in the prompt
+TOKENS_A_WORD = 1.5  # of English, conservatively
 FRAME_TOKENS = 64  # of a chat template around a prompt
-LINE_TOKENS = 12  # of the time and the marks of a note
-ASSUMED_CONTEXT = 32_768  # of a server that does not tell; a shorter one overflows and is halved
+LINE_TOKENS = 12  # of a note's time and punctuation
+ASSUMED_CONTEXT = 32_768  # of a server with unknown context; if shorter, notes are halved
 REPLY_SHARE = 5  # of the context: a summary takes no more, or two would not fit one prompt
-AT_ONCE = 8  # summaries that a server is asked for together
+AT_ONCE = 8  # concurrent requests for summaries to a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Summed:
 
 @dataclass(frozen=True)
 class Narrative:
-    """Notes on a video and the model that reads them."""
+    """Notes on a video, with the model that reads them."""
 
     video: Video
     notes: tuple[Evidence, ...]
@@ -62,22 +62,22 @@ class Narrative:
 
     @property
     def window(self) -> int:
-        """Tokens of prompt and reply together."""
+        """Context window in tokens, prompt and reply together."""
         return self.chat.context_tokens or ASSUMED_CONTEXT
 
     @property
     def reply_tokens(self) -> int:
-        """Length of a summary, at most."""
+        """Maximum tokens of a summary."""
         wanted = ceil(self.options.words * TOKENS_A_WORD)
         return max(1, min(wanted, self.window // REPLY_SHARE))
 
     @property
     def words(self) -> int:
-        """Words that a summary is asked to have, at most: fewer where the context is short."""
+        """Maximum words that the prompt asks for: fewer where the context is short."""
         return max(1, min(self.options.words, int(self.reply_tokens / TOKENS_A_WORD)))
 
     def footage(self, notes: Sequence[Evidence] = ()) -> Footage:
-        """Return what is known of the video, and how notes on it lie if they are captions."""
+        """Return the facts on the video, with the coverage of notes that are captions."""
         captions = notes and all(note.kind == "caption" for note in notes)
         known = coverage(notes, self.video.duration_s) if captions else None
         return Footage(self.video.duration_s, self.options.first_person, known)
@@ -85,11 +85,11 @@ class Narrative:
     def worded(
         self, notes: Sequence[Evidence], exemplars: Sequence[Exemplar] = ()
     ) -> PromptSection:
-        """Return notes as a part of a prompt, which claims of them what is so."""
+        """Return notes as a prompt section, with true statements on their coverage."""
         return given_captions([*map(as_note, notes)], self.footage(notes), exemplars)
 
     def limits(self, question: Question) -> Limits:
-        """Return how many tokens of notes a prompt for a summary has room for."""
+        """Return the token budget for notes in a prompt for a summary."""
         blank = Chunk((Evidence("", "caption", 0.0, 0.0, "-"),))
         rest = self.chat.count_tokens(joined(self.parts(blank, question)))
         tokens = self.window - self.reply_tokens - rest - FRAME_TOKENS
@@ -98,19 +98,19 @@ class Narrative:
     def parts(self, chunk: Chunk, question: Question) -> tuple[PromptSection, ...]:
         """Return the prompt for the summary of a chunk."""
         footage, summary = self.footage(self.notes), self.options.summary
-        assert summary != "none"  # nobody asks for a summary then
+        assert summary != "none"  # no summary is requested then
         if footage.coverage and chunk.span.length_s < self.video.duration_s - 1e-3:
             known = replace(footage.coverage, whole=False)  # a part does not cover the whole
             footage = replace(footage, coverage=known)
         return summary_parts(summary, chunk, question, footage, self.words)
 
     def within_limits(self, question: Question) -> tuple[Evidence, ...]:
-        """Return the notes that fit a prompt for a summary, each for itself."""
+        """Return the notes that each fit a prompt for a summary by themselves."""
         limits = self.limits(question)
         return tuple(n for n in self.notes if self.cost(n) <= limits.tokens)
 
     def room(self, asked: Sequence[PromptSection], exemplars: Sequence[Exemplar] = ()) -> int:
-        """Return how many tokens of notes a prompt has room for, beside its replies."""
+        """Return the token budget for notes in a prompt, after its replies."""
         rest = self.chat.count_tokens(joined([self.worded((), exemplars), *asked]))
         reply = self.chat.max_new_tokens
         reply += self.options.reasoning_tokens if len(asked) > 1 else 0
@@ -120,8 +120,8 @@ class Narrative:
         """Return as many notes as fit, evenly spread over the video, in time order.
 
         Args:
-            tokens: That there is room for.
-            share: Of that, or of all notes if they take less: below 1 after an overflow.
+            tokens: Token budget.
+            share: Share of that, or of all notes if they take less: below 1 after an overflow.
         """
         costs = [self.cost(note) for note in spread_order(self.notes)]
         left = min(tokens, sum(costs)) * share
@@ -133,12 +133,12 @@ class Narrative:
         return tuple(sorted(kept, key=in_time))
 
     def left_out(self, lines: Sequence[Evidence]) -> str:
-        """Say how many notes the model was not given; empty if it was given all."""
+        """Say how many notes were left out of the prompt; empty if none."""
         missing = len(self.notes) - len(lines)
         return f"{missing} of {len(self.notes)} notes did not fit the prompt" if missing else ""
 
     def expected_calls(self, tokens: int, question: Question) -> int:
-        """Return how many calls a summary of so many tokens of notes takes, about."""
+        """Estimate the number of calls to summarise `tokens` tokens of notes."""
         room, calls = max(1, self.limits(question).tokens), 0
         parts = ceil(tokens / room)
         while parts > 1:
@@ -152,17 +152,17 @@ class Narrative:
 
 
 def as_note(evidence: Evidence) -> Evidence:
-    """Return evidence whose text says what it is, where it is no caption."""
+    """Return evidence with its kind as a label in the text, unless it is a caption."""
     if evidence.kind in CAPTION_KINDS:
         return evidence
     return replace(evidence, text=f"{evidence.kind}: {evidence.text}")
 
 
 def summarise(told: Narrative, question: Question, runtime: Runtime[Context]) -> Summed:
-    """Sum up the notes on a video, however many they are.
+    """Summarise the notes on a video, however many there are.
 
     Raises:
-        GraphDrained: Stop was pressed; the partial summaries are kept.
+        GraphDrained: Stop was pressed; partial summaries are stored.
         InputError: The notes cannot be made to fit the model.
     """
     start, usages, used = perf_counter(), list[Usage](), dict[str, str]()
@@ -194,7 +194,7 @@ def summarise(told: Narrative, question: Question, runtime: Runtime[Context]) ->
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:
-    """Return the sum, without the seconds: the stage measures its own."""
+    """Return the sum without the seconds, which the stage measures itself."""
     return replace(sum(usages, Usage()), seconds=0.0)
 
 

@@ -72,7 +72,7 @@ class LloviOptions(Section):
 
     @model_validator(mode="after")
     def _can_be_done(self) -> "LloviOptions":
-        """Refuse what could only fail after the first calls."""
+        """Reject combinations that would only fail after the first calls."""
         if self.samples > 1 and not self.answer_temperature:
             raise ValueError("samples above 1 need answer_temperature above 0, say 0.7")
         if self.shots and self.exemplars is None:

@@ -1,8 +1,8 @@
-"""Wording: how captions, summaries and worked examples become the prompts of LLoVi.
+"""The prompts of LLoVi, from captions, summaries and few-shot examples.
 
-A prompt is made of parts: what the model is given, then what it is asked. Everything that comes
-from a video is one quoted line. What a prompt claims about its notes (that they cover the whole
-video, that the wearer of a camera filmed it) is what is known of them.
+A prompt is made of sections: the context, then the question. Everything from a video is one quoted
+line. What a prompt says about its notes (that they cover the whole video, that it is egocentric)
+is only what is known.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ _FIRST_TURNS = {"step-by-step": "think_step_by_step", "plan-and-solve": "plan_an
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """What is known about a video beside its notes.
+    """Facts on a video besides its notes.
 
     Attributes:
-        duration_s: Its length.
-        first_person: Whether the wearer of a camera filmed it (EgoSchema).
-        coverage: How its captions lie in it; None for notes that are no captions.
+        duration_s: Its length in seconds.
+        first_person: Whether it is egocentric (EgoSchema).
+        coverage: How its captions cover it; None for notes that are no captions.
     """
 
     duration_s: float
@@ -45,7 +45,7 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """A worked example of another video; `choice` for a question with options, else `answer`."""
+    """A few-shot example of another video; `choice` for a question with options, else `answer`."""
 
     video: str
     notes: tuple[Evidence, ...]
@@ -55,7 +55,7 @@ class Exemplar:
 
 
 def joined(parts: Sequence[PromptSection]) -> str:
-    """Return the text of a prompt made of parts."""
+    """Return the text of a prompt made of sections."""
     return "\n\n".join(part.text.strip() for part in parts)
 
 
@@ -66,10 +66,10 @@ def summary_parts(
 
     Args:
         variant: "c" shows neither question nor options, "cq" the question, "cqa" both.
-        chunk: What is summarised.
+        chunk: The notes to summarise.
         question: Asked later, of the summary.
-        footage: What is known about the video.
-        words: The summary's length, at most.
+        footage: Facts on the video.
+        words: Maximum length of the summary.
     """
     asked: dict[str, object] = {} if variant == "c" else {"question": _one_line(question.text)}
     if variant == "cqa":
@@ -98,8 +98,8 @@ def given_captions(
 
     Args:
         notes: In any order.
-        footage: What is known about the video.
-        exemplars: Worked examples that stand before them.
+        footage: Facts on the video.
+        exemplars: Few-shot examples to put before them.
         span: The part of the video that they describe; empty for all of it.
     """
     return section(
@@ -113,7 +113,7 @@ def given_captions(
 
 
 def coverage_text(footage: Footage) -> str:
-    """Say how the captions lie in the video; empty where that is not known."""
+    """Describe how the captions cover the video; empty where that is not known."""
     if footage.coverage is None:
         return ""
     known = footage.coverage
@@ -143,7 +143,7 @@ def final_turn(question: Question) -> PromptSection:
 
 
 def exemplar_text(exemplar: Exemplar) -> str:
-    """Return a worked example in the very format of the question that follows it.
+    """Return a few-shot example in the format of the question that follows it.
 
     Raises:
         InputError: It has neither an answer nor a choice among its options.
@@ -170,7 +170,7 @@ def ground_part(question: Question, footage: Footage) -> PromptSection:
 
 
 def sufficiency_part(question: Question) -> PromptSection:
-    """Ask whether the notes say enough to ground an answer (LLM4VG): yes or no."""
+    """Ask whether the notes are sufficient to ground an answer (LLM4VG): yes or no."""
     return section("sufficiency", question=_one_line(question.text))
 
 

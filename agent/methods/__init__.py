@@ -1,7 +1,7 @@
 """The methods: each a subgraph that turns a video and a question into an answer.
 
-They are plug-ins: a package that brings a method names it in the entry-point group
-`reelgraph.methods`, as this one does.
+They are plug-ins: a package registers a method in the entry-point group `reelgraph.methods`, as
+this one does.
 """
 
 import logging
@@ -21,12 +21,12 @@ from tools.registry import load_plug_in, make_tool, names, suggest, unusable
 DEFAULT = "video-rag"
 AUTO = (DEFAULT, "direct")  # the methods that "auto" chooses from
 log = logging.getLogger(__name__)
-SHORT_S = 60.0  # below this a few pictures show nearly everything
+SHORT_S = 60.0  # below this a few frames show nearly everything
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The method of a run and why it was taken."""
+    """The method of a run and why it was chosen."""
 
     method: Method
     why: str
@@ -37,7 +37,7 @@ def find_method(name: str) -> Method:
 
     Raises:
         InputError: There is none of that name.
-        MissingError: The package that brings it cannot be used.
+        MissingError: The package that provides it cannot be loaded.
     """
     if name not in names(METHODS):
         known = dict.fromkeys(["auto", *names(METHODS)])
@@ -46,12 +46,12 @@ def find_method(name: str) -> Method:
 
 
 def methods() -> Mapping[str, Method]:
-    """Return every method that can be used, by name."""
+    """Return every method that loads, by name."""
     return _installed()[0]
 
 
 def broken_methods() -> Mapping[str, str]:
-    """Return why methods cannot be used, by name."""
+    """Return why methods do not load, by name."""
     return _installed()[1]
 
 
@@ -77,20 +77,20 @@ def _load(name: str) -> Method:
 
 
 def candidates(settings: Settings) -> tuple[str, ...]:
-    """Return the methods among which `choose` does: the one that was named, or those of "auto"."""
+    """Return the candidates for `choose`: the configured method, or those of "auto"."""
     return AUTO if settings.method == "auto" else (settings.method,)
 
 
 def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) -> Choice:
-    """Return the method that was named, or for "auto" what suits model and video best.
+    """Return the configured method, or for "auto" the one that suits model and video best.
 
     Args:
         settings: Name the method.
-        video: The video to be asked about.
-        can: Says what the chat model can do; reading that takes a while, so it is asked last.
+        video: The video of the question.
+        can: Returns the chat model's capabilities; called last, for reading them takes a while.
 
     Raises:
-        InputError: The method asks for more than the chat model can do.
+        InputError: The chat model lacks a capability that the method needs.
     """
     if settings.method == "auto":
         short = video.has_picture and video.duration_s <= SHORT_S
@@ -113,7 +113,7 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
 
 
 def _says_something(settings: Settings, video: Video) -> bool:
-    """Whether there is sound or, within the file or beside it, speech to read."""
+    """Whether there is audio or, within the file or beside it, subtitles."""
     if video.has_audio or video.subtitles:
         return True
     tools = (make_tool(name, settings.tools.get(name, {})) for name in settings.ingest)
@@ -121,7 +121,7 @@ def _says_something(settings: Settings, video: Video) -> bool:
 
 
 def has(can: Capabilities, need: Need) -> bool:
-    """Say whether a chat model can do what a method needs."""
+    """Say whether a chat model has a capability that a method needs."""
     return {
         "images": can.images,
         "visual tokens": can.visual_tokens,

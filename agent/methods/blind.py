@@ -1,4 +1,4 @@
-"""The baseline that does not look: what the model answers from the question alone.
+"""The blind baseline: the model answers from the question alone.
 
     START -> ask -> reason -> ...
 
@@ -23,12 +23,12 @@ def build(settings: Settings) -> Subgraph:
 
 
 def ask(state: State) -> State:
-    """Put the question without anything from the video."""
+    """Write the prompt without anything from the video."""
     return ask_for("ask", state["question"], section("given_nothing"))
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say what will be done."""
+    """Return the plan."""
     return MethodPlan(prompt_names(question, "given_nothing"), calls=(1, 2), tokens=0)
 
 

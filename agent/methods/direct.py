@@ -1,4 +1,4 @@
-"""The baseline that looks: pictures spread evenly over the video, sent one by one.
+"""The visual baseline: frames sampled evenly from the video, as single pictures.
 
 START -> look -> reason -> ...
 """
@@ -33,7 +33,7 @@ def build(settings: Settings) -> Subgraph:
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
-    """Read the pictures and put the question about them."""
+    """Decode the frames and write the prompt."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("direct", Options, context.settings)
     frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
@@ -45,14 +45,14 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 
 def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
-    """Return the frames to look at: as many as are wanted and the model can be sent."""
+    """Return the frames for the model: as many as configured and as the model can take."""
     wanted = read_options("direct", Options, context.settings).frames
     most = min(wanted, context.pool.capabilities().max_images or wanted)
     return frames_of(video, lambda total: centre_ids(total, most))
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say which pictures will be looked at."""
+    """Return the plan with its frames."""
     frames = choose_frames(video, context)
     options = read_options("direct", Options, context.settings)
     width, height = fit(video.width, video.height, options.max_side)

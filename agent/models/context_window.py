@@ -1,4 +1,4 @@
-"""The context window of a checkpoint: how long it is, and how it is stretched."""
+"""The context window of a checkpoint: its length, and its extension by RoPE scaling."""
 
 import copy
 from typing import Any
@@ -7,7 +7,7 @@ from tools.errors import InputError
 
 
 def context_limit(config: Any) -> int:
-    """Return how many tokens a model takes, a stretched RoPE included."""
+    """Return the context window of a model in tokens, RoPE scaling included."""
     text = config.get_text_config()
     rope = getattr(text, "rope_parameters", None) or {}
     factor = rope.get("factor", 1) if rope.get("rope_type") == "dynamic" else 1
@@ -15,7 +15,7 @@ def context_limit(config: Any) -> int:
 
 
 def stretch_rope(config: Any, factor: float) -> Any:
-    """Return a copy of a configuration whose RoPE reaches `factor` times as far (dynamic NTK).
+    """Return a copy of a configuration with RoPE scaled by `factor` (dynamic NTK).
 
     Load the model with it: `from_pretrained(source, config=stretch_rope(config, 2.0))`. Up to the
     trained length nothing changes. SlowFast-LLaVA and Free Video-LLM need 2 with LLaVA-1.6.

@@ -1,4 +1,4 @@
-"""How a local model writes: drawing tokens, stopping in time, handing text out as it is written."""
+"""Decoding of a local model: sampling, stopping criteria, streaming."""
 
 import queue
 import threading
@@ -9,7 +9,7 @@ from agent.models.chat_model import Deadline, Decoding
 
 
 class StopCriterion:
-    """A stopping criterion of transformers: ends at the deadline or when it is told to."""
+    """A transformers stopping criterion: ends at the deadline or when cancelled."""
 
     def __init__(self, deadline: Deadline) -> None:
         self.deadline = deadline
@@ -17,7 +17,7 @@ class StopCriterion:
         self.expired = False
 
     def cancel(self) -> None:
-        """End the writing after the token at hand."""
+        """Stop generation after the current token."""
         self._cancelled.set()
 
     def __call__(self, tokens: Any, scores: Any, **kwargs: Any) -> Any:
@@ -30,11 +30,11 @@ class StopCriterion:
 
 
 class GumbelNoise:
-    """A logits processor that makes the greedy choice a draw from the softmax.
+    """A logits processor that turns greedy decoding into sampling (Gumbel-max).
 
-    The largest of the logits divided by the temperature plus Gumbel noise is a sample of their
-    softmax (Gumbel 1954). The noise has its own generator, so neither other threads nor the size
-    of a batch change what a seed gives.
+    The argmax of the logits divided by the temperature plus Gumbel noise is a sample of their
+    softmax (Gumbel 1954). The noise has its own generator, so a seed's result depends neither on
+    other threads nor on the batch size.
     """
 
     def __init__(self, temperature: float, seed: int) -> None:
@@ -44,7 +44,7 @@ class GumbelNoise:
         self._generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, tokens: Any, scores: Any) -> Any:
-        """Return scores [batch, vocabulary] with noise, the same in every row."""
+        """Return scores [batch, vocabulary] with noise, the same for every row."""
         import torch
 
         uniform = torch.rand(scores.shape[-1], generator=self._generator, dtype=torch.float64)
@@ -55,7 +55,7 @@ class GumbelNoise:
 def generate_options(decoding: Decoding, watch: StopCriterion, tokenizer: Any) -> dict[str, Any]:
     """Return the keyword arguments of `generate` for one call.
 
-    Sampling settings that a checkpoint brings along are switched off: only ours count.
+    The checkpoint's own generation settings for sampling are switched off.
     """
     options: dict[str, Any] = {
         "max_new_tokens": decoding.max_new_tokens,
@@ -74,15 +74,15 @@ def generate_options(decoding: Decoding, watch: StopCriterion, tokenizer: Any) -
 
 
 def cut(text: str, stops: Sequence[str]) -> str:
-    """Return a text up to the first of some stops, without the space around it."""
+    """Return a text up to the first stop string, stripped."""
     ends = [position for stop in stops if (position := text.find(stop)) >= 0]
     return text[: min(ends, default=len(text))].strip()
 
 
 class StopStringBuffer:
-    """Cuts streamed text into pieces that together are what `cut` returns.
+    """Buffers streamed text so that the pieces together are what `cut` returns.
 
-    Space at the end and what may be the beginning of a stop are held back.
+    Trailing space and a possible prefix of a stop string are held back.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ class StopStringBuffer:
         self._given = 0
 
     def add(self, more: str) -> str:
-        """Take text and return what is certain to belong to the reply."""
+        """Add text and return the part that certainly belongs to the reply."""
         self._text = (self._text + more).lstrip() if not self._given else self._text + more
         if any(stop in self._text for stop in self._stops):
             return self.rest()
@@ -100,7 +100,7 @@ class StopStringBuffer:
         return self._give(known)
 
     def rest(self) -> str:
-        """Return what was held back, once the text is over."""
+        """Return the text held back, after the end of the stream."""
         return self._give(cut(self._text, self._stops))
 
     def _give(self, known: str) -> str:
@@ -110,19 +110,19 @@ class StopStringBuffer:
 
 
 class DeadlinePassedError(Exception):
-    """Nothing came in time; what is still under way is no longer waited for."""
+    """The deadline passed; the work still running is abandoned."""
 
 
 def in_thread(
     produce: Callable[[Callable[[Any], None]], Any], deadline: Deadline | None = None
 ) -> Iterator[Any]:
-    """Run `produce(give)` in a thread and yield what it gives, then what it returns.
+    """Run `produce(give)` in a thread and yield what it passes to `give`, then its return value.
 
-    An error that it raises is raised here. Nobody waits for it once this generator is closed or
-    the deadline is over, so the caller tells it to end.
+    Its exceptions are raised here. Closing this generator or passing the deadline abandons the
+    thread without joining it, so the caller must tell it to end.
 
     Raises:
-        DeadlinePassedError: The deadline came before the next thing did.
+        DeadlinePassedError: The deadline passed before the next item.
     """
     passed: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
 

@@ -1,4 +1,4 @@
-"""The sentence-embedding model of the retrieval, as a LangChain `Embeddings`."""
+"""The sentence-embedding model for retrieval, as a LangChain `Embeddings`."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +32,7 @@ class SentenceEmbeddings(Embeddings):
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights take."""
+        """Memory of the weights in bytes."""
         return module_bytes(self._model)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""What can go wrong with a chat server, each as one line that says how to mend it."""
+"""Errors of a chat server, each as one line with its remedy."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OVERFLOW = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What an error tells of a server; `key_name` is the environment variable with its key."""
+    """A server as named in errors; `key_name` is the environment variable with its key."""
 
     name: str
     address: str
@@ -29,7 +29,7 @@ class Server:
 
     @property
     def key_remedy(self) -> str:
-        """What to export."""
+        """The variable to export."""
         if self.key_name:
             return f"{self.key_name}=..."
         return "the key as a variable and name that with --set chat.key_variable=VARIABLE"
@@ -37,10 +37,10 @@ class Server:
 
 @contextmanager
 def clear_errors(server: Server) -> Iterator[None]:
-    """Turn what can go wrong with a server into one line that says how to mend it.
+    """Translate errors of a server into one line with a remedy.
 
-    What the client stumbles over within the block counts as nonsense from the server, so nothing
-    of our own belongs there: make the request, and use the reply, outside.
+    Any other exception of the client within the block counts as an invalid reply of the server, so
+    keep our own code out of it: build the request, and use the reply, outside.
     """
     import httpx2
     import openai
@@ -56,7 +56,7 @@ def clear_errors(server: Server) -> Iterator[None]:
 
 
 def no_completion(server: Server, why: str) -> MissingError:
-    """Return the error of a reply that makes no sense."""
+    """Return the error for an invalid reply."""
     return MissingError(
         f"what {server.address} sent is no chat completion ({why}); is chat.base_url right? It "
         f"mostly ends in /v1"
@@ -110,7 +110,7 @@ def _is_overflow(error: Any, said: str) -> bool:
 
 
 def _overflow(said: str, server: Server) -> ContextOverflowError:
-    """Read both numbers from what a server says; the smaller one is its limit."""
+    """Parse both numbers from a server's message; the smaller one is its limit."""
     numbers = sorted(int(n) for n in re.findall(r"\b\d{3,7}\b", said) if n != "400")
     if len(numbers) < 2:
         return ContextOverflowError(
@@ -127,10 +127,10 @@ def _lost(server: Server, said: str) -> MissingError:
 
 
 def _line(error: BaseException) -> str:
-    """Return one short line of what an error says, without anything that looks like a key."""
+    """Return an error's message as one short line, without anything that looks like a key."""
     text = " ".join(str(error).split())
     body = getattr(error, "response", None)
     if re.fullmatch(r"Error code: \d+", text) and body is not None:
-        text = " ".join(body.text.split()) or "no reason given"  # in a form of the server's own
+        text = " ".join(body.text.split()) or "no reason given"  # in the server's own format
     text = re.sub(r"^Error code: \d+ - ", "", text)
     return re.sub(r"\b(?:sk|key)[-_][\w*.-]{4,}|(?<=Bearer )\S+", "***", text)[:300]

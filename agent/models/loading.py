@@ -1,4 +1,4 @@
-"""Loading of a transformers checkpoint: number type, quantisation, attention, device."""
+"""Loading of a transformers checkpoint: dtype, quantisation, attention, device."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,14 +13,14 @@ INSTALL_QUANTIZED = "pip install 'bitsandbytes>=0.46'"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model, ready to run, and what prepares its inputs.
+    """A loaded model with its processor and tokenizer.
 
     Attributes:
         model: In evaluation mode, on its device.
-        processor: Of a model that sees; else the same as the tokenizer.
+        processor: Processor of a vision-language model; else the same as the tokenizer.
         tokenizer: Pads on the left.
-        sees_images: Messages may hold pictures.
-        dtype: Number type of its activations.
+        sees_images: Messages may contain pictures.
+        dtype: Dtype of its activations.
         end_tokens: Tokens that end a reply.
     """
 
@@ -44,8 +44,8 @@ def load_model(
     """Load a checkpoint from a folder or the hub.
 
     Raises:
-        InputError: The checkpoint's RoPE cannot be stretched.
-        MissingError: It is not there or not whole, or what it needs is not installed.
+        InputError: The checkpoint's RoPE cannot be scaled.
+        MissingError: It is missing or incomplete, or a dependency is not installed.
     """
     from safetensors import SafetensorError
 
@@ -53,7 +53,7 @@ def load_model(
     if attention != "auto":
         options["attn_implementation"] = attention
     if device != "cpu":
-        options["device_map"] = {"": device}  # straight to the device, never whole on the CPU
+        options["device_map"] = {"": device}  # straight to the device, not via the CPU
     if quantization != "none":
         options["quantization_config"] = _quantized(quantization, device)
     try:
@@ -69,11 +69,11 @@ def load_model(
 
 
 def read_config(source: str, offline: bool, rope_factor: float = 1.0) -> Any:
-    """Return the configuration of a checkpoint, which says what it can do, without its weights.
+    """Return the configuration of a checkpoint, for its capabilities, without its weights.
 
     Raises:
-        InputError: The checkpoint's RoPE cannot be stretched.
-        MissingError: It is not there.
+        InputError: The checkpoint's RoPE cannot be scaled.
+        MissingError: It is missing.
     """
     from transformers import AutoConfig
 
@@ -85,25 +85,25 @@ def read_config(source: str, offline: bool, rope_factor: float = 1.0) -> Any:
 
 
 def takes_images(config: Any) -> bool:
-    """Whether a model of this configuration is loaded with what prepares pictures for it."""
+    """Whether a model of this configuration is loaded with an image processor."""
     from transformers import AutoModelForImageTextToText
 
     return type(config) in AutoModelForImageTextToText._model_mapping
 
 
 def weight_bytes(source: str, quantization: str, dtype: str) -> int:
-    """Return about how much memory a local checkpoint will take; 0 when that is not known."""
+    """Estimate the memory of a local checkpoint in bytes; 0 when unknown."""
     folder = Path(source)
     if not folder.is_dir():
         return 0
     stored = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
-    if quantization != "none":  # from 16 bits a weight
+    if quantization != "none":  # from 16 bits per weight
         return stored * {"4bit": 5, "8bit": 9}[quantization] // 16
     return stored * 2 if dtype == "float32" else stored
 
 
 def needs_quantized(quantization: str, device: str) -> str:
-    """Return what stands against loading weights of few bits here, "" if nothing does."""
+    """Return why quantised loading is impossible here, "" if it is possible."""
     if quantization != "none" and find_spec("bitsandbytes") is None:
         return f"bitsandbytes is not installed: {INSTALL_QUANTIZED}"
     if quantization != "none" and not device.startswith("cuda"):

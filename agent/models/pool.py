@@ -1,4 +1,4 @@
-"""The one owner of loaded models: loads each once, on first use, shares it, and makes room."""
+"""The model pool: owns all loaded models, loads each once on first use, shares and evicts."""
 
 import logging
 import threading
@@ -32,9 +32,9 @@ class PoolEntry:
     """A loaded model or tool.
 
     Attributes:
-        model: What was loaded.
-        used: When it was last used, on the pool's own clock.
-        runs: How many runs hold it now; what is held is not let go of.
+        model: The loaded object.
+        used: Time of the last use, on the pool's own clock.
+        runs: How many runs hold it now; a held entry is not evicted.
     """
 
     model: Any
@@ -43,41 +43,41 @@ class PoolEntry:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes now; 0 when it does not tell."""
+        """Its memory in bytes; 0 when unknown."""
         size = getattr(self.model, "memory_bytes", 0)
         return size if isinstance(size, int) else 0
 
     def is_free(self) -> bool:
-        """Whether a run may take it now."""
+        """Whether a run may acquire it now."""
         return not self.runs or bool(self.model.reentrant)
 
 
 class ModelPool:
-    """Loads models and tools for one `Settings`; nodes ask here and never load themselves.
+    """Loads models and tools for one `Settings`; nodes get them here and never load themselves.
 
-    When a new model does not fit beside the others, the ones longest unused are let go. Whoever
-    still has such a model may go on with it, so nodes ask anew for each call. A tool works on a
-    video for long and keeps state meanwhile: it is lent to a run, as is the model that describes
-    pictures for it, and stays until the run is over.
+    When a new model does not fit in memory, the least recently used ones are evicted. A reference
+    to an evicted model stays usable, so nodes request a model for each call. A tool runs long and
+    is stateful: a run acquires it, as well as its captioner, and neither is evicted until the run
+    releases it.
     """
 
     def __init__(self, settings: Settings, models: Path) -> None:
         self.settings = settings
-        self.evicted: list[str] = []  # names of what was let go, in order
+        self.evicted: list[str] = []  # names of evicted entries, in order
         self._models = models
         self._capabilities: dict[ChatSettings, Capabilities] = {}
         self._held: dict[str, PoolEntry] = {}
         self._loading: set[str] = set()
-        # Of the fields above: told of every load that ended and every tool that was given back.
+        # Guards the fields above; notified when a load ends or a tool is released.
         self._changed = threading.Condition()
-        self._making_room = threading.Lock()  # or two would count on the same free memory
+        self._making_room = threading.Lock()  # or two loads would count on the same free memory
         self._clock = 0
 
     def chat(self, role: Role = "chat") -> ChatModel:
-        """Return the model that answers or the one that describes pictures, by default the same.
+        """Return the chat model or the captioner, by default the same.
 
         Raises:
-            MissingError: Its weights, a package or a key are not there.
+            MissingError: Its weights, a package or a key are missing.
             MemoryLimitError: It does not fit, even alone.
         """
         model: ChatModel = self._chat_entry(role).model
@@ -85,7 +85,7 @@ class ModelPool:
 
     @contextmanager
     def captioner(self) -> Iterator[ChatModel]:
-        """Lend the model that describes pictures to a run, or to several, until they are over.
+        """Acquire the captioner for a run; several runs may hold it at once.
 
         Errors are those of `chat`.
         """
@@ -96,10 +96,10 @@ class ModelPool:
             yield model
 
     def capabilities(self, role: Role = "chat") -> Capabilities:
-        """Return what a chat model can do, from its configuration: a plan waits for no weights.
+        """Return a chat model's capabilities from its configuration, without loading weights.
 
         Raises:
-            MissingError: The model is not there.
+            MissingError: The model is missing.
         """
         own = self.settings.captioner if role == "captioner" else None
         settings = own or self.settings.chat
@@ -109,14 +109,14 @@ class ModelPool:
         return self._capabilities[settings]
 
     def embedder(self) -> SentenceEmbeddings:
-        """Return the embedding model. `MissingError` when its weights are not there."""
+        """Return the embedding model. `MissingError` when its weights are missing."""
         return self._once("embedder", self._load_embedder)
 
     def image_encoder(self) -> ImageTextEncoder | None:
-        """Return the model that compares pictures with phrases; None if the settings want none.
+        """Return the image-text encoder; None if the settings have none.
 
         Raises:
-            MissingError: Its weights are not there.
+            MissingError: Its weights are missing.
         """
         if self.settings.image_encoder.model == "none":
             return None
@@ -129,27 +129,26 @@ class ModelPool:
         stopped: Callable[[], bool] = lambda: False,
         waits: Callable[[], None] = lambda: None,
     ) -> Iterator[Tool]:
-        """Lend a tool with its weights loaded, to one run at a time unless it is re-entrant.
+        """Acquire a loaded tool, exclusively unless it is re-entrant.
 
-        Whoever holds a tool must not ask for another one, nor for a claim of the library: two such
-        runs could wait for each other.
+        To avoid deadlock, do not acquire another tool or a claim of the library while holding one.
 
         Args:
-            name: Of the tool.
-            stopped: Asked while another run has the tool; True ends the waiting.
-            waits: Called once if another run has the tool.
+            name: Name of the tool.
+            stopped: Polled while another run holds the tool; True ends the waiting.
+            waits: Called once if another run holds the tool.
 
         Raises:
-            MissingError: Its weights are not there.
-            StoppedError: Stop was pressed before it was this run's turn.
+            MissingError: Its weights are missing.
+            StoppedError: Stop was pressed while waiting.
         """
         with self._given_back(self._borrow(name, stopped, waits)) as tool:
             yield tool
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
-        """Return what a method keeps beside the models for the next question, made on first use.
+        """Return an object that a method caches for later questions, made on first use.
 
-        It counts with its `memory_bytes` and is let go of like a model.
+        It counts with its `memory_bytes` and is evicted like a model.
         """
         return self._once(name, make)
 
@@ -180,7 +179,7 @@ class ModelPool:
         while True:
             held = self._entry(key, lambda: self._load_tool(name), stopped=stopped)
             with self._changed:
-                if held.is_free() and self._held.get(key) is held:  # not let go of meanwhile
+                if held.is_free() and self._held.get(key) is held:  # not evicted meanwhile
                     held.runs += 1
                     return held
             if not told:
@@ -200,7 +199,7 @@ class ModelPool:
         expected: Callable[[], int] = int,
         stopped: Callable[[], bool] = lambda: False,
     ) -> PoolEntry:
-        """Return what was loaded under a key; one thread loads it, the others wait."""
+        """Return the entry of a key; one thread loads it, the others wait."""
         with self._changed:
             self._wait(lambda: key not in self._loading, stopped)
             if held := self._held.get(key):
@@ -218,20 +217,20 @@ class ModelPool:
         return held
 
     def _wait(self, ready: Callable[[], bool], stopped: Callable[[], bool]) -> None:
-        """Wait, with `_changed` held, until something is so. `StoppedError` on Stop."""
+        """Wait, with `_changed` held, until a condition is true. `StoppedError` on Stop."""
         while not ready():
             if stopped():
                 raise StoppedError("stopped by the user")
             self._changed.wait(LOOK_FOR_STOP_S)
 
     def _touched(self, held: PoolEntry) -> PoolEntry:
-        """Remember, with `_changed` held, that something is used now."""
+        """Mark an entry, with `_changed` held, as used now."""
         self._clock += 1
         held.used = self._clock
         return held
 
     def _load(self, key: str, load: Callable[[], T], expected: Callable[[], int]) -> T:
-        """Load a model beside the others, or in place of those that are longest unused."""
+        """Load a model, evicting the least recently used ones if it does not fit."""
         needed = expected()
         with self._making_room if needed else nullcontext():
             while needed and needed > self._free() and self._evict(key):
@@ -247,7 +246,7 @@ class ModelPool:
             return model
 
     def _keep_limit(self, newcomer: str) -> None:
-        """Make room after the fact for what did not tell its size before it was loaded."""
+        """Evict after loading, for a model whose size was not known before."""
         limit = self.settings.memory_gb
         while limit is not None and (over := -self._free()) > 0:
             if not self._evict(newcomer):
@@ -259,7 +258,7 @@ class ModelPool:
                 return
 
     def _free(self) -> float:
-        """Return the bytes that a new model may take."""
+        """Return the bytes available to a new model."""
         limit = self.settings.memory_gb
         if limit is not None:
             with self._changed:
@@ -267,7 +266,7 @@ class ModelPool:
         return _free_on(self.device)
 
     def _evict(self, newcomer: str) -> bool:
-        """Let go of what is longest unused; False when all of known size is held by runs."""
+        """Evict the least recently used entry; False when runs hold all of known size."""
         with self._changed:
             known = [
                 key
@@ -284,13 +283,13 @@ class ModelPool:
         return True
 
     def _beside(self) -> str:
-        """Say in an error what a model could not be loaded beside."""
+        """Name, for an error, the models that runs hold now."""
         with self._changed:
             busy = [key for key, held in self._held.items() if held.runs and held.size]
         return f" beside {', '.join(busy)}, which runs hold now" if busy else ", even alone"
 
     def _expected(self, settings: ChatSettings) -> Callable[[], int]:
-        """Return a function that tells how many bytes a chat model is going to take."""
+        """Return a function that estimates the memory of a chat model in bytes."""
 
         def expected() -> int:
             if settings.engine == "endpoint":
@@ -330,17 +329,17 @@ class ModelPool:
 
 
 def _unless_full(load: Callable[[], T]) -> T | None:
-    """Load a model; None when the device has no memory left for it."""
+    """Load a model; None when the device is out of memory."""
     try:
         return load()
     except RuntimeError as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be loaded at all
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be imported at all
             return None
         raise
 
 
 def _free_on(device: str) -> float:
-    """Return the free bytes of a device; of one that does not tell, as much as one wants."""
+    """Return the free bytes of a device; infinite where unknown."""
     if device.startswith("cuda"):
         import torch
 
@@ -353,7 +352,7 @@ def _free_on(device: str) -> float:
 
 
 def _pick_device(wanted: str) -> str:
-    if wanted == "cpu":  # which needs no look at torch
+    if wanted == "cpu":  # without importing torch
         return wanted
     import torch
 

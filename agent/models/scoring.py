@@ -1,4 +1,4 @@
-"""Log-likelihood of given replies after one prompt, which the model reads a single time."""
+"""Log-likelihood of given replies after one prompt, which is prefilled once."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ def score_replies(
     """Return the mean log-likelihood per token of each reply.
 
     Args:
-        model: A model of transformers.
+        model: A transformers model.
         prompt: Its inputs for one conversation, `input_ids` [1, length] among them.
         replies: Tokens of each reply, at least one.
     """
@@ -33,10 +33,10 @@ def score_replies(
 
 
 def _following(model: Any, cache: Any, reply: Sequence[int]) -> list[Any]:
-    """Return the log-likelihoods of a reply's tokens from the second on; the cache stays.
+    """Return the log-likelihoods of a reply's tokens from the second on; the KV cache is restored.
 
-    A plain cache is used and shortened again. One with a sliding window or a recurrent state
-    cannot be, so it is copied. No attention mask goes along, for one prompt has no padding, and
+    A plain cache is used and cropped again. One with a sliding window or a recurrent state cannot
+    be cropped, so it is copied. No attention mask is passed, for one prompt has no padding, and
     Qwen-VL would take the mask's length for that of the reply.
     """
     import torch
@@ -57,7 +57,7 @@ def _following(model: Any, cache: Any, reply: Sequence[int]) -> list[Any]:
 def _forget_positions(model: Any) -> None:
     """Drop the position offset that Qwen-VL keeps from its last prompt with pictures.
 
-    A prompt without pictures does not set it anew, and the reply would stand in the wrong place.
+    A prompt without pictures does not reset it, and the reply would get wrong positions.
     """
     for part in (model, getattr(model, "model", model)):
         if hasattr(part, "rope_deltas"):

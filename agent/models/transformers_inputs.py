@@ -22,7 +22,7 @@ class PromptEncoder:
     def encode(self, conversations: Sequence[Sequence[BaseMessage]]) -> Any:
         """Return the inputs of some conversations, padded on the left, on the model's device.
 
-        Text of a message is never read as one of the model's control tokens.
+        The text of a message is never tokenised as control tokens.
         """
         talks = [[self._turn(message) for message in messages] for messages in conversations]
         inputs = self._tokenize(talks).to(self._loaded.model.device)
@@ -36,10 +36,10 @@ class PromptEncoder:
         return len(self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def image_tokens(self, width: int, height: int, count: int) -> int:
-        """Return the tokens that so many pictures of a size add to one message.
+        """Return the tokens that `count` pictures of a size add to one message.
 
-        The processor itself is asked, with blank pictures, for some models spend another number on
-        one picture than on each of several. What the chat template writes around them counts too.
+        Blank pictures are run through the processor, for some models use a different number for one
+        picture than for each of several. What the chat template adds around them counts too.
         """
         key = (width, height, count)
         if key not in self._known:
@@ -70,7 +70,7 @@ class PromptEncoder:
         )
 
     def _turn(self, message: BaseMessage) -> dict[str, Any]:
-        """Return a message as a template wants it: text, or blocks for a model that sees."""
+        """Return a message for the chat template: text, or blocks for a vision-language model."""
         if message.type not in ROLES:
             raise InputError(
                 f"a local model was sent a {message.type} message, expected {', '.join(ROLES)}"

@@ -1,4 +1,4 @@
-"""Running a transformers model: one call at a time, in time, and honest about lack of memory."""
+"""Generation with a transformers model: one call at a time, with deadlines and memory errors."""
 
 import gc
 import threading
@@ -16,7 +16,7 @@ from agent.models.loading import Loaded
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model wrote after one prompt; why it ended is "stop", "length" or "deadline"."""
+    """A generated reply; it ended by "stop", "length" or "deadline"."""
 
     text: str
     input_tokens: int
@@ -34,13 +34,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes replies to prepared inputs.
+    """Generates replies for prepared inputs.
 
     Attributes:
-        name: Of the model, for errors.
+        name: Name of the model, for errors.
         loaded: The model.
         check: Called with the tokens of prompt and reply before the model runs.
-        lock: PoolEntry by every call.
+        lock: Held by every call.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Writer:
     lock: Any = field(default_factory=threading.RLock)
 
     def write(self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any) -> list[Written]:
-        """Write a reply to each row of the inputs; see `TransformersChat.write`."""
+        """Generate a reply for each row of the inputs; see `TransformersChat.write`."""
         watch = StopCriterion(Deadline.after(decoding.deadline_s))
         return self._write(inputs, decoding, watch, options)
 
     def stream(
         self, inputs: Mapping[str, Any], decoding: Decoding, **options: Any
     ) -> Iterator[str | Written]:
-        """Write a reply to one row of inputs: pieces of text, in the end all of it.
+        """Stream a reply for one row of inputs: pieces of text, at the end the whole reply.
 
-        Closing the iterator ends the writing.
+        Closing the iterator stops generation.
         """
         watch, pieces = (
             StopCriterion(Deadline.after(decoding.deadline_s)),
@@ -80,7 +80,7 @@ class Writer:
 
     @contextmanager
     def running(self, inputs: Mapping[str, Any]) -> Iterator[None]:
-        """Hold the lock; turn the device's lack of memory into an error with a remedy."""
+        """Hold the lock; turn out-of-memory into an error with a remedy."""
         import torch
 
         rows, length = inputs["attention_mask"].shape
@@ -108,7 +108,7 @@ class Writer:
         try:
             with self.running(inputs):
                 usual = generate_options(decoding, watch, self.loaded.tokenizer)
-                draw = usual.pop("logits_processor", [])  # after what changes the scores
+                draw = usual.pop("logits_processor", [])  # sampling comes last
                 usual |= {
                     **options,
                     "logits_processor": [*options.get("logits_processor", ()), *draw],
@@ -143,21 +143,21 @@ class Writer:
 
 @contextmanager
 def memory_errors(advice: str) -> Iterator[None]:
-    """Turn the device's lack of memory into a `MemoryLimitError` with an advice."""
+    """Turn out-of-memory on the device into a `MemoryLimitError` with advice."""
     import torch
 
     short = False
     try:
         yield
     except torch.OutOfMemoryError:
-        short = True  # what follows must wait until the failed call's tensors are let go
+        short = True  # the rest must wait until the failed call's tensors are released
     if short:
         free_memory()
         raise MemoryLimitError(advice)
 
 
 def free_memory() -> None:
-    """Give back what nobody refers to any more, on the accelerator too."""
+    """Free unreferenced memory, on the accelerator too."""
     import torch
 
     gc.collect()
@@ -166,7 +166,7 @@ def free_memory() -> None:
 
 
 def _streamer(tokenizer: Any, give: Callable[[str], None]) -> Any:
-    """Return a streamer of transformers that hands every finished word to a function."""
+    """Return a transformers streamer that passes every finished word to a callback."""
     from transformers.generation.streamers import TextStreamer
 
     streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -1,4 +1,4 @@
-"""The page: one file for each tab, on top of `agent.session`; nothing is reasoned here.
+"""The web page: one file per tab, on top of `agent.session`; presentation only.
 
 `app.py` puts the tabs together and serves them.
 """

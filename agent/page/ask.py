@@ -1,4 +1,4 @@
-"""The Ask tab: choose a video, ask, watch the tools, read the answer, see its evidence, ask on."""
+"""The Ask tab: choose a video, ask, watch the tools, read the answer and evidence, follow up."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class Example:
 
 
 class AskTab:
-    """The tab's widgets and what they do."""
+    """The tab's widgets and event handlers."""
 
     def __init__(self, context: PageContext) -> None:
         self.context = context
 
     def lay_out(self, examples: Sequence[Example]) -> None:
         """Place the widgets."""
-        # Path of the video in the player; what is asked about is in `path`.
+        # Path of the video in the player; the video of the question is in `path`.
         self.shown, self.chat = gr.State(""), gr.State("")
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
@@ -122,7 +122,7 @@ class AskTab:
             self.buttons = [gr.Button(e.question, size="sm", min_width=140) for e in examples]
 
     def wire(self, examples: Sequence[Example]) -> None:
-        """Say what happens on clicks."""
+        """Attach the event handlers."""
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.view: list[Any] = [
             *(self.shown, self.path, self.player, self.answer, self.progress, self.evidence),
@@ -155,7 +155,7 @@ class AskTab:
         self.stop.click(self.stop_run, None, [self.stop], queue=False, **own)
 
     def loaded(self, request: gr.Request) -> View:
-        """Say when the page is opened what works, and show the chat that its address names."""
+        """On page load, show what works, and the chat that the URL names."""
         choices = self.context.sessions.profile_choices()
         shown = {
             self.profile: gr.update(choices=_choices(choices)),
@@ -164,7 +164,7 @@ class AskTab:
         return {**shown, **self.open_chat(request.query_params.get("chat", ""))}
 
     def choose_profile(self, profile: str) -> Any:
-        """Show what the methods need that the profile's model has not."""
+        """Show the capabilities that methods need and the profile's model lacks."""
         try:
             methods = self.context.sessions.method_choices(profile)
         except ReelgraphError as error:
@@ -175,14 +175,14 @@ class AskTab:
         )
 
     def choose_upload(self, path: str) -> View:
-        """Take an uploaded file; one that cannot be used is not kept."""
+        """Accept an uploaded file; one that cannot be used is deleted."""
         view = self.choose(path)
         if not view[self.shown]:
             self.context.uploads.drop(Path(path))
         return view
 
     def choose_example(self, example: Example) -> View:
-        """Take the video of an example and fill in its question."""
+        """Choose the video of an example and fill in its question."""
         filled = {
             self.question: example.question,
             self.options: "\n".join(example.options),
@@ -191,7 +191,7 @@ class AskTab:
         return {**self.choose(str(example.video)), **filled}
 
     def choose(self, path: str | None) -> View:
-        """Show a chosen video and what is known about it."""
+        """Show a chosen video and its evidence in the library."""
         try:
             video = self.context.open(self.context.sessions.first, path or "")
             return {**self._play(video), **self._run_view(RunView()), **self._timeline(video)}
@@ -205,7 +205,7 @@ class AskTab:
         return {**self.open_chat(""), **(self.choose(shown) if shown else {})}
 
     def open_chat(self, name: str) -> View:
-        """Show a chat where it was left; an empty or unknown name begins a new one."""
+        """Resume a chat; an empty or unknown name begins a new one."""
         view, exchanges, played = RunView(), [], {}
         try:
             exchanges = self.context.chats.exchanges(name) if name else []
@@ -227,7 +227,7 @@ class AskTab:
         method: str,
         request: gr.Request,
     ) -> Iterator[View]:
-        """Stream what happens while a question is answered."""
+        """Stream updates while a question is answered."""
         view, video = RunView(question=question or "", busy="Looking at the video"), None
         lines = [line for line in (options or "").splitlines() if line.strip()]
         name = chat or new_name()
@@ -256,12 +256,12 @@ class AskTab:
         yield {**self._buttons(busy=False), **ended}
 
     def stop_run(self, request: gr.Request) -> Any:
-        """Ask this tab's run to stop; it does so between two pieces of work."""
+        """Ask this tab's run to stop; it stops between two pieces of work."""
         count = self.context.running.stop(str(request.session_hash))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
     def _ended(self, view: RunView, video: Video | None, name: str) -> View:
-        """Return what is shown beside the run when a run has ended."""
+        """Return the updates of the other widgets after a run."""
         known = self._timeline(video, view.exchange) if video else {}
         if not view.exchange:
             return known
@@ -270,7 +270,7 @@ class AskTab:
         return {**known, **answered, **self._chat(name, earlier)}
 
     def _recall(self, view: RunView, exchange: Exchange) -> View:
-        """Show an exchange and return its video, or none if that has gone."""
+        """Show an exchange and its video, or none if the file is gone."""
         view.recall(exchange)
         if (video := self.context.video_of(exchange)) is None:
             return self._no_video()
@@ -326,6 +326,6 @@ def _choices(choices: Sequence[Choice]) -> list[tuple[str, str]]:
 
 
 def _known(context: PageContext) -> list[tuple[str, str]]:
-    """Return the videos of the library whose files are still there, newest first."""
+    """Return the videos of the library whose files still exist, newest first."""
     entries = reversed(context.library.entries())
     return [(e.video.path.name, str(e.video.path)) for e in entries if e.video.path.is_file()]

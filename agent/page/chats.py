@@ -1,4 +1,4 @@
-"""Chats on the page: what was asked earlier, the list of chats, and their export."""
+"""Chats on the page: the history, the list of chats, and their export."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ MAX_TITLE = 48  # characters of the first question in the list
 
 
 def new_name() -> str:
-    """Return a name for a chat that nobody can guess."""
+    """Return an unguessable name for a chat."""
     return secrets.token_urlsafe(9)
 
 
@@ -34,14 +34,14 @@ def history(name: str, earlier: Sequence[Exchange]) -> str:
     """Return the questions before the last one, newest first, with moments to click.
 
     Args:
-        name: Of the chat; empty for a new one.
+        name: Name of the chat; empty for a new one.
         earlier: All but the last exchange, oldest first.
     """
     return render("history", chat=name, exchanges=list(reversed(earlier)))
 
 
 def chat_routes(context: PageContext) -> list[Route]:
-    """Return the addresses under which a chat is downloaded."""
+    """Return the routes for the download of a chat."""
 
     def download(request: Request) -> Response:
         name, form = request.path_params["name"], request.path_params["form"]

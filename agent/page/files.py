@@ -1,7 +1,7 @@
-"""What the page serves beside itself: the videos that were chosen on it, and pictures of them.
+"""Files served by the page: the videos chosen on it, and pictures of them.
 
-A video is served under a random name that only the page that chose it is told; a path is never part
-of an address, so there is nothing to climb out of.
+A video is served under a random token that only the choosing page receives; a URL never contains a
+path, so path traversal is impossible.
 """
 
 import secrets
@@ -25,7 +25,7 @@ KEEP = {"Cache-Control": "private, max-age=3600"}
 
 
 class ChosenFiles:
-    """The videos that may be watched."""
+    """The videos that may be served."""
 
     def __init__(self) -> None:
         self._videos: dict[str, Video] = {}
@@ -34,7 +34,7 @@ class ChosenFiles:
         self._lock = Lock()
 
     def add(self, video: Video) -> str:
-        """Allow a video to be watched and return the token that stands for it."""
+        """Allow a video to be served and return its token."""
         with self._lock:
             key = f"{video.sha256} {video.path}"
             token = self._tokens.setdefault(key, secrets.token_urlsafe(16))
@@ -42,7 +42,7 @@ class ChosenFiles:
             return token
 
     def add_picture(self, folder: Path, name: str) -> str:
-        """Allow a picture inside a folder to be seen and return its address; "" if it is not there.
+        """Allow a picture in a folder to be served and return its URL; "" if it does not exist.
 
         Args:
             folder: Nothing outside it is served.
@@ -57,7 +57,7 @@ class ChosenFiles:
         return f"seen/{token}"
 
     def remove(self, video: Video) -> None:
-        """Serve a video no more."""
+        """Stop serving a video."""
         with self._lock:
             for token in [t for t, v in self._videos.items() if v.sha256 == video.sha256]:
                 del self._videos[token]
@@ -65,7 +65,7 @@ class ChosenFiles:
             self._tokens = {key: token for key, token in self._tokens.items() if token in kept}
 
     def routes(self) -> list[Route]:
-        """Return the addresses for the web server."""
+        """Return the routes for the web server."""
         return [
             Route("/watch/{token}", self._watch),
             Route("/picture/{token}/{time_ms:int}", self._picture),
@@ -79,11 +79,11 @@ class ChosenFiles:
         return video
 
     def _watch(self, request: Request) -> Response:
-        """Send a video; the response understands ranges, so that a player can jump."""
+        """Send a video; the response supports range requests, so that a player can seek."""
         return FileResponse(self._find(request).path, content_disposition_type="inline")
 
     def _picture(self, request: Request) -> Response:
-        """Send the picture that is on screen at a time."""
+        """Send the frame at a time."""
         video = self._find(request)
         time_ms = min(request.path_params["time_ms"], int(video.duration_s * 1000))
         try:
@@ -93,7 +93,7 @@ class ChosenFiles:
         return Response(content, media_type="image/jpeg", headers=KEEP)
 
     def _seen(self, request: Request) -> Response:
-        """Send the very picture that a model was shown."""
+        """Send the picture that was given to a model."""
         file = self._pictures.get(request.path_params["token"])
         if file is None or not file.is_file():
             raise HTTPException(404, "no such picture")

@@ -1,4 +1,4 @@
-"""The Library tab: the videos that are known and what was found when; deleting asks first."""
+"""The Library tab: known videos, their evidence and dates; deletion asks for confirmation."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from tools.errors import ReelgraphError
 
 
 class LibraryTab:
-    """The tab's widgets and what they do."""
+    """The tab's widgets and event handlers."""
 
     def __init__(self, context: PageContext) -> None:
         self.context = context
 
     def lay_out(self) -> None:
-        """Place the widgets and say what happens on clicks."""
+        """Place the widgets and attach the event handlers."""
         self.list = gr.HTML("", elem_id="library-list")
         self.told = gr.HTML("", elem_id="library-told")
         with gr.Row(equal_height=True):
@@ -48,7 +48,7 @@ class LibraryTab:
         return shown, gr.update(choices=choices[::-1], value=None)
 
     def confirm(self, sha256: str | None) -> tuple[str, Any]:
-        """Ask whether it is meant."""
+        """Ask for confirmation."""
         if not sha256:
             return render("notice", kind="info", text="Choose a video first."), gr.skip()
         try:
@@ -64,7 +64,7 @@ class LibraryTab:
         return render("notice", kind="info", text=text), gr.update(visible=True)
 
     def delete(self, sha256: str) -> tuple[Any, ...]:
-        """Delete what is known about a video, and the file if it was uploaded here."""
+        """Delete everything stored about a video, and the file if it was uploaded here."""
         library = self.context.library
         try:
             video = library.find(sha256).video

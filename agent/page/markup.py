@@ -13,9 +13,9 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 def render(name: str, **values: Any) -> str:
-    """Return a template as HTML; nothing in a value can become markup or script."""
+    """Render a template as HTML; values are escaped and cannot inject markup or script."""
     html = _environment().get_template(f"{name}.html").render(values)
-    # Gradio's HTML component fills templates of its own, so text must not look like one.
+    # Gradio's HTML component has its own templates, so text must not look like one.
     return html.replace("${", "&#36;{").replace("{{", "&#123;&#123;")
 
 
@@ -25,7 +25,7 @@ def style() -> str:
 
 
 def head() -> str:
-    """Return what goes into the head of the page: its own script, nothing from elsewhere."""
+    """Return the content of the page's head: its own script, nothing external."""
     return f"<script>{(FOLDER / 'page.js').read_text(encoding='utf-8')}</script>"
 
 

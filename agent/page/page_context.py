@@ -1,4 +1,4 @@
-"""What all tabs of the page work with."""
+"""The context shared by all tabs of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ from tools.media.video import Video
 
 @dataclass
 class PageContext:
-    """Sessions, the files that may be seen, and the runs in progress.
+    """Sessions, the files that may be served, and the runs in progress.
 
     Attributes:
-        max_hours: Length of a video on the page, at most; the command line takes any length.
-        max_uploads: Bytes of all uploaded videos together, at most.
+        max_hours: Maximum length of a video on the page; the command line takes any length.
+        max_uploads: Maximum bytes of all uploaded videos together.
     """
 
     sessions: Sessions
@@ -49,10 +49,10 @@ class PageContext:
         return Uploads(self.library, self.max_uploads)
 
     def open(self, session: Session, path: str) -> Video:
-        """Probe a chosen video and allow it to be watched.
+        """Probe a chosen video and allow it to be served.
 
         Raises:
-            InputError: There is nothing to see or hear in it, or it is too long.
+            InputError: It has neither pictures nor sound, or it is too long.
         """
         if not path.strip():
             raise InputError("no video is chosen: upload one, give its path or take a known one")
@@ -69,10 +69,10 @@ class PageContext:
         return video
 
     def video_of(self, exchange: Exchange) -> Video | None:
-        """Return the video that was asked about; None if its file is no longer there."""
+        """Return the video of an exchange; None if its file no longer exists."""
         video = self.library.video(exchange["sha256"])
         return video if video and video.path.is_file() else None
 
     def pictures_of(self, seen: Sequence[Seen]) -> list[str]:
-        """Return the addresses of the pictures that a model was shown; "" for one that is gone."""
+        """Return the URLs of the pictures given to a model; "" for one that is gone."""
         return [self.files.add_picture(self.library.folder, item["file"]) for item in seen]

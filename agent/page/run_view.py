@@ -1,4 +1,4 @@
-"""What the page shows of one run while it goes on: events in, HTML out."""
+"""The view of a run in progress: events in, HTML out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from agent.text import clock
 from tools.evidence import ChannelReport
 from tools.media.video import Video
 
-QUIET_S = 0.2  # between two pictures of the progress; more would only keep the browser busy
+QUIET_S = 0.2  # seconds between two redraws of the progress; more would only keep the browser busy
 
 
 @dataclass(slots=True)
 class Bar:
-    """How far a stage is."""
+    """The progress of a stage."""
 
     stage: str
     done_s: float
@@ -33,7 +33,7 @@ class Bar:
 
     @property
     def left(self) -> str:
-        """Time that is left if it goes on like this; empty while that cannot be told."""
+        """Estimated remaining time; empty while unknown."""
         spent = monotonic() - self.begun
         if self.percent < 3 or spent < 1:
             return ""
@@ -42,7 +42,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Words to the user in place of an answer: kind is "error" or "info"."""
+    """A message to the user in place of an answer: kind is "error" or "info"."""
 
     kind: str
     text: str
@@ -53,15 +53,15 @@ class RunView:
     """The state of the answer, the progress and the evidence on the page.
 
     Attributes:
-        question: As it was put; empty before one was.
-        busy: What is going on while there is no word of an answer yet; empty if nothing is.
-        token: What the chosen video is served under; empty if it cannot be watched.
-        pictures: Whether the video has pictures to show.
-        understood: The question as it stands alone, if it followed from the one before.
-        text: What the model has written so far.
+        question: The question as asked; empty before the first.
+        busy: Current activity before the first token of an answer; empty if there is none.
+        token: Token of the chosen video; empty if it is not served.
+        pictures: Whether the video has pictures.
+        understood: The standalone question, for a follow-up.
+        text: The model's reply so far.
         exchange: The question with its answer, when there is one.
-        notice: Words in place of an answer.
-        channels: How the tools fared.
+        notice: Message in place of an answer.
+        channels: Reports of the tools.
     """
 
     question: str = ""
@@ -78,7 +78,7 @@ class RunView:
     _shown: float = 0.0
 
     def take(self, event: Event) -> bool:
-        """Take an event in and say whether the page should be drawn again now."""
+        """Process an event and say whether the page should be redrawn now."""
         if event.kind == "progress":
             return self._progress(event.data)
         if event.kind == "channel":
@@ -91,7 +91,7 @@ class RunView:
             self.understood = event.data
         elif event.kind == "token":
             self.text = event.data if self._replied else self.text + event.data
-            self._replied = False  # another reply takes the place of the one before
+            self._replied = False  # another reply replaces the previous one
         elif event.kind == "answer":
             self.channels = list(event.data.channels) or self.channels
             self._bars.clear()
@@ -100,25 +100,25 @@ class RunView:
         return True
 
     def recall(self, exchange: Exchange) -> None:
-        """Show a question and its answer from a chat that is gone on with."""
+        """Show a question and its answer from a resumed chat."""
         self.question, self.exchange = exchange["asked"], exchange
         self.channels = [ChannelReport(**channel) for channel in exchange["answer"]["channels"]]
         if exchange["how"]:
             self.understood = Understood(exchange["understood"], exchange["how"])
 
     def watch(self, token: str, video: Video) -> None:
-        """Show moments of a video that is served under a token."""
+        """Show moments of the video served under a token."""
         self.token, self.pictures = token, video.has_picture
 
     def fail(self, error: Exception, kind: str = "error") -> None:
-        """Show an error in place of the answer; what was found stays on the page."""
+        """Show an error in place of the answer; the evidence stays on the page."""
         self.notice = Notice(kind, str(error))
         self._bars.clear()
 
     def _progress(self, data: dict[str, Any]) -> bool:
         stage, now = str(data["stage"]), monotonic()
         if "shrunk_to" in data:
-            self.text = ""  # the reply so far is given up: the prompt was too long
+            self.text = ""  # the reply so far is discarded: the prompt was too long
         if "waits" in data:
             self._bars[stage] = Bar(stage, 0, 0, now, waits=True)
         if "total_s" in data:
@@ -134,7 +134,7 @@ class RunView:
         return self.exchange["answer"] if self.exchange else None
 
     def answer_html(self) -> str:
-        """Return the question with its answer, or what there is of it."""
+        """Return the question with its answer, even if incomplete."""
         return render(
             "answer",
             question=self.question,
@@ -147,7 +147,7 @@ class RunView:
         )
 
     def progress_html(self) -> str:
-        """Return the bars of what runs and the badges of what has ended."""
+        """Return the progress bars of running stages and the badges of finished ones."""
         return render("progress", bars=list(self._bars.values()), channels=self.channels)
 
     def evidence_html(self) -> str:
@@ -155,9 +155,9 @@ class RunView:
         return render("evidence", answer=self._answer, token=self.token, pictures=self.pictures)
 
     def details_html(self, pictures: Sequence[str] = ()) -> str:
-        """Return what the model was given.
+        """Return the model's input.
 
         Args:
-            pictures: Address of each picture that it was shown; "" for one that is gone.
+            pictures: URL of each picture given to it; "" for one that is gone.
         """
         return render("details", exchange=self.exchange, pictures=pictures)

@@ -1,4 +1,4 @@
-"""Who is asking at the moment, so that Stop stops one's own run and nobody else's."""
+"""The runs in progress by browser tab, so that Stop stops only the tab's own run."""
 
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from langgraph.runtime import RunControl
 from agent.session import Event
 from tools.errors import StoppedError
 
-PATIENCE_S = 1.0  # with a piece of work that goes on after Stop
+PATIENCE_S = 1.0  # to wait for a piece of work that continues after Stop
 STOPPED = "Stopped. What was found is kept: ask again to go on from there."
 STILL = "Stopped. One piece of work, such as loading a model, still ends by itself; it is kept too."
 
@@ -26,7 +26,7 @@ class Running:
 
     @contextmanager
     def run(self, tab: str) -> Iterator[RunControl]:
-        """Yield the control of a run that begins, known until the block ends."""
+        """Register a run until the block ends, and yield its control."""
         control = RunControl()
         with self._lock:
             self._controls.setdefault(tab, []).append(control)
@@ -50,8 +50,8 @@ class Running:
 def follow(events: Iterator[Event], control: RunControl) -> Generator[Event, None, None]:
     """Yield the events of a run, and leave it soon after Stop.
 
-    A run ends between two pieces of work. One piece may take long, as loading a model does; nobody
-    waits for that: it ends in the background, and nothing comes after it.
+    A run stops between two pieces of work. One piece may take long, such as loading a model; it is
+    abandoned and ends in the background, and nothing runs after it.
 
     Raises:
         StoppedError: Stop was pressed.
@@ -72,7 +72,7 @@ def follow(events: Iterator[Event], control: RunControl) -> Generator[Event, Non
         while (event := _next(told, control)) is not None:
             yield event
     finally:
-        control.request_drain("stop")  # whoever left the page wants no more of it
+        control.request_drain("stop")  # a closed page needs no further events
     try:
         ended.result()
     except StoppedError as stop:

@@ -1,4 +1,4 @@
-"""Sessions for what is picked on the page: one for each pair of profile and method, opened once."""
+"""Sessions of the page: one per pair of profile and method, opened once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ OpenSession = Callable[[str | None, Mapping[str, Any]], Session]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An entry of a picker: what is picked, what stands there, and what is missing for it."""
+    """An entry of a dropdown: its value, its label, and what is missing for it."""
 
     name: str
     label: str
@@ -26,7 +26,7 @@ class Choice:
 
 
 class Sessions:
-    """Opens sessions as they are needed; those of one profile share library and loaded models."""
+    """Opens sessions on first use; those of one profile share library and loaded models."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Sessions:
         Args:
             profile: As for `Session`.
             settings: As for `Session`; they hold for every profile and method.
-            open_session: Makes a session.
+            open_session: Factory of sessions.
 
         Raises:
             InputError: Unknown profile, key, value or method.
@@ -66,8 +66,8 @@ class Sessions:
     def get(self, profile: str = "", method: str = "") -> Session:
         """Return the session for a profile and a method; empty names mean those of the start.
 
-        Only a profile that ships with the program, or the one of the start, is taken: whoever may
-        ask over a network must not have files of this machine read, nor other servers called.
+        Only shipped profiles and the one of the start are accepted: a remote user must not make
+        this machine read other files or call other servers.
 
         Raises:
             InputError: There is no such profile or method.
@@ -125,7 +125,7 @@ class Sessions:
 
 
 def _may_have(chat: ChatSettings, need: str) -> bool:
-    """Say whether a model may do something, as far as can be told without loading it."""
+    """Say whether a model may have a capability, as far as known without loading it."""
     if chat.engine == "endpoint":
         return {"images": chat.images, "tool calls": chat.tool_calling}.get(need, False)
     if need == "tool calls":

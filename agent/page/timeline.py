@@ -1,4 +1,4 @@
-"""The whole video at a glance: a lane for each kind of finding, with the cited moments marked."""
+"""The timeline of a video: a lane per kind of evidence, with the cited moments marked."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -8,9 +8,9 @@ from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-MAX_MARKS = 3000  # in one lane; more cannot be told apart and make the browser slow
+MAX_MARKS = 3000  # in one lane; more are indistinguishable and make the browser slow
 LANE_PX, MARGIN_PX = 34, 90
-MIN_SHARE = 0.003  # of the length: anything shorter is drawn so long, to be seen
+MIN_SHARE = 0.003  # of the length: the minimum drawn, to be visible
 LANES = ("shots", "speech", "text", "objects", "caption")  # from the top; others follow
 COLOURS = ("#64748b", "#2563eb", "#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
 STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # between two ticks
@@ -19,7 +19,7 @@ CITED_COLOUR = "#dc2626"
 
 
 def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()) -> Any:
-    """Return a plotly figure; a click on a mark tells its start in seconds as `customdata`."""
+    """Return a plotly figure; a mark has its start in seconds as `customdata`, for clicks."""
     import plotly.graph_objects as go
 
     lanes = _lanes(found)
@@ -39,7 +39,7 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
         showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(128,128,128,0.08)",
-        font={"color": "#808080"},  # read on white and on black
+        font={"color": "#808080"},  # legible on white and on black
         dragmode="zoom",
     )
     figure.update_xaxes(
@@ -56,7 +56,7 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
 
 
 def _ticks(duration_s: float) -> list[float]:
-    """Return at most ten round times from the start on."""
+    """Return at most ten round times, from 0."""
     step_s = next((s for s in STEPS_S if duration_s / s < MAX_TICKS), STEPS_S[-1])
     return [float(time_s) for time_s in range(0, int(duration_s) + 1, step_s)]
 
@@ -101,6 +101,6 @@ def _citations(cited: Sequence[Evidence]) -> Any:
 
 
 def _words(evidence: Evidence) -> str:
-    """Return a hover text; plotly reads a little HTML, so the signs of it are taken out."""
+    """Return a hover text; plotly renders some HTML, so its characters are removed."""
     text = " ".join(evidence.text.split()).replace("&", "+").replace("<", "(").replace(">", ")")
     return f"{clock(evidence.start_s)} {text[:120]}"

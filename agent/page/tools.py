@@ -1,4 +1,4 @@
-"""The Tools tab: every tool with its options and status, the models, and the graph as it runs."""
+"""The Tools tab: every tool with its options and status, the models, and the compiled graph."""
 
 import inspect
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from tools.registry import broken_tools, make_tool, tool_classes
 
 @dataclass(frozen=True, slots=True)
 class ToolOption:
-    """An option of a tool with its present value."""
+    """An option of a tool with its current value."""
 
     name: str
     value: Any
@@ -28,7 +28,7 @@ class ToolOption:
 
 @dataclass(frozen=True, slots=True)
 class ToolCard:
-    """What is told about a tool."""
+    """The description of a tool."""
 
     name: str
     kind: str
@@ -42,12 +42,12 @@ class ToolCard:
 
     @property
     def told(self) -> bool:
-        """Whether any option says what it means."""
+        """Whether any option has a description."""
         return any(option.meaning for option in self.options)
 
 
 class ToolsTab:
-    """The tab's widgets and what they show."""
+    """The tab's widgets and their content."""
 
     def __init__(self, context: PageContext) -> None:
         self.context = context
@@ -82,7 +82,7 @@ class ToolsTab:
         return shown, self.draw(method)
 
     def draw(self, method: str) -> str:
-        """Return the graph of a method as Markdown, which the browser draws by itself."""
+        """Return the graph of a method as Markdown, which the browser renders."""
         return f"```mermaid\n{self.context.sessions.get(method=method).mermaid()}\n```"
 
     def _method(self) -> str:

@@ -1,7 +1,7 @@
-"""Uploaded videos: how much of the disk they may take, and how long a forgotten one stays.
+"""Uploaded videos: their disk quota, and the expiry of unused ones.
 
-Gradio bounds a single file and keeps every one. Here their sum is bounded too, before a byte is
-taken in, and a file that nobody asked about goes after a day.
+Gradio limits the size of a single file and keeps all. Here their sum is limited too, before a byte
+is received, and a file without a question is deleted after a day.
 """
 
 from contextlib import suppress
@@ -26,16 +26,16 @@ class Uploads:
     """The folder of uploaded videos."""
 
     def __init__(self, library: Library, max_sum: int = MAX_SUM) -> None:
-        """Know the folder; Gradio makes it with the first upload.
+        """Set the folder; Gradio creates it with the first upload.
 
         Args:
-            library: Whose folder it lies in, so that a video is still found another day.
-            max_sum: Bytes of all uploads together, at most.
+            library: Library whose folder contains it, so that a video is still found another day.
+            max_sum: Maximum bytes of all uploads together.
         """
         self.folder = library.folder / "uploads"
         self.max_sum = max_sum
         self._library = library
-        self._coming = 0  # bytes that were let in and are still on their way
+        self._coming = 0  # bytes admitted and still in transfer
         self._lock = Lock()
 
     def __contains__(self, path: Path) -> bool:
@@ -47,7 +47,7 @@ class Uploads:
         return sum(_size(file) for file in self._files())
 
     def let_in(self, size: int) -> None:
-        """Hold room for an upload until `came_in`. `InputError` when there is none."""
+        """Reserve space for an upload until `came_in`. `InputError` when there is none."""
         self.sweep()
         with self._lock:
             held = self.size + self._coming
@@ -60,12 +60,12 @@ class Uploads:
             self._coming += size
 
     def came_in(self, size: int) -> None:
-        """Give back the room that was held: the file is there, or will never be."""
+        """Release the reserved space: the file has arrived, or never will."""
         with self._lock:
             self._coming -= size
 
     def sweep(self) -> None:
-        """Delete the files that came in a day ago or earlier and were never asked about."""
+        """Delete the files uploaded a day ago or earlier and never asked about."""
         before = time() - FORGOTTEN_S
         old = {file.resolve(): file for file in self._files() if _came(file) < before}
         if not old:
@@ -81,25 +81,25 @@ class Uploads:
             self.drop(file)
 
     def drop(self, path: Path) -> None:
-        """Delete an upload and its folder; a file that lies elsewhere stays."""
+        """Delete an upload and its folder; a file elsewhere stays."""
         if path in self:
             with suppress(OSError):
                 path.unlink()
-                path.parent.rmdir()  # Gradio makes one for each content; others stay
+                path.parent.rmdir()  # Gradio makes one per content; others stay
 
     def _files(self) -> list[Path]:
         return [file for file in self.folder.rglob("*") if file.is_file()]
 
 
 class UploadLimit:
-    """The part of the web server that turns uploads away before they are read."""
+    """ASGI middleware that rejects uploads before they are received."""
 
     def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app = app
         self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; an upload only if there is room for it."""
+        """Pass a request on; an upload only if there is space for it."""
         if scope["type"] != "http" or scope["method"] != "POST" or not _is_upload(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -124,7 +124,7 @@ def _is_upload(path: str) -> bool:
 
 
 def _size(file: Path) -> int:
-    with suppress(OSError):  # it may go at any time
+    with suppress(OSError):  # it may disappear at any time
         return file.stat().st_size
     return 0
 

@@ -1,1 +1,1 @@
-"""Auxiliary texts of a video: asked for, looked for, ranked and read (Video-RAG)."""
+"""Video-RAG: auxiliary texts of a video, requested, extracted, retrieved and read."""

@@ -1,8 +1,8 @@
-"""Query decoupling: what a question asks of speech recognition, detection and scene text.
+"""Query decoupling: a question's requests for speech recognition, detection and scene text.
 
-Video-RAG (arXiv 2411.13093v4), section 3.2. The model writes JSON; each field is read for itself,
-so that one bad field never spoils the others, not even where the JSON as a whole is broken. What
-cannot be read is replaced by plain rules; what the model leaves empty on purpose stays empty.
+Video-RAG (arXiv 2411.13093v4), section 3.2. The model writes JSON; each field is parsed by itself,
+so that one bad field never spoils the others, even where the JSON as a whole is broken. Fields
+that do not parse are filled by rules; fields left empty on purpose stay empty.
 """
 
 import re
@@ -16,7 +16,7 @@ from agent.video_rag.entities import find_tagger, published_filter, visible
 
 Field = Literal["speech", "entities", "aspects"]
 
-# Models that know the paper write its names.
+# Models that know the paper write its field names.
 FIELD_NAMES: Mapping[str, Field] = {
     "speech": "speech",
     "asr": "speech",
@@ -50,11 +50,11 @@ NOTHING = {"", "null", "none", "n/a", "nothing", "-"}
 
 
 def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
-    """Read what the model wrote; fenced, prefixed or broken JSON is fine.
+    """Parse the model's request; fenced, prefixed or broken JSON is fine.
 
     Args:
-        text: Of the model.
-        question: Stands in, by plain rules, for fields that the model did not write.
+        text: The model's reply.
+        question: Source, by rules, of fields that the model did not write.
         parity: Filter entities as the published code does, and take no aspect from the rules.
     """
     plain, fields = request_by_rules(question), _fields(text)
@@ -62,7 +62,7 @@ def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
         return plain
     entities = _phrases(fields["entities"]) if "entities" in fields else None
     aspects = set(_aspects(fields.get("aspects")))
-    if not parity:  # a small model forgets what the question says in so many words
+    if not parity:  # a small model omits aspects that the question names
         aspects |= set(plain.aspects)
     return Request(
         speech=_sentence(fields.get("speech")),
@@ -73,7 +73,7 @@ def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
 
 
 def request_by_rules(question: str) -> Request:
-    """Return a request from the words of the question alone."""
+    """Return a request by rules, from the words of the question alone."""
     found = [
         a for a, pattern in ASPECT_WORDS.items() if re.search(rf"\b(?:{pattern})\b", question, re.I)
     ]
@@ -84,7 +84,7 @@ def request_by_rules(question: str) -> Request:
 
 
 def filter_note(parity: bool) -> str:
-    """Say what stands in for the published entity filter; empty where nothing has to."""
+    """Say what replaces the published entity filter; empty where it is used or not needed."""
     if not parity or find_tagger():
         return ""
     return "entities were chosen by reelgraph's own rules, for spaCy's en_core_web_sm is not here"
@@ -96,8 +96,8 @@ def _filtered(entities: tuple[str, ...], parity: bool) -> tuple[str, ...]:
 
 
 def _fields(text: str) -> dict[Field, Any]:
-    """Return the fields that can be read; the first mention of each counts."""
-    text = text.partition("\nQuestion:")[0]  # a small model goes on as the prompt did
+    """Return the fields that parse; the first mention of each counts."""
+    text = text.partition("\nQuestion:")[0]  # a small model continues with another example
     if "{" not in text and (first := _KEY.search(text)):  # one field a line
         text = "{" + re.sub(r",?\n", ",\n", text[first.start() :].replace("*", ""))
     found = json_objects(text)
@@ -132,7 +132,7 @@ def _phrases(value: object) -> tuple[str, ...] | None:
 
 
 def _aspects(value: object) -> tuple[Aspect, ...]:
-    """Return the aspects that a value names, in the order of the contract."""
+    """Return the aspects that a value names, in canonical order."""
     parts = value if isinstance(value, list) else [value]
     named = [w for part in parts if isinstance(part, str) for w in re.findall(r"\w+", part.lower())]
     found = {ASPECT_NAMES[word] for word in named if word in ASPECT_NAMES}

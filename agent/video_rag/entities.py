@@ -1,8 +1,8 @@
-"""Entities: which of the phrases that a model names are things that can be seen in a picture.
+"""Entity filter: which of the phrases that a model names are physical and visible.
 
-Our own rules keep every phrase whose head is not abstract, however it begins or long it is. The
-published filter of Video-RAG goes by parts of speech; it loses "the man in black" and every single
-name, and is there for parity alone.
+Our rules keep every phrase whose head noun is not abstract, whatever its determiner or length. The
+published filter of Video-RAG uses part-of-speech tags; it loses "the man in black" and every
+single name, and is used for parity only.
 """
 
 import re
@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any
 
 MAX_ENTITIES = 4  # the paper asks for fewer than five
-TAGGER = "en_core_web_sm"  # of the published code
+TAGGER = "en_core_web_sm"  # the tagger of the published code
 
 Tagger = Callable[[str], Sequence[str]]
 """Returns the universal part-of-speech tag of each token of a phrase."""
@@ -54,10 +54,10 @@ PUBLISHED_SHAPES = frozenset(
 
 
 def visible(phrases: Sequence[str]) -> tuple[str, ...]:
-    """Return the phrases that name something to be seen, each once, at most four.
+    """Return the phrases that name something visible, without duplicates, at most four.
 
-    An article goes, for "the dog" and "dog" are one thing to look for. What an abstract head is
-    about stays: "the number of boats" becomes "boats".
+    Articles are dropped, for "the dog" and "dog" are one entity. The complement of an abstract head
+    is kept: "the number of boats" becomes "boats".
     """
     kept: dict[str, str] = {}
     for phrase in phrases:
@@ -77,14 +77,14 @@ def _thing(phrase: str) -> str:
 
 
 def _head(phrase: str) -> str:
-    """Return the noun that a phrase is about: the last word before what follows it."""
+    """Return the head noun of a phrase: the last word before its complement."""
     before = _AFTER_HEAD.split(phrase, maxsplit=1)[0]
     word = before.split()[-1].lower()
     return word[:-1] if word.endswith("s") and word[:-1] in ABSTRACT else word
 
 
 def published_filter(phrases: Sequence[str], tags_of: Tagger) -> tuple[str, ...]:
-    """Return the phrases whose parts of speech the published code accepts, in their order."""
+    """Return the phrases whose part-of-speech tags the published code accepts, in order."""
     return tuple(
         phrase
         for phrase in phrases

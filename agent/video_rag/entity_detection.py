@@ -1,10 +1,10 @@
-"""Looking for what a question names, on the pictures that most resemble it.
+"""Entity detection: detect the entities of a question on its key frames.
 
     request -> key frames -> a tool that needs phrases -> evidence in the library
 
-The library keeps what was found by tool, phrases and pictures. Phrases are looked for together and
-kept together, because what an open-vocabulary detector finds of one depends on the others: with one
-entry per phrase, answers would depend on which questions were asked before.
+The library stores detections by tool, phrases and frames. Phrases are detected and stored as one
+set, because an open-vocabulary detector's result for one phrase depends on the others: with one
+entry per phrase, answers would depend on earlier questions.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from tools.media.frames import FrameSet, StoredFrame
 from tools.media.video import Video
 from tools.registry import make_tool
 
-OBJECTS = "objects"  # the kind of evidence that has boxes
+OBJECTS = "objects"  # the kind of evidence with boxes
 
 
 def look_node(name: str, rule: KeyFrameRule, note: str = "", frames: int = 0) -> Node:
@@ -43,10 +43,10 @@ def look_node(name: str, rule: KeyFrameRule, note: str = "", frames: int = 0) ->
 
     Args:
         name: A tool that needs phrases and frames.
-        rule: How key frames are chosen.
-        note: What else its channel report shall say.
-        frames: Choose among so many pictures, spread as the published code does; 0 takes all
-            distinct pictures of the library.
+        rule: Rule for the choice of key frames.
+        note: Text to add to its channel report.
+        frames: Number of candidate frames, spread as in the published code; 0 takes all distinct
+            frames of the library.
     """
 
     def node(state: State, runtime: Runtime[Context]) -> Findings:
@@ -73,7 +73,7 @@ def look_node(name: str, rule: KeyFrameRule, note: str = "", frames: int = 0) ->
 def published_frames(total: int, count: int) -> list[int]:
     """Return the frame numbers of the published code: evenly from first to last, truncated.
 
-    Always `count` of them, so frames of a short video come several times.
+    Always `count` of them, so frames of a short video repeat.
     """
     import numpy as np
 
@@ -81,7 +81,7 @@ def published_frames(total: int, count: int) -> list[int]:
 
 
 def _nothing_to_do(tool: Tool, state: State) -> ChannelReport | None:
-    """Return the report of a tool that the question has no use for."""
+    """Return the report of a tool that the question does not need."""
     request = state["request"]
     if not request.entities:
         return ChannelReport(tool.name, "skipped", reason="the question names nothing to look for")
@@ -92,7 +92,7 @@ def _nothing_to_do(tool: Tool, state: State) -> ChannelReport | None:
 
 
 def _pictures(video: Video, runtime: Runtime[Context], meter: Meter, count: int) -> FrameSet:
-    """Return the pictures to choose from, with the time for which each stands."""
+    """Return the candidate frames, each with the time span that it represents."""
     if not count:
         return ensure_frames(video, runtime, meter)
     context = runtime.context
@@ -110,7 +110,7 @@ def _pictures(video: Video, runtime: Runtime[Context], meter: Meter, count: int)
 def _choose(
     pictures: FrameSet, state: State, runtime: Runtime[Context], rule: KeyFrameRule
 ) -> KeyFrames:
-    """Return the key frames; without an encoder, and it is said, pictures spread evenly."""
+    """Return the key frames; without an encoder, evenly spread frames, with a note."""
     total, context = len(pictures.frames), runtime.context
     try:
         encoder = context.pool.image_encoder()
@@ -137,7 +137,7 @@ def _compare(
 
 
 def _only(pictures: FrameSet, chosen: KeyFrames) -> FrameSet:
-    """Return a set of the chosen pictures alone; each keeps its number and its time."""
+    """Return the set of chosen frames; each keeps its number and its time."""
     kept = set(chosen.positions)
     return FrameSet(
         pictures.folder,

@@ -1,8 +1,8 @@
-"""Key frames: the few pictures of a video in which a detector looks for what a question names.
+"""Key frames: the few frames of a video on which the entities of a question are detected.
 
-Pictures are compared with phrases by an image-text encoder. Video-RAG (arXiv 2411.13093v4, section
-3.2) keeps the pictures whose similarity exceeds a threshold, and with the published numbers that is
-mostly none; here the best few are taken, so that detection is never silently empty.
+Frames are compared with phrases by an image-text encoder. Video-RAG (arXiv 2411.13093v4, section
+3.2) keeps the frames whose similarity exceeds a threshold, with the published numbers mostly none;
+here the top k are taken, so that detection is never silently empty.
 """
 
 import os
@@ -25,13 +25,13 @@ from tools.media.video import Video
 Rule = Literal["best", "published"]
 Similarities = npt.NDArray[np.float32]  # [pictures, phrases]
 
-# Of the published code; the paper's appendix says beta 4. They fold into one factor on the mean.
+# Published code; the paper's appendix has beta 4. Together they are one factor on the mean.
 BASE_FRAMES, THRESHOLD, BETA = 16, 0.3, 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFrames:
-    """Positions of the chosen pictures, ascending, and how they were chosen."""
+    """Positions of the chosen frames, ascending, and how they were chosen."""
 
     positions: tuple[int, ...]
     why: str
@@ -39,14 +39,14 @@ class KeyFrames:
 
 @dataclass(frozen=True, slots=True)
 class KeyFrameRule:
-    """How key frames are chosen.
+    """The rule for the choice of key frames.
 
     Attributes:
-        most: Pictures, at most; the published rule has no such bound, and with `parity` none holds.
-        rule: "best" ranks by cosine; "published" takes what exceeds a multiple of the mean.
-        threshold: Of the published rule.
-        beta: Of the published rule.
-        parity: Raw inner products, and nothing in the place of an empty choice.
+        most: Maximum number of frames; the published rule has no such bound, nor has `parity`.
+        rule: "best" ranks by cosine; "published" takes all above a multiple of the mean.
+        threshold: Threshold of the published rule.
+        beta: Beta of the published rule.
+        parity: Use raw inner products, and no fallback for an empty choice.
     """
 
     most: int
@@ -57,17 +57,17 @@ class KeyFrameRule:
 
 
 def wording(phrases: Sequence[str]) -> list[str]:
-    """Return phrases as captions, as which CLIP saw texts (Radford et al. 2021, section 3.1.4)."""
+    """Put phrases into CLIP's caption template (Radford et al. 2021, section 3.1.4)."""
     return [f"A picture of {phrase}" for phrase in phrases]
 
 
 def choose_key_frames(pictures: Vectors, phrases: Vectors, rule: KeyFrameRule) -> KeyFrames:
-    """Return the pictures that resemble the phrases most.
+    """Return the frames most similar to the phrases.
 
     Args:
         pictures: Raw vectors [n, dimensions], in time order.
         phrases: Raw vectors [m, dimensions].
-        rule: How to choose.
+        rule: The rule.
     """
     total = len(pictures)
     similar = pictures @ phrases.T if rule.parity else unit(pictures) @ unit(phrases).T
@@ -87,16 +87,16 @@ def choose_key_frames(pictures: Vectors, phrases: Vectors, rule: KeyFrameRule) -
 
 
 def spread_key_frames(total: int, most: int, because: str) -> KeyFrames:
-    """Return pictures spread evenly, for want of an encoder; say why."""
+    """Return evenly spread frames, where there is no encoder; `because` says why."""
     chosen = centre_ids(total, most) if total else ()
     return KeyFrames(chosen, f"{len(chosen)} of {total} pictures, evenly spread: {because}")
 
 
 def best_positions(similarities: Similarities, most: int) -> tuple[int, ...]:
-    """Return at most `most` pictures, the best of each phrase before the second best of any.
+    """Return at most `most` frames, the best of each phrase before the second best of any.
 
-    How near pictures come to a phrase differs from phrase to phrase, so a mean over phrases would
-    let one of them choose alone. Ties go to the earlier picture.
+    The range of similarities differs from phrase to phrase, so a mean over phrases would let one
+    phrase dominate. Ties go to the earlier frame.
     """
     order = np.argsort(-similarities, axis=0, kind="stable")  # [rank, phrase] -> picture
     taken = dict.fromkeys(int(picture) for picture in order.ravel())
@@ -109,9 +109,9 @@ def published_positions(
     """Return the choice of the published code, without its crashes.
 
     The mean over phrases is scaled by beta * n / 16 over its sum and must exceed the threshold.
-    That is: it exceeds 16 * threshold / beta times the mean of all pictures, whatever n is; at
-    most ceil(beta * n / (16 * threshold)) - 1 pictures can. As published, a negative sum turns the
-    ranking round, and with a sum of zero nothing is chosen.
+    That is: it exceeds 16 * threshold / beta times the mean of all frames, for any n; at most
+    ceil(beta * n / (16 * threshold)) - 1 frames can. As published, a negative sum reverses the
+    ranking, and with a sum of zero nothing is chosen.
     """
     mean = similarities.mean(axis=1) if similarities.size else np.zeros(0, np.float32)
     total = mean.sum()
@@ -128,9 +128,9 @@ def picture_vectors(
     library: Library,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Vectors:
-    """Return the raw vector of each picture, made once per video and encoder.
+    """Return the raw vector of each frame, computed once per video and encoder.
 
-    They lie beside the pictures and go with them. Pictures are read a batch at a time.
+    They are stored beside the frames and deleted with them. Frames are read in batches.
     """
     key = digest([encoder.name, [frame.path.name for frame in frames.frames]])
     file = frames.folder / f"vectors-{key}.npy"
@@ -157,12 +157,12 @@ def _strongest(similar: Similarities, passed: Sequence[int], most: int) -> tuple
 def _read(file: Path) -> Vectors | None:
     try:
         return np.asarray(np.load(file), np.float32)
-    except (OSError, ValueError, EOFError):  # not there, or cut short
+    except (OSError, ValueError, EOFError):  # missing or truncated
         return None
 
 
 def _write(file: Path, vectors: Vectors) -> None:
-    """Write vectors, whole or not at all."""
+    """Write vectors atomically."""
     part = file.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as stream:
         np.save(stream, vectors)

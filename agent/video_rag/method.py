@@ -1,14 +1,14 @@
-"""Video-RAG (Luo et al., arXiv 2411.13093): answer from auxiliary text that is retrieved.
+"""Video-RAG (Luo et al., arXiv 2411.13093): answer from retrieved auxiliary texts.
 
     START -> decouple --------------------+
           -> ingest ----------------------+-> detect -> retrieve -> budget -> read -> ...
                                                                  -> look -> ...
 
-`detect` looks for the question's own entities on key frames, where the profile has an
-open-vocabulary detector. What differs from the paper: the evidence is kept and embedded once per
-video, every line has its time, what the detector saw is told with all relations, and a hard token
-budget drops whole records, worst first. `look` is for a model that sees where nothing was found.
-`video-rag.parity` does as the published code does, see `agent.video_rag.published`.
+`detect` detects the question's entities on key frames, where the profile has an open-vocabulary
+detector. What differs from the paper: the evidence is stored and embedded once per video, every
+line has its time, scene text has all relations, and a hard token budget drops whole records, worst
+first. `look` is for a vision-language model where nothing relevant was retrieved.
+`video-rag.parity` follows the published code, see `agent.video_rag.published`.
 """
 
 from collections.abc import Sequence
@@ -74,13 +74,13 @@ class Options(Section):
 
     @property
     def pictures(self) -> int:
-        """Pictures that go to a model that sees."""
+        """Number of frames given to a vision-language model."""
         default = PUBLISHED_FRAMES if self.parity else DEFAULT_FRAMES
         return default if self.frames is None else self.frames
 
     @property
     def rule(self) -> KeyFrameRule:
-        """How key frames are chosen."""
+        """The rule for the choice of key frames."""
         rule: Rule = "published" if self.parity else self.key_frame_rule
         return KeyFrameRule(self.key_frames, rule, self.threshold, self.beta, self.parity)
 
@@ -115,7 +115,7 @@ def build(settings: Settings) -> Subgraph:
 def _add_looking(
     graph: StateGraph[State, Context, State, State], settings: Settings, options: Options
 ) -> None:
-    """Add the tools that look for what the question names, between the question and retrieval."""
+    """Add the tools that detect the question's entities, between decoupling and retrieval."""
     names = phrase_tools(settings)
     rule, note = options.rule, filter_note(options.parity)
     frames = options.pictures if options.parity else 0
@@ -134,7 +134,7 @@ def _add_looking(
 
 
 def decouple(state: State, runtime: Runtime[Context]) -> State:
-    """Ask the chat model what to search for; it needs no video, so it starts at once."""
+    """Let the chat model write the retrieval request; runs at once, for it needs no video."""
     start, question = perf_counter(), state["question"].text
     options = read_options("video-rag", Options, runtime.context.settings)
     prompt = prompts.render("decouple", question=question)
@@ -147,7 +147,7 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
 
 
 def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
-    """Return the pictures that go to the model beside the evidence; none if it cannot see."""
+    """Return the frames given to the model with the evidence; none for a text-only model."""
     options = read_options("video-rag", Options, context.settings)
     if not (video.has_picture and options.pictures and context.pool.capabilities().images):
         return ()
@@ -158,11 +158,11 @@ def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
 
 
 def retrieve(state: State, runtime: Runtime[Context]) -> State:
-    """Choose the evidence that bears on the question, and add what was seen on key frames.
+    """Retrieve the evidence relevant to the question, and add the detections on key frames.
 
-    The pictures in which the question's own entities were found bear on it whatever their words
-    are, so they are all there, behind the best record. Where places or relations are asked for,
-    they are told from the boxes, also from those of a detector that knows no phrases.
+    Key frames with the question's entities are relevant whatever their text, so all of them are
+    added, after the best record. Where locations or relations are requested, scene text is made
+    from the boxes, also from those of a closed-vocabulary detector.
     """
     start, update = perf_counter(), evidence.retrieve_evidence(state, runtime)
     context, aspects = runtime.context, state["request"].aspects
@@ -184,7 +184,7 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
 
 
 def _seen(tools: list[str], state: State, context: Context) -> list[Evidence]:
-    """Return what was found on key frames, in time order."""
+    """Return the detections on key frames, in time order."""
     passages = context.library.passages(state["runs"][name] for name in tools)
     return [p.evidence for p in passages if p.evidence.kind == OBJECTS]
 
@@ -192,13 +192,13 @@ def _seen(tools: list[str], state: State, context: Context) -> list[Evidence]:
 def is_worth_asking(
     state: State, runtime: Runtime[Context]
 ) -> Literal["budget", "look", "abstain"]:
-    """Go on if a record has something to do with the question, or the model can look itself."""
+    """Continue if a record is relevant to the question, or the model sees pictures."""
     found = evidence.is_relevant(state, runtime)
     return "look" if found == "abstain" and state["plan"].frames else found
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
-    """Ask about the pictures alone, for no tool found anything that bears on the question."""
+    """Ask about the frames alone, as no tool found anything relevant to the question."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, every = state["video"], int(1 / state.get("context_share", 1.0))
     frames = state["plan"].frames[::every]
@@ -210,7 +210,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say what will be done."""
+    """Return the plan."""
     options = read_options("video-rag", Options, context.settings)
     frames = choose_frames(video, context)
     visuals = {"images": len(frames)}
@@ -231,7 +231,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 def _asked(
     question: Question, options: Options, frames: Sequence[PlannedFrame], context: Context
 ) -> tuple[Sequence[str], tuple[int, int], int]:
-    """Return the prompts of the answer, the calls in all, and the tokens of the evidence."""
+    """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
         return prompt_names(question, "given_channels"), (2, 3), 0
     names = find_reader(context.settings).prompts or prompt_names(question, "given_notes")

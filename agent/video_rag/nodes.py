@@ -1,4 +1,4 @@
-"""Answering from evidence: the nodes between what tools found and the prompt of the model.
+"""The nodes from the tools' evidence to the prompt.
 
 retrieve -> budget -> read -> (reason | backup | cite | abstain)
 """
@@ -21,7 +21,7 @@ from agent.state import Context, State
 
 
 def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
-    """Choose the evidence that bears on the question, its options and its request."""
+    """Retrieve the evidence relevant to the question, its options and its request."""
     start, context = perf_counter(), runtime.context
     question, request = state["question"], state.get("request", Request())
     queries = [question.text, *question.options, *filter(None, [request.speech])]
@@ -39,13 +39,13 @@ def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
 
 
 def is_relevant(state: State, runtime: Runtime[Context]) -> Literal["budget", "abstain"]:
-    """Go on only if the best record has something to do with the question."""
+    """Continue only if the best record is relevant to the question, else abstain."""
     enough = state["relevance"] >= runtime.context.settings.retrieval.min_relevance
     return "budget" if enough and state["evidence"] else "abstain"
 
 
 def budget(state: State, runtime: Runtime[Context]) -> State:
-    """Join neighbours in time, then keep the best records that fit the budget, each whole."""
+    """Join neighbours in time, then keep the best records that fit the token budget, each whole."""
     settings = runtime.context.settings.retrieval
     joined = merge_neighbours(state["evidence"], settings.merge_gap_s)
     kept = within_budget(joined, settings.token_budget, runtime.context.pool.chat().count_tokens)
@@ -56,13 +56,13 @@ def budget(state: State, runtime: Runtime[Context]) -> State:
 
 
 def read(state: State, runtime: Runtime[Context]) -> Command[str]:
-    """Write the prompt, unless the reader has a way of its own to the answer."""
+    """Write the prompt, unless the reader routes to the answer itself."""
     reader = find_reader(runtime.context.settings)
     return reader.read(state, runtime) or _ask_about(state, runtime)
 
 
 def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
-    """Ask a model that reads whole records, and looks at pictures if it can."""
+    """Write the prompt for a model that reads whole records, with pictures if it sees them."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     lines = state["evidence"][: ceil(len(state["evidence"]) * share)]

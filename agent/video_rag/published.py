@@ -1,8 +1,8 @@
-"""Video-RAG as its code does it: retrieval per channel by threshold, and a prompt without times.
+"""Video-RAG as published: retrieval per channel by threshold, and a prompt without times.
 
-What the published pipeline does is kept, with what is wrong about it: no budget, no times, all that
-passes the threshold. Its wording is not kept, ours is. Frames, key frames, the entity filter and
-scene text have their parity rules beside the right ones.
+The published pipeline is reproduced with its flaws: no budget, no times, everything above the
+threshold. The wording is ours. Frames, key frames, the entity filter and scene text have their
+parity rules beside the correct ones.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ PUBLISHED_THRESHOLD = 0.3  # cosine; MLVU's script alone has 0
 
 
 def retrieve_as_published(state: State, runtime: Runtime[Context]) -> State:
-    """Choose speech and text by their own queries; what was seen on key frames is all taken."""
+    """Retrieve speech and text by their own queries; take all detections on key frames."""
     start, context = perf_counter(), runtime.context
     runs = _runs_by_kind(state, context)
     everything = [run for kind in runs.values() for run in kind]
@@ -44,7 +44,7 @@ def retrieve_as_published(state: State, runtime: Runtime[Context]) -> State:
 
 
 def channel_queries(state: State) -> dict[str, list[str]]:
-    """Return what each channel is searched for; the published code takes options as queries."""
+    """Return the queries of each channel; the published code uses options as queries."""
     question, request = state["question"], state["request"]
     asked = [question.text, *question.options]
     speech = [request.speech] if request.speech else []
@@ -52,7 +52,7 @@ def channel_queries(state: State) -> dict[str, list[str]]:
 
 
 def read(state: State, runtime: Runtime[Context]) -> State:
-    """Write the prompt: objects, speech, text, then the question; an empty channel leaves none."""
+    """Write the prompt: objects, speech, text, then the question; empty channels are left out."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, share = state["video"], state.get("context_share", 1.0)
     found = state["evidence"][: ceil(len(state["evidence"]) * share)]
@@ -73,9 +73,9 @@ def read(state: State, runtime: Runtime[Context]) -> State:
 def channels(
     found: Sequence[Evidence], video: Video, aspects: Sequence[Aspect]
 ) -> dict[str, object]:
-    """Return what each block of the prompt tells, empty where there is nothing to tell.
+    """Return the content of each block of the prompt, empty for an empty channel.
 
-    Pictures are numbered from 1 among those that were sampled, as in the published prompt.
+    Frames are numbered from 1 among the sampled ones, as in the published prompt.
     """
     objects = []
     for one in found:
@@ -97,7 +97,7 @@ def _items(one: Evidence, video: Video, aspects: Sequence[Aspect]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    """Return a text that stays inside its quotation marks."""
+    """Return a text in quotation marks that it cannot break out of."""
     return " ".join(text.split()).replace('"', "'")
 
 

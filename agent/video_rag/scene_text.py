@@ -1,8 +1,8 @@
-"""Scene text: what a detector found in a picture, told as counts, places and relations.
+"""Scene text: the detections of a frame as text: counts, locations and relations.
 
-Boxes -> text, for those aspects that a question asks about (Video-RAG, arXiv 2411.13093v4, section
-3.2). The published text grows with the square of the boxes, names one relation a pair and no time;
-here a pair has all its relations, a record has its time, and whole items are left out over a cap.
+Boxes -> text, for the aspects that a question requests (Video-RAG, arXiv 2411.13093v4, section
+3.2). The published text is quadratic in the boxes, with one relation per pair and no time; here a
+pair has all its relations, a record has its time, and whole items are dropped over a token cap.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ ROWS = ("upper", "middle", "lower")
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One object of a picture: its name there ("boat 2"), its label and its box."""
+    """One detected object: its name in the frame ("boat 2"), its label and its box."""
 
     name: str
     label: str
@@ -32,7 +32,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How the first of two things stands to the second, by their positions in the picture."""
+    """The spatial relation of the first of two objects to the second."""
 
     first: int
     second: int
@@ -40,7 +40,7 @@ class Relation:
 
 
 def name_things(labels: Sequence[str], boxes: Sequence[Sequence[float]]) -> tuple[Thing, ...]:
-    """Return the things of a picture; several of one label are numbered, surest first."""
+    """Return the objects of a frame; several of one label are numbered, by confidence."""
     totals, seen = Counter(labels), Counter[str]()
     things = []
     for label, (left, top, right, bottom) in zip(labels, boxes, strict=True):
@@ -51,7 +51,7 @@ def name_things(labels: Sequence[str], boxes: Sequence[Sequence[float]]) -> tupl
 
 
 def sides_of(one: Box, other: Box) -> tuple[Side, ...]:
-    """Return how a box stands to another: every relation that holds, by strict inequalities.
+    """Return all relations of a box to another, by strict inequalities.
 
     Boxes that only touch have none, as in the published code.
     """
@@ -73,8 +73,8 @@ def relations(boxes: Sequence[Box], *, parity: bool = False) -> tuple[Relation, 
     """Return the relations of all pairs that have any, each pair once.
 
     Args:
-        boxes: Of one picture.
-        parity: One relation a pair, the last that holds, as the published code keeps it.
+        boxes: Boxes of one frame.
+        parity: One relation per pair, the last that holds, as in the published code.
     """
     found = []
     for i, j in combinations(range(len(boxes)), 2):
@@ -85,7 +85,7 @@ def relations(boxes: Sequence[Box], *, parity: bool = False) -> tuple[Relation, 
 
 
 def place(box: Box) -> str:
-    """Return where the middle of a box stands, on a grid of three by three: "upper left".
+    """Return the location of a box's centre on a 3 x 3 grid: "upper left".
 
     >>> place((0.0, 0.0, 0.2, 0.2))
     'upper left'
@@ -97,10 +97,10 @@ def place(box: Box) -> str:
 
 
 def scene_items(evidence: Evidence, aspects: Collection[Aspect]) -> Iterator[str]:
-    """Yield what is to be told of a picture, the most important first.
+    """Yield the items of a frame's scene text, the most important first.
 
-    What was counted is always told; places and relations where the question asks for them, those
-    among the surest objects first. Made one by one, for a crowd has more than is ever told.
+    Counts always; locations and relations where the question requests them, those of the most
+    confident objects first. A generator, for a crowd has more items than any cap.
     """
     labels, boxes = evidence.data.get("labels", ()), evidence.data.get("boxes", ())
     things = name_things(labels, boxes)
@@ -120,20 +120,20 @@ def describe(
     tokens: int,
     count: Callable[[str], int],
 ) -> tuple[Evidence, ...]:
-    """Return records with scene text, together within a cap; items are kept or left out whole.
+    """Return records with scene text, together within a token cap; items are never cut.
 
     Every record keeps at least its counts, which the prompt's own budget may still drop as a whole.
-    The rest of the room is shared evenly; what a record does not need goes to those after it.
+    The remaining tokens are shared evenly; what a record does not use goes to those after it.
 
     Args:
-        records: Evidence with `labels` and `boxes` (fractions of the picture) in its data; one
-            without is returned as it is.
-        aspects: What the question asks for.
-        tokens: Of all texts together.
+        records: Evidence with `labels` and `boxes` (fractions of the frame) in its data; one
+            without is returned unchanged.
+        aspects: Aspects that the question requests.
+        tokens: Cap on the tokens of all texts together.
         count: Counts the tokens of a text.
 
     Returns:
-        The records with their new texts; `shortened` in the data of one that is not told whole.
+        The records with their new texts; `shortened` in the data of one with items dropped.
     """
     told, room = [], tokens
     for left, record in zip(range(len(records), 0, -1), records, strict=True):
@@ -152,7 +152,7 @@ def describe(
 
 
 def pixel_box(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """Return a box in the published form: left, top, width, height in whole pixels."""
+    """Return a box in the published format: left, top, width, height in whole pixels."""
     left, top, right, bottom = box
     corner = int(left * width), int(top * height)
     return (*corner, int((right - left) * width), int((bottom - top) * height))
@@ -163,15 +163,15 @@ def published_scene(
     boxes: Sequence[tuple[int, int, int, int]],
     aspects: Collection[Aspect],
 ) -> list[str]:
-    """Return what the published code tells of a picture, in our words, one item a line.
+    """Return the published scene text of a frame, in our wording, one item per line.
 
-    Objects with their boxes, then one relation a pair, then a count of each label in the order of
-    first appearance; each block only if its aspect is asked for. Objects are numbered from 0.
+    Objects with their boxes, then one relation per pair, then a count of each label in the order of
+    first appearance; each block only if its aspect is requested. Objects are numbered from 0.
 
     Args:
-        labels: Of each object.
+        labels: Label of each object.
         boxes: Left, top, width and height in whole pixels.
-        aspects: What the question asks for.
+        aspects: Aspects that the question requests.
     """
     items = []
     if "location" in aspects:

@@ -1,6 +1,6 @@
-"""The token budget: what does not fit is cut from the visual tokens, never from the text.
+"""The token budget: overflow is cut from the visual tokens, never from the text.
 
-The published codes cut the sequence at its right end, where the question stands.
+The published codes truncate the sequence on the right, where the question is.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from tools.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Places in the context of a model.
+    """The token budget of a model's context.
 
     Attributes:
-        limit: Tokens in all.
+        limit: Total tokens.
         text: Tokens of text in the prompt.
-        new: Tokens kept free for the answer.
+        new: Tokens reserved for the answer.
     """
 
     limit: int
@@ -26,18 +26,18 @@ class Budget:
 
     @property
     def visual(self) -> int:
-        """Places left for visual tokens."""
+        """Tokens left for visual tokens."""
         return self.limit - self.text - self.new
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A layout that fits, and how many tokens that took away.
+    """A layout that fits, and how many tokens were cut.
 
     Attributes:
         layout: Possibly with fewer samples or frames.
-        tokens: Visual tokens it makes, M.
-        cut: Visual tokens that had to go.
+        tokens: Number of its visual tokens, M.
+        cut: Number of visual tokens cut.
     """
 
     layout: Layout
@@ -49,7 +49,7 @@ def fit_layout(layout: Layout, grid: TokenGrid, budget: Budget) -> Fitted:
     """Cut samples (or frames, for a layout without samples) until a layout fits.
 
     Raises:
-        InputError: Even what cannot be cut is too much; the text says by how much.
+        InputError: The part that cannot be cut is too long; the text says by how much.
     """
     wanted = layout.tokens(grid)
     fitted = layout.shrunk(grid, max(0, wanted - budget.visual))

@@ -1,8 +1,8 @@
-"""DAMRO: decode against what the vision tower's outlier tokens alone would say.
+"""DAMRO: contrastive decoding against the outlier tokens of the vision tower.
 
-Tokens that draw the class token's attention without showing an object make models invent things.
-Every step the model is also asked with nothing but these tokens, and what it then finds likely is
-taken off: (1 + alpha) * l - alpha * l_out, where l is within log(beta) of the likeliest token.
+Outlier tokens attract the class token's attention without showing an object, and cause
+hallucinations. At every step the model also runs with these visual tokens alone, and their logits
+are subtracted: (1 + alpha) * l - alpha * l_out, where l is within log(beta) of the likeliest token.
 It doubles the cost of decoding. Published for single pictures; those of a video are its thumbnails,
 or its frames in a layout without.
 """
@@ -18,13 +18,13 @@ from tools.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-OUTLIERS = 10  # of a picture; published default k
+OUTLIERS = 10  # per picture; published default k
 ALPHA = 2.0
 BETA = 0.1
 
 
 def require_class_token(model: Any) -> None:
-    """Refuse a model whose vision tower has no class token (SigLIP) with an `InputError`."""
+    """Reject a model whose vision tower has no class token (SigLIP) with an `InputError`."""
     if model.config.vision_feature_select_strategy != "default":
         raise InputError(
             f"contrast with outliers needs a vision tower with a class token, which "
@@ -55,7 +55,7 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
     Args:
         model: A model for which `agent.visual.encoding.takes_tokens` holds.
         pixels: Normalised squares, [T, 3, S, S].
-        count: Patches of each.
+        count: Patches per picture.
 
     Returns:
         [T, count], ascending.
@@ -75,7 +75,7 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
 
 
 class OutlierContrast:
-    """A logits processor of `generate`, for one answer.
+    """A logits processor for `generate`, for one answer.
 
     `generate(..., logits_processor=LogitsProcessorList([OutlierContrast(...)]))`.
     """
@@ -97,14 +97,14 @@ class OutlierContrast:
         self.beta = beta
 
     def __call__(self, input_ids: "Tensor", scores: "Tensor") -> "Tensor":
-        """Return the contrasted logits, [1, vocabulary]; -inf for what is not plausible."""
+        """Return the contrasted logits, [1, vocabulary]; -inf for implausible tokens."""
         against = self._logits(input_ids).to(scores.dtype)
         contrasted = (1 + self.alpha) * scores - self.alpha * against
         plausible = scores >= scores.max(dim=-1, keepdim=True).values + math.log(self.beta)
         return contrasted.masked_fill(~plausible, -math.inf)
 
     def _logits(self, ids: "Tensor") -> "Tensor":
-        """Ask the model with the outliers alone, and with the answer so far."""
+        """Return the model's logits for the outliers alone and the answer so far."""
         import torch
 
         given = self._given

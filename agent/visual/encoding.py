@@ -1,7 +1,7 @@
 """From pictures to visual tokens: pixels, vision tower, projector, layout.
 
-The processors of LLaVA-NeXT and LLaVA-OneVision tile and pad; frames of a video must not be. So
-each frame is squashed to the tower's square and goes through tower and projector directly, which
+The processors of LLaVA-NeXT and LLaVA-OneVision tile and pad, which frames of a video must not be.
+So each frame is resized to the tower's square and goes through tower and projector directly, which
 for LLaVA-1.5 is bit for bit what its `get_image_features` does.
 """
 
@@ -23,14 +23,14 @@ from tools.media.video import RGBImage
 if TYPE_CHECKING:
     from torch import Tensor
 
-CHUNK = 8  # frames a pass: 8 x 577 x 1024 numbers a layer for CLIP-L
+CHUNK = 8  # frames per forward pass: 8 x 577 x 1024 values per layer for CLIP-L
 FAMILIES = ("llava", "llava_next", "llava_onevision")
 TOWERS = ("clip_vision_model", "siglip_vision_model")
 
 
 @dataclass(frozen=True, slots=True)
 class TowerSpec:
-    """What a checkpoint's vision tower wants to be given.
+    """The input specification of a checkpoint's vision tower.
 
     Attributes:
         side: Pixels of the square's sides.
@@ -46,16 +46,16 @@ class TowerSpec:
 
     @property
     def patches(self) -> int:
-        """Patches along a side: as many rows and columns of tokens."""
+        """Patches per side: the number of rows, and of columns, of tokens."""
         return self.side // self.patch
 
     def grid(self, frames: int, parity: bool = False) -> TokenGrid:
-        """Return the grid of tokens that it makes of a number of frames."""
+        """Return the token grid of a number of frames."""
         return TokenGrid(frames, self.patches, self.patches, parity)
 
 
 def picture_of(pixels: "Tensor", tower: TowerSpec) -> RGBImage:
-    """Return normalised pixels [3, S, S] as a picture, to look at what the tower is shown."""
+    """Return normalised pixels [3, S, S] as a picture, to inspect the tower's input."""
     import torch
 
     mean, std = torch.tensor(tower.mean), torch.tensor(tower.std)
@@ -71,10 +71,10 @@ def takes_tokens(config: Any) -> bool:
 
 
 def tower_of(config: Any, image_processor: Any) -> TowerSpec:
-    """Return the tower's wants from a checkpoint's configuration and image processor.
+    """Return the tower's specification from a checkpoint's configuration and image processor.
 
     Raises:
-        InputError: It is no LLaVA-1.5, LLaVA-NeXT or LLaVA-OneVision with CLIP or SigLIP.
+        InputError: It is not LLaVA-1.5, LLaVA-NeXT or LLaVA-OneVision with CLIP or SigLIP.
     """
     if not takes_tokens(config):
         raise InputError(
@@ -88,16 +88,16 @@ def tower_of(config: Any, image_processor: Any) -> TowerSpec:
 
 
 def square_of(frame: RGBImage, tower: TowerSpec) -> RGBImage:
-    """Return a frame squashed to the tower's square; one that already is comes back as it was."""
+    """Return a frame resized to the tower's square; one of that size is returned unchanged."""
     square = (tower.side, tower.side)
     return np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
 
 
 def pixels_of(frames: Iterable[RGBImage], tower: TowerSpec) -> "Tensor":
-    """Return frames squashed to the tower's square and normalised, [T, 3, S, S], 32-bit floats.
+    """Return frames resized to the tower's square and normalised, [T, 3, S, S], float32.
 
-    The aspect ratio is given up, as TS-LLaVA's `resize` does (`process_images` of its code). The
-    frames may come one by one; none is kept in its full size.
+    The aspect ratio is not kept, as in TS-LLaVA's `resize` (`process_images` of its code). The
+    frames may be streamed; none is kept at full size.
     """
     import torch
 
@@ -113,7 +113,7 @@ def encode(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
     Args:
         model: A model for which `takes_tokens` holds.
         pixels: Normalised squares, [T, 3, S, S].
-        chunk: Pictures a pass; on a processor the result does not depend on it.
+        chunk: Pictures per pass; on a CPU the result does not depend on it.
     """
     import torch
 
@@ -147,7 +147,7 @@ def visual_tokens(
     guide: QuestionGuidance | None = None,
     chunk: int = CHUNK,
 ) -> "Tensor":
-    """Return the tokens that stand for a video in the prompt, [M, D].
+    """Return the visual tokens of a video, [M, D].
 
     Args:
         model: A model for which `takes_tokens` holds.
@@ -156,7 +156,7 @@ def visual_tokens(
         layout: See `agent.visual.layouts`.
         parity: Follow the published code to the bit.
         guide: For a layout that depends on the question.
-        chunk: Pictures a pass.
+        chunk: Pictures per pass.
     """
     import torch
 
@@ -185,7 +185,7 @@ def thumbnail_pixels(
 
 
 def _encode(model: Any, pixels: "Tensor") -> "Tensor":
-    """Return the projected tokens of a few pictures: hidden states without class token."""
+    """Return the projected tokens of a batch of pictures: hidden states without class token."""
     import torch
 
     core = model.model
@@ -202,9 +202,9 @@ def _class_tokens(model: Any) -> int:
 
 
 def feature_layer(model: Any) -> Any:
-    """Return the last layer of the tower that has a part in the features."""
+    """Return the last layer of the tower that contributes to the features."""
     tower = model.model.vision_tower
     layers = getattr(tower, "vision_model", tower).encoder.layers
     wanted = model.config.vision_feature_layer
     last = wanted if isinstance(wanted, int) else wanted[-1]
-    return layers[last if last < 0 else last - 1]  # state 0 is what the first layer is given
+    return layers[last if last < 0 else last - 1]  # state 0 is the input of the first layer

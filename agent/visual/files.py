@@ -1,7 +1,7 @@
-"""Pictures made of frames, as files beside the library: grids, thumbnails, the tower's squares.
+"""Picture files made of frames, cached beside the library: grids, thumbnails, the tower's squares.
 
-Each is made once; what the model is shown is the content of these files, so that it can be looked
-at afterwards. `library delete` removes them with the video.
+Each is made once; the model's input is the content of these files, so that it can be inspected
+afterwards. `library delete` removes them with the video.
 """
 
 import os
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 def square_files(
     video: Video, frames: Sequence[PlannedFrame], tower: TowerSpec, library: Library, meter: Meter
 ) -> tuple[Path, ...]:
-    """Return a PNG file of each frame as the vision tower is shown it, decoding only new ones.
+    """Return a PNG file of each frame as the vision tower's input, decoding only new ones.
 
-    They are kept at the tower's size and without loss, so what is encoded from them is the same as
-    from the video itself.
+    They have the tower's size and are lossless, so their encoding is the same as from the video.
     """
     folder = library.frames_folder(video, f"squares-{tower.side}")
     files = [folder / f"{frame.index:07d}.png" for frame in frames]
@@ -59,14 +58,14 @@ def thumbnail_files(
     library: Library,
     parity: bool = False,
 ) -> tuple[Path, ...]:
-    """Return a PNG file of each thumbnail of a layout, rounded to 8 bits a colour.
+    """Return a PNG file of each thumbnail of a layout, rounded to 8 bits per channel.
 
     Args:
-        video: Where the frames come from.
+        video: Source of the frames.
         squares: See `square_files`.
         layout: See `agent.visual.layouts`.
-        tower: Of the model.
-        library: Keeps the files.
+        tower: Vision tower of the model.
+        library: Stores the files.
         parity: Follow the published code to the bit.
     """
     span = layout.thumbnails

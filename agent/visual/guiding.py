@@ -1,7 +1,7 @@
-"""Free Video-LLM: which frames and which part of them a question is about.
+"""Free Video-LLM: question-guided choice of frames and of regions in them.
 
-The question and the pictures are compared in the common space of a CLIP dual tower; the caller
-brings their embeddings. What comes out depends on the question and is not cached.
+Question and frames are compared in the common space of a CLIP dual encoder; the caller passes their
+embeddings. The result depends on the question and is not cached.
 """
 
 import math
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuestionGuidance:
-    """Embeddings of a CLIP dual tower.
+    """Embeddings of a CLIP dual encoder.
 
     Attributes:
         text: The question, [E].
-        frames: One of each frame, [T, E].
-        patches: One of each patch, projected into the common space, [T, n, E].
+        frames: One per frame, [T, E].
+        patches: One per patch, projected into the common space, [T, n, E].
     """
 
     text: "Tensor"
@@ -45,7 +45,7 @@ class QuestionGuidance:
 
 @dataclass(frozen=True, slots=True)
 class GridRegion:
-    """A part of a grid of tokens; `bottom` and `right` lie outside."""
+    """A region of a token grid; `bottom` and `right` are exclusive."""
 
     top: int
     bottom: int
@@ -54,7 +54,7 @@ class GridRegion:
 
 
 def pair_columns(tokens: "Tensor", rows: int, columns: int) -> "Tensor":
-    """Merge neighbours along each row by maximum; a last one without neighbour stays.
+    """Max-pool pairs of neighbours along each row; a last one without neighbour stays.
 
     Args:
         tokens: [T, rows * columns, D].
@@ -71,13 +71,13 @@ def pair_columns(tokens: "Tensor", rows: int, columns: int) -> "Tensor":
 
 
 def best_region(ids: Sequence[int], rows: int, columns: int, share: float) -> GridRegion:
-    """Return the box around the mean place of some tokens (`roi_box` of the published code).
+    """Return the box around the mean position of some tokens (`roi_box` of the published code).
 
     Args:
         ids: Tokens nearest to the question, of rows * columns.
         rows: Rows of tokens.
         columns: Columns of tokens.
-        share: Part of the area; each side is cut by its square root.
+        share: Share of the area; each side is scaled by its square root.
     """
     height, width = round(rows * math.sqrt(share)), round(columns * math.sqrt(share))
     middle_row = sum(number // columns for number in ids) // len(ids)
@@ -88,13 +88,13 @@ def best_region(ids: Sequence[int], rows: int, columns: int, share: float) -> Gr
 
 
 def regions(tokens: "Tensor", agreement: "Tensor", share: float, parity: bool) -> "Tensor":
-    """Cut from each frame the box that agrees most with the question.
+    """Crop from each frame the box most similar to the question.
 
     Args:
         tokens: Paired tokens, [F, rows, columns, D].
-        agreement: Of each token with the question, [F, rows, columns].
-        share: Part of the area that is kept.
-        parity: Read the tokens as the published code does, which takes the 24 rows of 12 paired
+        agreement: Cosine of each token with the question, [F, rows, columns].
+        share: Share of the area that is kept.
+        parity: Index the tokens as the published code does, which takes the 24 rows of 12 paired
             tokens for 12 rows of 24, so that its box is scattered over the picture.
 
     Returns:

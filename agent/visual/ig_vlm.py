@@ -1,10 +1,10 @@
-"""IG-VLM (Kim et al., arXiv 2403.18406): one picture with a grid of frames, asked about as such.
+"""IG-VLM (Kim et al., arXiv 2403.18406): one image with a grid of frames as input.
 
 START -> look -> reason -> ...
 
-What differs from the published code: the frames cover the tail of the video, a video shorter than
-the grid gets a smaller one, colours are true for every model, and the text says how to read the
-grid. `ig-vlm.parity` takes the published frames and leaves the times out.
+What differs from the published code: the frames cover the tail of the video, a video with fewer
+frames gets a smaller grid, colours are true RGB for every model, and the prompt says how to read
+the grid. `ig-vlm.parity` takes the published frames and leaves the times out.
 """
 
 from dataclasses import replace
@@ -46,7 +46,7 @@ def build(settings: Settings) -> Subgraph:
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
-    """Make the grid and put the question about it; of fewer cells where it was too much."""
+    """Compose the grid and write the prompt; with fewer cells where it was too long."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, options = state["video"], read_options("ig-vlm", Options, context.settings)
     frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
@@ -74,7 +74,7 @@ def choose_frames(video: Video, options: Options) -> tuple[PlannedFrame, ...]:
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say what the grid will be."""
+    """Return the plan of the grid."""
     options = read_options("ig-vlm", Options, context.settings)
     frames = choose_frames(video, options)
     planned = plan_visuals(video, frames, options, context)
@@ -90,7 +90,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 def plan_visuals(
     video: Video, frames: tuple[PlannedFrame, ...], options: Options, context: Context
 ) -> VisualPlan:
-    """Plan the grid and what it costs."""
+    """Plan the grid and its cost in tokens."""
     height = video.height + (caption_height(video.height) if options.numbered else 0)
     planned = plan_grid(frames, picture_count(video), video.width, height, parity=options.parity)
     (whole,) = planned.pictures

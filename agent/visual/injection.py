@@ -1,7 +1,7 @@
-"""Visual tokens into a prompt, and the answer out of it.
+"""Inject visual tokens into a prompt, and decode the answer.
 
-Two equal routes: ids with placeholders, whose number the model checks against the tokens (from
-transformers 5.20 on), and ready-made embeddings, which every version takes. Batch size is 1.
+Two equivalent routes: ids with placeholders, whose number the model checks against the tokens (from
+transformers 5.20 on), and `inputs_embeds`, which every version takes. Batch size is 1.
 """
 
 import inspect
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PromptIds:
-    """A tokenised prompt around the place of the video.
+    """A tokenised prompt before and after the position of the video.
 
     Attributes:
-        before: Ids before the visual tokens, with the model's first token where it has one.
+        before: Ids before the visual tokens, with the BOS token where the model has one.
         after: Ids after them.
     """
 
@@ -39,14 +39,14 @@ def tokenise(tokenizer: Any, text: str, image_token: str, parity: bool = False) 
     """Tokenise a rendered prompt and split it at its one image token.
 
     Args:
-        tokenizer: Of the checkpoint.
-        text: The prompt, for instance what `apply_chat_template(tokenize=False)` gave.
+        tokenizer: Tokenizer of the checkpoint.
+        text: The prompt, for instance from `apply_chat_template(tokenize=False)`.
         image_token: Text of the placeholder.
-        parity: Tokenise the text before and after it by itself, as LLaVA's own code does: with
-            SentencePiece a space then precedes what follows the image.
+        parity: Tokenise the text before and after it separately, as LLaVA's own code does: with
+            SentencePiece a space then precedes the text after the image.
 
     Raises:
-        InputError: There is not exactly one image token; a question may have brought another.
+        InputError: There is not exactly one image token; a question may contain another.
     """
     if text.count(image_token) != 1:
         raise InputError(
@@ -100,7 +100,7 @@ def inputs_as_embeddings(model: Any, prompt: PromptIds, visual: "Tensor") -> dic
 
 
 def inputs_for(model: Any, prompt: PromptIds, visual: "Tensor") -> dict[str, Any]:
-    """Return inputs by the route that checks the number of tokens, where the model has it."""
+    """Return inputs by route A, which checks the number of tokens, where supported."""
     checked = "mm_encoder_outputs" in inspect.signature(model.forward).parameters
     return (inputs_as_ids if checked else inputs_as_embeddings)(model, prompt, visual)
 
@@ -116,11 +116,11 @@ def generate(
 
     Args:
         model: The model.
-        inputs: Of one of the functions above.
-        max_new_tokens: At most so many.
-        streamer: A streamer of transformers made with `skip_prompt=True`: by the first route
-            it is first given the prompt.
-        options: Further options of `generate` (stopping criteria, stop strings, processors).
+        inputs: From one of the functions above.
+        max_new_tokens: Maximum number of new tokens.
+        streamer: A transformers streamer made with `skip_prompt=True`: by route A it gets the
+            prompt first.
+        options: Further arguments of `generate` (stopping criteria, stop strings, processors).
     """
     import torch
 

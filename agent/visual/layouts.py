@@ -1,6 +1,6 @@
-"""Layouts: which spans of visual tokens a method puts into the prompt, and in which order.
+"""Token layouts: which spans of visual tokens a method puts into the prompt, and in which order.
 
-The published short names are read once, here; everything else works with the spans.
+The published short names are parsed only here; everything else works with the spans.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ FIXED_SAMPLES = {"a": 1728, "b": 2304}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a video becomes visual tokens.
+    """The layout of a video's visual tokens.
 
     Attributes:
         name: Short name, as published where there is one.
-        spans: Stretches of tokens in the order of the prompt; nothing separates them.
-        frames: Frames to look at, at most.
+        spans: Spans of tokens in the order of the prompt, without separators.
+        frames: Maximum number of sampled frames.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Layout:
 
     @property
     def depends_on_question(self) -> bool:
-        """Whether the tokens differ from question to question, so that they cannot be cached."""
+        """Whether the tokens depend on the question, so that they cannot be cached."""
         return any(isinstance(span, Region) for span in self.spans)
 
     @property
     def needs_attention(self) -> bool:
-        """Whether the vision tower's attention decides what is kept."""
+        """Whether tokens are pruned by the vision tower's attention."""
         return any(isinstance(span, Pruned) for span in self.spans)
 
     def shrunk(self, grid: TokenGrid, excess: int) -> "Layout":
-        """Return the layout with `excess` tokens less, or with fewer less where that is all."""
+        """Return the layout with `excess` tokens cut, or as many as can be."""
         spans = list(self.spans)
         for number, span in enumerate(spans):
             tokens = span.tokens(grid)
@@ -73,7 +73,7 @@ def ts_llava(name: str = "V2", samples: int = SAMPLES) -> Layout:
     V: samples, then one thumbnail of 4, 6 or 8 frames (1, 2, 3). Y: the thumbnail first. X: the
     thumbnail alone. Z: consecutive thumbnails of all frames. U: samples, then several thumbnails
     (1 to 4: two or three of four, two or three of six frames). W: these first, then 1728 (a) or
-    2304 (b) samples. The shuffled forms (a final z) are left out: they are not repeatable.
+    2304 (b) samples. The shuffled forms (a final z) are left out: they are not reproducible.
 
     Raises:
         InputError: There is no such name.
@@ -105,7 +105,7 @@ def freeva() -> Layout:
 
 
 def freeva_pooled() -> Layout:
-    """FreeVA, dense with pooling: twice the frames, neighbours merged by maximum."""
+    """FreeVA, dense with pooling: twice the frames, neighbours max-pooled."""
     return Layout("freeva-pooled", (Paired(),), 2 * FREEVA_FRAMES)
 
 
@@ -121,7 +121,7 @@ def free_video_llm() -> Layout:
 
 
 def fopru(share: float = 0.25, rows: bool = False) -> Layout:
-    """FoPru on four frames: a share of each frame's tokens, by the attention they received."""
+    """FoPru on four frames: a share of each frame's tokens, by received attention."""
     return Layout("fopru", (Pruned(share, rows),), FREEVA_FRAMES)
 
 

@@ -1,4 +1,4 @@
-"""Spans that merge tokens or leave out parts of frames: the methods beside TS-LLaVA."""
+"""Spans that merge tokens or leave out parts of frames: the methods besides TS-LLaVA."""
 
 import math
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Paired(TokenSpan):
-    """Neighbours along a row merged by maximum (SlowFast-LLaVA's slow path, FreeVA's pooling)."""
+    """Neighbours along a row max-pooled (SlowFast-LLaVA's slow path, FreeVA's pooling)."""
 
     count: int | None = None
 
@@ -43,7 +43,7 @@ class Paired(TokenSpan):
 
 @dataclass(frozen=True, slots=True)
 class Pooled(TokenSpan):
-    """Every frame averaged to rows x columns tokens (SlowFast-LLaVA's fast path)."""
+    """Every frame average-pooled to rows x columns tokens (SlowFast-LLaVA's fast path)."""
 
     rows: int
     columns: int
@@ -67,7 +67,7 @@ class Pooled(TokenSpan):
 
 @dataclass(frozen=True, slots=True)
 class Averaged(TokenSpan):
-    """One frame's tokens, the mean over all frames (FreeVA's sparse form)."""
+    """The mean over all frames, with one frame's number of tokens (FreeVA's sparse form)."""
 
     @override
     def frames(self, grid: TokenGrid) -> Ids:
@@ -84,12 +84,12 @@ class Averaged(TokenSpan):
 
 @dataclass(frozen=True, slots=True)
 class Region(TokenSpan):
-    """The part of some frames that the question is about, paired (Free Video-LLM).
+    """The region of some frames most similar to the question, paired (Free Video-LLM).
 
     Attributes:
-        count: Frames.
-        share: Part of a frame's area that is kept; 1 keeps all.
-        guided: Take the frames that agree most with the question, else evenly spaced ones.
+        count: Number of frames.
+        share: Share of a frame's area that is kept; 1 keeps all.
+        guided: Take the frames most similar to the question, else evenly spaced ones.
     """
 
     count: int
@@ -129,7 +129,7 @@ class Pruned(TokenSpan):
     """The tokens of each frame that received most attention in the vision tower (FoPru).
 
     Attributes:
-        share: Part of a frame's tokens that is kept, r.
+        share: Share of a frame's tokens that is kept, r.
         rows: Keep whole rows of the picture instead of single tokens.
     """
 

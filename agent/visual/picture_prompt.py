@@ -1,8 +1,8 @@
-"""TS-LLaVA for a model that sees pictures but takes no tokens: an overview grid, then frames.
+"""TS-LLaVA for a model that takes pictures but no visual tokens: an overview grid, then frames.
 
-It stands in for the sampling of tokens (coverage by the grid, detail by the frames) and does not
-reproduce it; plan and answer say so. What does not fit is taken from the middle of the frames
-outward, down to the grid alone.
+It approximates the sampling of tokens (coverage by the grid, detail by the frames) and does not
+reproduce it; plan and answer say so. Over the budget, frames are dropped from the middle outward,
+down to the grid alone.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ CELLS = 6  # of the grid for a layout without thumbnails
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How pictures are made.
+    """The number and sizes of pictures.
 
     Attributes:
-        pictures: Single pictures beside the grid, at most.
-        max_side: Pixels of their longer side, at most.
-        grid_side: Pixels of the grid's longer side, at most.
-        numbered: Whether number and time stand above each cell.
+        pictures: Maximum single pictures besides the grid.
+        max_side: Maximum pixels of their longer side.
+        grid_side: Maximum pixels of the grid's longer side.
+        numbered: Whether number and time are drawn above each cell.
     """
 
     pictures: int
@@ -42,7 +42,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class PictureForm:
-    """What a model is going to see: the grid's frames and the single ones, in time order."""
+    """The model's visual input: the grid's frames and the single ones, in time order."""
 
     cells: tuple[PlannedFrame, ...]
     singles: tuple[PlannedFrame, ...]
@@ -63,7 +63,7 @@ def prepare(
     sizes: Sizes,
     share: float = 1.0,
 ) -> PictureForm:
-    """Choose the grid's cells and as many single frames as the model can be sent."""
+    """Choose the grid's cells and as many single frames as the model can take."""
     looked_at = choose_frames(video, wanted.frames, wanted.parity)
     count = wanted.layout.thumbnails.cells if wanted.layout.thumbnails else CELLS
     cells = in_order([looked_at[i] for i in sampled_ids(len(looked_at), count).tolist()])
@@ -83,7 +83,7 @@ def prepare(
 
 
 def ends_of(frames: Sequence[PlannedFrame], count: int) -> tuple[PlannedFrame, ...]:
-    """Leave frames out from the middle outward until so many are left."""
+    """Drop frames from the middle outward until `count` are left."""
     left = (count + 1) // 2
     return (*frames[:left], *frames[len(frames) - (count - left) :])
 
@@ -94,7 +94,7 @@ def in_order(frames: Sequence[PlannedFrame]) -> tuple[PlannedFrame, ...]:
 
 
 def _fitting(wanted: int, video: Video, chat: ChatModel, sizes: Sizes, taken: int) -> int:
-    """Return how many single pictures fit beside the grid and the text, by the model's limits."""
+    """Return how many single pictures fit besides the grid and the text, by the model's limits."""
     limits = chat.capabilities
     most = wanted if limits.max_images is None else min(wanted, limits.max_images - 1)
     if limits.context_tokens is None:

@@ -1,4 +1,4 @@
-"""The visual part of a plan: what will be shown, said before any model is called.
+"""The visual part of a plan: the model's visual input, fixed before any model call.
 
 Plain data, the same bytes on every machine: frames with their times, thumbnails or grids, spans
 of tokens, and a digest of the sampled token ids.
@@ -19,15 +19,15 @@ from tools.media.video import fit
 
 
 class ShownFrame(Protocol):
-    """A frame: its id among the video's pictures and when it appears; a dataclass."""
+    """A frame: its index in the video and its time; a dataclass."""
 
     @property
     def index(self) -> int:
-        """Place among the pictures of the video."""
+        """Index among the frames of the video."""
 
     @property
     def time_s(self) -> float:
-        """When it appears."""
+        """Its time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class PlannedPicture:
         height: Pixels.
         rows: Rows of cells.
         columns: Columns of cells.
-        frames: What the cells show, as positions in the plan's frames.
-        tokens: Tokens it costs; None where only the server knows.
+        frames: Frames of the cells, as positions in the plan's frames.
+        tokens: Its tokens; None where only the server knows.
     """
 
     width: int
@@ -53,12 +53,12 @@ class PlannedPicture:
 
 @dataclass(frozen=True, slots=True)
 class PlannedSpan:
-    """A stretch of visual tokens.
+    """A span of visual tokens.
 
     Attributes:
         kind: How they are made ("Sampled", "Thumbnails", "Paired", ...).
         start: Position of the first among the visual tokens.
-        tokens: How many.
+        tokens: Number of tokens.
         frames: Positions of the frames that they show.
     """
 
@@ -70,23 +70,23 @@ class PlannedSpan:
 
 @dataclass(frozen=True, slots=True)
 class VisualPlan:
-    """What a model will be shown.
+    """The plan of a model's visual input.
 
     Attributes:
         layout: Name of the layout.
         parity: Whether the published code is followed to the bit.
-        total: Frames of the video.
-        frames: The frames looked at.
+        total: Number of frames of the video.
+        frames: The sampled frames.
         pictures: Thumbnails or grids.
-        spans: Stretches of visual tokens; none where pictures are sent.
-        visual_tokens: Visual tokens in all; None where only the server knows.
-        cut: Visual tokens that had to go.
+        spans: Spans of visual tokens; none where pictures are sent.
+        visual_tokens: Total visual tokens; None where only the server knows.
+        cut: Number of visual tokens cut.
         text_tokens: Tokens of text; None while unknown.
-        new_tokens: Tokens kept free for the answer; None while unknown.
-        limit: Tokens that the model takes; None while unknown.
+        new_tokens: Tokens reserved for the answer; None while unknown.
+        limit: Context window of the model in tokens; None while unknown.
         token_ids: First 16 hex digits of the SHA-256 of the sampled ids (int64, little endian);
             None where nothing is sampled.
-        notes: What the user should know.
+        notes: Notes for the user.
     """
 
     layout: str
@@ -131,10 +131,10 @@ def plan_tokens(
 
     Args:
         fitted: See `agent.visual.budget.fit_layout`.
-        frames: The frames looked at.
-        total: Frames of the video.
-        tower: Of the model.
-        budget: What `fitted` was made to fit.
+        frames: The sampled frames.
+        total: Number of frames of the video.
+        tower: Vision tower of the model.
+        budget: The budget that `fitted` fits.
         parity: Follow the published code to the bit.
     """
     layout, grid = fitted.layout, tower.grid(len(frames), parity)
@@ -163,14 +163,14 @@ def plan_grid(
     tokens: int | None = None,
     parity: bool = False,
 ) -> VisualPlan:
-    """Plan a picture grid (IG-VLM); `width` and `height` are those of one frame.
+    """Plan an image grid (IG-VLM); `width` and `height` are those of one frame.
 
     Args:
-        frames: The frames looked at.
-        total: Frames of the video.
-        width: Pixels of a frame.
-        height: Pixels of a frame.
-        tokens: Tokens that the grid costs, where that is known.
+        frames: The sampled frames.
+        total: Number of frames of the video.
+        width: Width of a frame in pixels.
+        height: Height of a frame in pixels.
+        tokens: Tokens of the grid, where known.
         parity: Whether the frames were chosen as the published code does.
     """
     cells = tuple(range(len(frames)))
@@ -188,11 +188,11 @@ def planned_grid(
     """Plan one grid.
 
     Args:
-        cells: What they show, as positions in the plan's frames.
+        cells: Their frames, as positions in the plan's frames.
         shape: Rows and columns.
         cell: Width and height of a cell in pixels.
-        max_side: Pixels of the grid's longer side, at most; None keeps the size.
-        tokens: Tokens that it costs, where that is known.
+        max_side: Maximum pixels of the grid's longer side; None keeps the size.
+        tokens: Its tokens, where known.
     """
     size = fit(shape.columns * cell[0], shape.rows * cell[1], max_side)
     return PlannedPicture(*size, shape.rows, shape.columns, cells, tokens)

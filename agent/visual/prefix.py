@@ -1,7 +1,7 @@
-"""Keys and values of the video, kept for the next question.
+"""Prefix caching: the KV cache of a video's visual tokens, reused for the next question.
 
-The visual tokens stand before the question, so what the language model computed for them is the
-same for every question: only the question's own tokens are read anew.
+The visual tokens come before the question, so their keys and values are the same for every
+question: only the question's own tokens are prefilled.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class VisualPrefix:
-    """A prompt's beginning and a video, already read by the model.
+    """The KV cache of a prompt's beginning and a video.
 
-    Memory: 0.5 MB a token for a model of 7 billion parameters in 16 bits, 1.8 GB for TS-LLaVA's
-    3456. One call at a time.
+    Memory: 0.5 MB per token for a model of 7 billion parameters in 16 bits, 1.8 GB for TS-LLaVA's
+    3456. Not thread-safe: one call at a time.
     """
 
     def __init__(self, model: Any, before: Sequence[int], visual: "Tensor") -> None:
@@ -34,21 +34,21 @@ class VisualPrefix:
         self._kept = read.past_key_values
 
     def __len__(self) -> int:
-        """Return the tokens that need not be read again."""
+        """Return the number of cached tokens."""
         return len(self.before) + self.visual
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of the keys and values that are kept."""
+        """Bytes of the cached keys and values."""
         held = [tensor for layer in self._kept.layers for tensor in (layer.keys, layer.values)]
         return sum(tensor.nbytes for tensor in held)
 
     @contextmanager
     def asked(self, after: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Lend the inputs of `generate` for the text that follows the video.
+        """Yield the inputs of `generate` for the text after the video.
 
-        They hold all ids and what was read already; `generate` reads only the rest. What it adds
-        is dropped at the end, so nothing of one question stays for the next.
+        They hold all ids and the cache; `generate` prefills only the rest. Its additions to the
+        cache are cropped at the end, so nothing of one question remains for the next.
         """
         import torch
 
@@ -64,7 +64,7 @@ class VisualPrefix:
 
     @contextmanager
     def followed(self, after: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Lend the inputs of the model itself for the text that follows the video."""
+        """Yield the inputs of the model's forward pass for the text after the video."""
         with self.asked(after) as inputs:
             yield inputs | {"input_ids": inputs["input_ids"][:, len(self) :]}
 
@@ -82,7 +82,7 @@ class VisualPrefix:
         return torch.tensor([ids], device=self._model.device)
 
     def _forget(self) -> None:
-        """Drop what was read after the video, also of a run that broke off between two layers."""
+        """Crop the cache to the video, also after a run that broke off between two layers."""
         for layer in self._kept.layers:
             excess = layer.get_seq_length() - len(self)
             if excess > 0:

@@ -1,8 +1,8 @@
-"""FoPru: keep the tokens that the vision tower itself attended to most; no question needed.
+"""FoPru: keep the tokens that the vision tower attends to most; no question needed.
 
 A token's score is the attention it receives in the layer whose features are used, as a mean over
-heads and over the tokens that attend. Only that layer's weights are computed anew, from its
-queries and keys, so the tower may run with any attention implementation.
+heads and over queries. Only that layer's attention weights are recomputed, from its queries and
+keys, so the tower may run with any attention implementation.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ def kept_tokens(received: "Tensor", count: int) -> "Tensor":
 
     Args:
         received: Scores, [T, n].
-        count: Tokens to keep of a frame.
+        count: Tokens to keep per frame.
 
     Returns:
         [T, count], 64-bit integers.
@@ -35,7 +35,7 @@ def kept_rows(received: "Tensor", columns: int, count: int) -> "Tensor":
 
 
 def received_attention(queries: "Tensor", keys: "Tensor") -> "Tensor":
-    """Return the attention that each token receives, the same for any order of the heads.
+    """Return the attention that each token receives, invariant to the order of the heads.
 
     Args:
         queries: [B, heads, n, d].
@@ -52,11 +52,11 @@ def received_attention(queries: "Tensor", keys: "Tensor") -> "Tensor":
 
 
 class AttentionProbe:
-    """Listens to one layer of a vision tower: `with AttentionProbe(layer) as probe: tower(...)`.
+    """Forward hooks on one layer of a vision tower: `with AttentionProbe(layer) as probe: ...`.
 
     Attributes:
-        queries: What the layer's query projection last gave, [B, n, heads * d].
-        keys: What its key projection last gave, [B, n, heads * d].
+        queries: Last output of the layer's query projection, [B, n, heads * d].
+        keys: Last output of its key projection, [B, n, heads * d].
     """
 
     def __init__(self, layer: Any) -> None:

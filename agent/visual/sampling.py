@@ -1,4 +1,4 @@
-"""Which visual tokens are kept: evenly spaced ids, on the processor and without torch.
+"""Sampling of visual tokens: evenly spaced ids, on the CPU and without torch.
 
 Tokens are numbered frame after frame, within a frame row after row. TS-LLaVA keeps
 round(j * (N - 1) / (M - 1)) for j = 0 .. M - 1, always the first and the last
@@ -42,8 +42,8 @@ def even_floats(last: int, count: int) -> npt.NDArray[np.float32]:
     """Return `count` >= 2 floats from 0 to `last`, to the bit those of `torch.linspace` on a CPU.
 
     It counts from both ends with one 32-bit step, and rounds each product and sum once (a fused
-    multiply-add; 64 bits hold the product exactly). Computed here, the ids are the same with
-    every version of torch.
+    multiply-add; 64 bits hold the product exactly). So the ids do not depend on the version of
+    torch.
     """
     step = np.float64(np.float32(last) / np.float32(count - 1))
     number = np.arange(count)

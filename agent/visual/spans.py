@@ -1,8 +1,8 @@
-"""Spans: the ways in which a stretch of visual tokens is made from a video's features.
+"""Token spans: the ways in which visual tokens are made from a video's features.
 
-A layout (see `agent.visual.layouts`) is a row of spans. Each can say without a model how many
-tokens it makes and of which frames, and then makes them from the features. Here are those that
-keep tokens as they are; `agent.visual.merged_spans` has those that merge, cut or prune.
+A layout (see `agent.visual.layouts`) is a sequence of spans. Each knows without a model how many
+tokens it makes and from which frames, and then makes them from the features. Here are those that
+keep tokens unchanged; `agent.visual.merged_spans` has those that merge, crop or prune.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ Material = TypeVar("Material")
 
 @dataclass(frozen=True, slots=True)
 class TokenGrid:
-    """What a model gets to see.
+    """The grid of a video's visual tokens.
 
     Attributes:
         frames: Number of frames T.
@@ -40,19 +40,19 @@ class TokenGrid:
 
     @property
     def tokens(self) -> int:
-        """Tokens of a frame, n."""
+        """Tokens per frame, n."""
         return self.rows * self.columns
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the vision tower and the projector made of a video.
+    """The features of a video from the vision tower and the projector.
 
     Attributes:
         frames: [T, n, D].
         thumbnails: [G, n, D] where the layout has thumbnails.
         received: Attention that each token received, [T, n], where the layout prunes by it.
-        guide: How text and pictures agree, where the layout depends on the question.
+        guide: Embeddings of text and pictures, where the layout depends on the question.
     """
 
     frames: "Tensor"
@@ -62,7 +62,7 @@ class Features:
 
 
 class TokenSpan(ABC):
-    """A stretch of tokens."""
+    """A span of visual tokens."""
 
     @abstractmethod
     def frames(self, grid: TokenGrid) -> Ids:
@@ -70,14 +70,14 @@ class TokenSpan(ABC):
 
     @abstractmethod
     def tokens(self, grid: TokenGrid) -> int:
-        """Return how many tokens it makes."""
+        """Return its number of tokens."""
 
     @abstractmethod
     def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         """Return the tokens, [tokens, D]."""
 
     def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
-        """Return a like span of at most `tokens` tokens, or itself if it comes in one size."""
+        """Return the span cut to at most `tokens` tokens, or itself if its size is fixed."""
         return self
 
 
@@ -168,7 +168,7 @@ class Whole(TokenSpan):
 
 
 def given(value: Material | None, name: str) -> Material:
-    """Return a part of the features, or raise `ValueError` that it is missing."""
+    """Return a part of the features. `ValueError` if it is missing."""
     if value is None:
         raise ValueError(f"this layout needs {name}, and the features have none")
     return value

@@ -1,7 +1,7 @@
-"""Thumbnails: frames shrunk to the cells of one square picture for the vision tower (TS-LLaVA).
+"""Thumbnails: frames scaled down to cells of one square picture for the vision tower (TS-LLaVA).
 
-The cells are cut from pixels that are already normalised, in floats: a cell is the mean over
-blocks of its frame's pixels (2 x 2, 3 x 2 and 4 x 2 for 4, 6 and 8 frames).
+The cells are made from normalised float pixels: a cell is its frame average-pooled over blocks of
+pixels (2 x 2, 3 x 2 and 4 x 2 for 4, 6 and 8 frames).
 """
 
 import math
@@ -13,7 +13,7 @@ from agent.frames.grids import GridShape
 if TYPE_CHECKING:
     from torch import Tensor
 
-STRIP = 2  # more rows a column than this is a strip: cells lose too much of one side
+STRIP = 2  # more rows per column than this is a strip: cells lose too much of one side
 
 
 def closest_shape(frames: int) -> GridShape:
@@ -30,9 +30,8 @@ def closest_shape(frames: int) -> GridShape:
 def thumbnail_shape(frames: int, parity: bool = False) -> GridShape:
     """Return the shape for a number of frames.
 
-    By default no strip: where it would be one, cells are added until it is not (5 -> 3 x 2,
-    7 -> 4 x 2, 10 and 11 -> 4 x 3); they stay blank. Numbers without that trouble are as in
-    parity, so 4, 6 and 8 always are.
+    By default no strip: where it would be one, blank cells are added until it is not (5 -> 3 x 2,
+    7 -> 4 x 2, 10 and 11 -> 4 x 3). Other numbers, such as 4, 6 and 8, are as in parity.
     """
     shape = closest_shape(frames)
     if parity or shape.rows <= STRIP * shape.columns:
@@ -51,13 +50,13 @@ def fits_patches(shape: GridShape, side: int, patch: int) -> bool:
 
 
 def compose_thumbnail(frames: "Tensor", shape: GridShape, patch: int = 1) -> "Tensor":
-    """Return one picture of the frames' own size with all of them in it, row by row.
+    """Return one picture of a frame's size with all frames in it, row by row.
 
     Args:
         frames: Normalised pixels, [k, 3, S, S].
-        shape: Rows and columns of at least k cells; cells left over are 0, the mean colour.
-        patch: Side of the tower's patches; the tower cuts off what is no whole patch at the
-            right and at the bottom, so nothing is put there.
+        shape: Rows and columns of at least k cells; empty cells are 0, the mean colour.
+        patch: Side of the tower's patches; the tower crops incomplete patches at the right and at
+            the bottom, so nothing is put there.
 
     Returns:
         [3, S, S] for every shape.

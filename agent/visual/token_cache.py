@@ -1,7 +1,7 @@
-"""Visual tokens on disk: a second question on the same video runs no vision tower.
+"""Cache of visual tokens on disk: a second question on the same video runs no vision tower.
 
-One safetensors file for video, frames, model and layout; 28 MB for TS-LLaVA's 3456 tokens of a
-model of 7 billion parameters. All files of a video lie in one folder.
+One safetensors file per video, frames, model and layout; 28 MB for TS-LLaVA's 3456 tokens of a
+model of 7 billion parameters. All files of a video are in one folder.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of what is stored; a new one leaves old files aside
-LOOKED_AT = 4096  # numbers of each tensor that make up a model's digest
+VERSION = 1  # of the stored format; a new one ignores old files
+LOOKED_AT = 4096  # values of each tensor in a model's digest
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """What visual tokens depend on; the question is not among it.
+    """The cache key of visual tokens; it does not include the question.
 
     Attributes:
         video: Content hash of the video.
@@ -50,7 +50,7 @@ class TokenKey:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it."""
+        """SHA-256 of the key."""
         values = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(values.encode()).hexdigest()
 
@@ -58,10 +58,10 @@ class TokenKey:
 def token_key(
     video: str, times_s: Sequence[float], model: Any, layout: Layout, tower: TowerSpec, parity: bool
 ) -> TokenKey:
-    """Return the key of a video's tokens; `layout` is what is really made, after the budget.
+    """Return the key of a video's tokens; `layout` is the one after the token budget.
 
     Raises:
-        ValueError: The layout depends on the question, so its tokens must not be kept.
+        ValueError: The layout depends on the question, so its tokens must not be cached.
     """
     if layout.depends_on_question:
         raise ValueError(f"the tokens of {layout.name} depend on the question; make them anew")
@@ -76,11 +76,11 @@ class TokenCache:
         self.folder = folder
 
     def path(self, key: TokenKey) -> Path:
-        """Return where the tokens of a key lie, or would."""
+        """Return the file for the tokens of a key, existing or not."""
         return self.folder / key.video / f"{key.digest}.safetensors"
 
     def load(self, key: TokenKey) -> "Tensor | None":
-        """Return tokens [M, D], or None when there are none; a damaged file counts as none."""
+        """Return tokens [M, D], or None on a cache miss; a corrupt file counts as one."""
         if not self.path(key).exists():
             return None
         try:
@@ -90,7 +90,7 @@ class TokenCache:
             return None
 
     def store(self, key: TokenKey, tokens: "Tensor") -> None:
-        """Write tokens so that a reader sees all of them or none.
+        """Write tokens atomically.
 
         Raises:
             StorageError: The folder cannot be written.
@@ -113,7 +113,7 @@ class TokenCache:
             ) from error
 
     def get(self, key: TokenKey, make: "Callable[[], Tensor]") -> "Tensor":
-        """Return the stored tokens, else make and store them."""
+        """Return the cached tokens, else make and cache them."""
         tokens = self.load(key)
         if tokens is None:
             tokens = make()
@@ -122,10 +122,10 @@ class TokenCache:
 
 
 def read_tokens(file: Path) -> "Tensor":
-    """Return the tokens [M, D] of a file that is there.
+    """Return the tokens [M, D] of an existing file.
 
     Raises:
-        StorageError: It was deleted or damaged in the meantime.
+        StorageError: It was deleted or corrupted in the meantime.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -141,8 +141,8 @@ def read_tokens(file: Path) -> "Tensor":
 def model_digest(model: Any) -> str:
     """Return a digest of the weights that make visual tokens: tower and projector.
 
-    From the beginning of every tensor and its precision, so that it is quick, knows nothing of
-    file names, and two checkpoints never share tokens.
+    From the first values of every tensor and its dtype, so that it is quick, independent of file
+    names, and two checkpoints never share tokens.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""A chat model that looks at a video's visual tokens in place of pictures.
+"""A chat model with a video's visual tokens in its prompt in place of pictures.
 
-It is asked like any other (`invoke`, `stream`, `score_options`), so parsing, asking again and the
-likelihoods of options need not know. What the language model computed for the tokens is kept for
-the next call and, if wanted, for the next question on the same video.
+It is called like any other (`invoke`, `stream`, `score_options`), so parsing, asking again and
+option scoring need no special case. The KV cache of the tokens is kept for the next call and,
+optionally, for the next question on the same video.
 """
 
 import threading
@@ -30,11 +30,11 @@ from agent.visual.injection import PromptIds, image_token_of, inputs_for, tokeni
 from agent.visual.prefix import VisualPrefix
 from agent.visual.token_cache import read_tokens
 
-BLANK_SIDE = 336  # of the picture that only marks a place
+BLANK_SIDE = 336  # of the placeholder picture
 
 
 def token_model(chat: ChatModel) -> TransformersChat | None:
-    """Return the model if visual tokens can be put into it, else None."""
+    """Return the model if it takes visual tokens, else None."""
     if isinstance(chat, TransformersChat) and takes_tokens(chat.hf_model.config):
         return chat
     return None
@@ -43,10 +43,10 @@ def token_model(chat: ChatModel) -> TransformersChat | None:
 def prompt_ids(
     chat: TransformersChat, messages: Sequence[BaseMessage], parity: bool = False
 ) -> PromptIds:
-    """Return a conversation tokenised around the place of the video, before its first words.
+    """Return a conversation tokenised around the position of the video, before its first words.
 
-    Text of a message is never read as a control token; in parity a question that holds one is
-    refused, see `agent.visual.injection.tokenise`.
+    The text of a message is never tokenised as a control token; in parity a question with one is
+    rejected, see `agent.visual.injection.tokenise`.
     """
     placed = _with_picture(messages)
     if parity:
@@ -63,14 +63,14 @@ def prompt_ids(
 
 @dataclass(frozen=True, slots=True)
 class PrefixKey:
-    """What a read beginning of a prompt depends on, beside the model."""
+    """The cache key of a prompt prefix, besides the model."""
 
     tokens: Path
     before: tuple[int, ...]
 
 
 class KeptPrefix:
-    """The video that was read last, as long as its model is loaded. One caller at a time."""
+    """The cached prefix of the last video, as long as its model is loaded; held exclusively."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,12 +80,12 @@ class KeptPrefix:
 
     @contextmanager
     def lend(self, chat: TransformersChat, key: PrefixKey, visual: Any) -> Iterator[VisualPrefix]:
-        """Lend the beginning of a prompt, read anew unless it is the one that was read last."""
+        """Yield the prefix of a prompt, prefilled unless it is the cached one."""
         with self._lock:
             same = self._model is not None and self._model() is chat and self._key == key
             prefix = self._prefix if same else None
             if prefix is None:
-                self.drop()  # first, for two together may not fit
+                self.drop()  # first, for two may not fit in memory
                 with chat.lock, out_of_memory(chat.name):
                     prefix = VisualPrefix(chat.hf_model, key.before, visual)
                 self._prefix, self._key = prefix, key
@@ -94,17 +94,17 @@ class KeptPrefix:
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that what was read takes."""
+        """Memory of the cached prefix in bytes."""
         prefix = self._prefix
         return prefix.memory_bytes if prefix else 0
 
     def drop(self) -> None:
-        """Forget what was read, so that its model can be let go of."""
+        """Drop the cached prefix, so that its model can be evicted."""
         self._prefix = self._key = None
 
 
 class TokenChat(ChatModel):
-    """A local model that has a video's visual tokens before the first words of a conversation."""
+    """A local model with a video's visual tokens before the first words of a conversation."""
 
     model_config = ConfigDict(frozen=False)  # LangChain fills its fields in afterwards
 
@@ -112,7 +112,7 @@ class TokenChat(ChatModel):
     tokens: Path
     kept: SkipValidation[KeptPrefix]
     parity: bool = False
-    outliers: Path | None = None  # tokens that replies are contrasted with, not likelihoods
+    outliers: Path | None = None  # for contrastive decoding, not for scoring options
 
     @property
     def _llm_type(self) -> str:
@@ -120,7 +120,7 @@ class TokenChat(ChatModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the model can do beside looking."""
+        """The capabilities of the model besides taking visual tokens."""
         return replace(self.chat.capabilities, constrained_decoding=False)
 
     def count_tokens(self, text: str) -> int:
@@ -128,7 +128,7 @@ class TokenChat(ChatModel):
         return self.chat.count_tokens(text)
 
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
-        """Return the tokens that so many pictures of a size in pixels add to one message."""
+        """Return the tokens that `count` pictures of a size in pixels add to one message."""
         return self.chat.image_tokens(width, height, count)
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
@@ -168,7 +168,7 @@ class TokenChat(ChatModel):
             yield from self.chat.stream_written(inputs, decoding, **self._contrast(prompt))
 
     def _contrast(self, prompt: PromptIds) -> dict[str, Any]:
-        """Return what `generate` needs to decode against the outliers."""
+        """Return the arguments of `generate` for contrastive decoding against the outliers."""
         if self.outliers is None:
             return {}
         against = read_tokens(self.outliers)
@@ -176,7 +176,7 @@ class TokenChat(ChatModel):
 
     @contextmanager
     def _inputs(self, prompt: PromptIds, visual: Any, new: int) -> Iterator[dict[str, Any]]:
-        """Lend the inputs of `generate`."""
+        """Yield the inputs of `generate`."""
         with self._prefix(prompt, visual, new) as prefix:
             if prefix is None:
                 yield inputs_for(self.chat.hf_model, prompt, visual)
@@ -185,14 +185,14 @@ class TokenChat(ChatModel):
                 try:
                     yield inputs
                 finally:
-                    with self.chat.lock:  # until a reply that was broken off has really ended
+                    with self.chat.lock:  # wait until an interrupted reply has really ended
                         pass
 
     @contextmanager
     def _prefix(self, prompt: PromptIds, visual: Any, new: int) -> Iterator[VisualPrefix | None]:
-        """Lend what was read of the video; None where that would change the answer.
+        """Yield the cached prefix of the video; None where it would change the answer.
 
-        Beyond the trained length a stretched RoPE depends on the length of the whole prompt.
+        Beyond the trained length, dynamic RoPE scaling depends on the length of the whole prompt.
         """
         trained = self.chat.hf_model.config.get_text_config().max_position_embeddings
         if len(prompt) + len(visual) + new > trained:
@@ -210,7 +210,7 @@ class TokenChat(ChatModel):
 
 
 def out_of_memory(name: str) -> AbstractContextManager[None]:
-    """Turn the device's lack of memory into an error with a remedy."""
+    """Turn out-of-memory on the device into an error with a remedy."""
     return memory_errors(
         f"{name} ran out of memory with a video's visual tokens; take fewer with --set "
         f"ts-llava.samples=1000, --set chat.quantization=4bit, or --set device=cpu"
@@ -218,7 +218,7 @@ def out_of_memory(name: str) -> AbstractContextManager[None]:
 
 
 def _with_picture(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """Put a blank picture, which marks the place of the video, before the user's first words."""
+    """Put a blank placeholder picture for the video before the user's first words."""
     placed = list(messages)
     first = next(i for i, message in enumerate(placed) if message.type == "human")
     blank = image_block(Image.new("RGB", (BLANK_SIDE, BLANK_SIDE)))
@@ -227,7 +227,7 @@ def _with_picture(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
 
 
 def _plain(message: BaseMessage) -> dict[str, Any]:
-    """Return a message as a chat template wants it."""
+    """Return a message in the format of a chat template."""
     roles = {"human": "user", "ai": "assistant", "system": "system"}
     blocks = [
         {"type": "image"} if block["type"] == "image" else {"type": "text", "text": block["text"]}

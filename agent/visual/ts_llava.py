@@ -3,10 +3,10 @@
 START -> look -> reason -> ...
 
 SlowFast-LLaVA, FreeVA, Free Video-LLM and FoPru are further layouts of the same tokens. What
-differs from the published code: frames come once and to the end of the video, a prompt that is too
-long costs samples and never text, tokens are kept for the next question, and the text says that
-there is an overview. `ts-llava.parity` follows the published code to the bit. A model that sees
-pictures but takes no tokens is sent a grid and frames instead, and the answer says so.
+differs from the published code: frames do not repeat and reach the end of the video, a prompt that
+is too long loses samples and never text, tokens are cached for the next question, and the prompt
+mentions the overview. `ts-llava.parity` follows the published code to the bit. A model that takes
+pictures but no visual tokens gets a grid and frames instead, and the answer says so.
 """
 
 from dataclasses import replace
@@ -61,18 +61,18 @@ class Options(Section):
 
     @property
     def wanted(self) -> Wanted:
-        """The layout and what it is made of."""
+        """The requested layout and frames."""
         layout = parse_layout(self.layout, self.samples)
         return Wanted(layout, self.frames or layout.frames, self.parity)
 
     @property
     def sizes(self) -> Sizes:
-        """How pictures are made for a model without tokens."""
+        """The sizes of pictures for a model that takes no visual tokens."""
         return Sizes(self.pictures, self.max_side, self.grid_side, self.numbered)
 
 
 def build(settings: Settings) -> Subgraph:
-    """Build the subgraph; the pool keeps what the model read of the last video."""
+    """Build the subgraph; the pool caches the prefix of the last video."""
     keep = _options(settings).keep_read
 
     def chat_of(asked: Ask, context: Context) -> ChatModel:
@@ -92,7 +92,7 @@ def build(settings: Settings) -> Subgraph:
 
 
 def look(state: State, runtime: Runtime[Context]) -> State:
-    """Show the model the video, as tokens if it takes them, and put the question."""
+    """Write the prompt, with the video as visual tokens if the model takes them."""
     start, context, meter = perf_counter(), runtime.context, Meter()
     form = prepare(state["video"], state["question"], context, state.get("context_share", 1.0))
     if isinstance(form, TokenForm):
@@ -106,7 +106,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 def prepare(
     video: Video, question: Question, context: Context, share: float = 1.0
 ) -> TokenForm | PictureForm:
-    """Say what the model is going to see."""
+    """Choose the model's visual input."""
     options, chat = _options(context.settings), context.pool.chat()
     if model := token_model(chat):
         if options.wanted.layout.depends_on_question and no_encoder(context.settings):
@@ -125,7 +125,7 @@ def prepare(
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Say what the model is going to see, in plain data."""
+    """Return the plan with the model's visual input, as plain data."""
     form = prepare(video, question, context)
     tokens = isinstance(form, TokenForm)
     guided = isinstance(form, TokenForm) and form.layout.depends_on_question
@@ -140,7 +140,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 
 
 def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) -> State:
-    """Make the tokens, or find them in the library, and ask about them."""
+    """Make the visual tokens, or take them from the cache, and write the prompt."""
     video, library = state["video"], context.library
     chat = token_model(context.pool.chat())
     assert chat is not None  # for `prepare` found it so
@@ -166,7 +166,7 @@ def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) ->
 
 
 def _as_pictures(form: PictureForm, state: State, context: Context, meter: Meter) -> State:
-    """Make the grid and the single pictures and ask about them."""
+    """Make the grid and the single pictures, and write the prompt."""
     video, library = state["video"], context.library
     sizes = _options(context.settings).sizes
     grid = grid_file(video, form.cells, form.shape, library, meter, sizes.numbered, sizes.grid_side)

@@ -1,6 +1,6 @@
-"""TS-LLaVA for a model that takes visual tokens: plan them, make them once, keep them.
+"""TS-LLaVA for a model that takes visual tokens: plan them, make them once, cache them.
 
-What is planned here before any model call is what `look` then makes, for both ask `prepare`.
+The plan made before any model call is what `look` then makes, for both call `prepare`.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is asked for: a layout, at most so many frames, and whether as published."""
+    """The request: a layout, a maximum number of frames, and whether to follow parity."""
 
     layout: Layout
     frames: int
@@ -49,13 +49,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TokenForm:
-    """What a model is going to see, fitted to its context.
+    """A model's visual input, fitted to its context.
 
     Attributes:
-        frames: The frames looked at.
-        layout: With samples cut, where the context asked for that.
-        tower: Of the model.
-        told: What the text says of it.
+        frames: The sampled frames.
+        layout: With samples cut, where the context requires it.
+        tower: Vision tower of the model.
+        told: Its description in the prompt.
         plan: All of it as plain data.
     """
 
@@ -67,7 +67,7 @@ class TokenForm:
 
 
 def choose_frames(video: Video, count: int, parity: bool) -> tuple[PlannedFrame, ...]:
-    """Return the frames looked at."""
+    """Return the sampled frames."""
     rule = ts_parity_ids if parity else centre_ids
     return frames_of(video, lambda total: rule(total, count))
 
@@ -79,17 +79,17 @@ def prepare(
     wanted: Wanted,
     share: float = 1.0,
 ) -> TokenForm:
-    """Fit a layout into what the text leaves of a model's context.
+    """Fit a layout into the part of a model's context that the text leaves.
 
     Args:
         video: The video.
-        question: The question; its tokens are counted in the prompt as it will be.
+        question: The question; its tokens are counted in the actual prompt.
         chat: A model for which `token_model` holds.
         wanted: The layout.
-        share: Share of the visual tokens that may stay.
+        share: Share of the visual tokens to keep.
 
     Raises:
-        InputError: Even what cannot be cut is too much.
+        InputError: The part that cannot be cut is too long.
     """
     tower = tower_of(chat.hf_model.config, chat.hf_processor.image_processor)
     frames = choose_frames(video, wanted.frames, wanted.parity)
@@ -105,7 +105,7 @@ def prepare(
 
 
 def describe(video: Video, layout: Layout, grid: TokenGrid) -> PromptSection:
-    """Say what stands before the text; the published prompts say nothing of the overview."""
+    """Describe the visual tokens before the text; the published prompts omit the overview."""
     groups = layout.thumbnails.groups(grid) if layout.thumbnails and not grid.parity else ()
     shape = thumbnail_shape(len(groups[0])) if groups else thumbnail_shape(1)
     return section(
@@ -120,7 +120,7 @@ def describe(video: Video, layout: Layout, grid: TokenGrid) -> PromptSection:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a layout that depends on the question needs to know of it."""
+    """Question and image-text encoder, for a layout that depends on the question."""
 
     question: Question
     encoder: ImageTextEncoder
@@ -138,10 +138,10 @@ def token_file(
 
     Args:
         video: The video.
-        form: What is to be seen of it.
+        form: The visual input.
         squares: The frames, see `agent.visual.files.square_files`.
         chat: The model.
-        library: Keeps the file.
+        library: Stores the file.
         asked: For a layout that depends on the question.
 
     Raises:
@@ -149,7 +149,7 @@ def token_file(
         StorageError: The library cannot be written.
     """
     times_s, parity = [frame.time_s for frame in form.frames], form.plan.parity
-    tokens = TokenCache(library.folder / "frames")  # so that they go with the video
+    tokens = TokenCache(library.folder / "frames")  # deleted with the video
     key = token_key(video.sha256, times_s, chat.hf_model, _plain(form.layout), form.tower, parity)
     if asked:
         key = replace(key, layout=repr((form.layout, asked.question.text, asked.encoder.name)))
@@ -180,14 +180,14 @@ def outlier_file(
     chat: TransformersChat,
     library: Library,
 ) -> Path:
-    """Return the file of the tokens that a reply is contrasted with (`agent.visual.contrast`).
+    """Return the file of the tokens for contrastive decoding (`agent.visual.contrast`).
 
     Args:
         video: The video.
-        form: What is to be seen of it.
-        pictures: Squares that the vision tower is shown.
+        form: The visual input.
+        pictures: Squares for the vision tower.
         chat: The model.
-        library: Keeps the file.
+        library: Stores the file.
 
     Raises:
         MemoryLimitError: The tower does not fit.
@@ -211,7 +211,7 @@ def guide_of(asked: Asked, squares: tuple[Path, ...], tower: TowerSpec) -> Quest
     """Compare frames and patches with a question (Free Video-LLM).
 
     Raises:
-        InputError: The encoder is no CLIP, or its patches are not those of the chat model.
+        InputError: The encoder is not CLIP, or its patches differ from the chat model's.
     """
     import torch
 
@@ -232,7 +232,7 @@ def guide_of(asked: Asked, squares: tuple[Path, ...], tower: TowerSpec) -> Quest
 def visuals(
     form: TokenForm, squares: tuple[Path, ...], thumbnails: tuple[Path, ...]
 ) -> tuple[Visual, ...]:
-    """Return what the vision tower is shown, in the order in which the tokens stand."""
+    """Return the pictures for the vision tower, in the order of their tokens."""
     layout, times_s = form.layout, [frame.time_s for frame in form.frames]
     singles = [
         Visual(file, "frame", (time_s,)) for file, time_s in zip(squares, times_s, strict=True)
@@ -250,13 +250,13 @@ def visuals(
 
 
 def _plain(layout: Layout) -> Layout:
-    """Leave out what depends on the question; the key then gets that by itself."""
+    """Drop the spans that depend on the question; the caller adds them to the key."""
     spans = tuple(span for span in layout.spans if not isinstance(span, Region))
     return replace(layout, spans=spans)
 
 
 def _with_share(fitted: Fitted, grid: TokenGrid, share: float) -> Fitted:
-    """Cut visual tokens to the share that a longer conversation leaves room for."""
+    """Cut visual tokens to a share, to make room for a longer conversation."""
     if share >= 1:
         return fitted
     layout = fitted.layout.shrunk(grid, fitted.tokens - int(fitted.tokens * share))
@@ -265,7 +265,7 @@ def _with_share(fitted: Fitted, grid: TokenGrid, share: float) -> Fitted:
 
 
 def _smaller_on_demand(encode: Callable[[int], "Tensor"], chunk: int = CHUNK) -> "Tensor":
-    """Encode in chunks of frames, in smaller ones after a lack of memory."""
+    """Encode in chunks of frames, in smaller ones when out of memory."""
     try:
         return encode(chunk)
     except MemoryLimitError:
