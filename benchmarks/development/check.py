@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ def spans(quote: str, told: list[list[Any]]) -> list[list[Any]]:
         ):
             found.append([start_s, told[number + 1][1], pair])
     return found
+
+
+def shuffle(question: Entry) -> None:
+    """Put the options in an order that is always the same and tells nothing."""
+    right = question["options"][question["choice"]]
+    question["options"].sort(key=lambda o: sha256((question["q"] + o).encode()).hexdigest())
+    question["choice"] = question["options"].index(right)
 
 
 def evidence(question: Entry, times: Entry) -> tuple[list[list[float]], str]:
@@ -112,6 +120,7 @@ def lines_of(name: str, questions: list[Entry], times: Entry) -> tuple[list[Entr
         question["id"] = f"{name[0]}{number:02}"
         line = {"id": question["id"], "video": f"{name}.mp4", "question": question["q"]}
         if "options" in question:
+            shuffle(question)
             line["options"] = question["options"]
         asked.append({**line, "split": question["split"]})
         keys.append(_key(question, times))

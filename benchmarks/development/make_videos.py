@@ -22,6 +22,7 @@ from typing import Any
 import av
 import numpy as np
 import yaml
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "examples"))
@@ -252,8 +253,6 @@ def times_of(film: Film) -> dict[str, Any]:
 
 def save_stills(film: Film, folder: Path) -> None:
     """Write one picture a view."""
-    from PIL import Image
-
     folder.mkdir(parents=True, exist_ok=True)
     painter = Painter(film)
     for number, shown in enumerate(film.shown):

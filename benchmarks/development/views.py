@@ -10,7 +10,6 @@ from demo.canvas import (
     CORAL,
     CREAM,
     DEEP,
-    FINE,
     INK,
     MIST,
     MOSS,
@@ -308,16 +307,15 @@ def panel(board: Board, sign: View) -> None:
     size = sign.get("size", 26)
     step = size * 1.6
     lines = sign.get("lines", [])
-    board.box(x, y, w, 70 + step * len(lines), ground, 8, INK, 4)
+    board.box(x, y, w, 44 + size + step * len(lines), ground, 8, INK, 4)
     board.put(x + 20, y + 36, sign["title"], size + 6, w - 40, AMBER if dark else NAVY, "bold")
     for number, line in enumerate(lines):
         left, _, right = line.partition(" | ")
-        middle = y + 84 + step * number
+        middle = y + 58 + size + step * number
         taken = board.width(right, size, "bold") + 20 if right else 0
         board.put(x + 20, middle, left, size, w - 40 - taken, ink)
         if right:
             board.put(x + w - 20, middle, right, size, w / 2, ink, "bold", "rm")
-        if right:
             board.words[-2:] = [f"{left} {right}"]
 
 
@@ -373,7 +371,7 @@ PROPS: dict[str, Callable[[Board], None]] = {
 def desktop(board: Board, view: View, moment: Moment) -> None:
     """Draw a screen with windows, in the order of the view."""
     board.fade_down(0, 720, bands("#3f6f83", "#2b4d5e", 5))
-    for name, window in view.get("windows", {}).items():
+    for window in view.get("windows", {}).values():
         x, y, w, h = window.get("at", (60, 40, 1160, 590))
         board.box(x, y, w, h, "#f6f7f8", 6, INK, 2)
         board.box(x, y, w, 40, SLATE, 6)
@@ -381,7 +379,6 @@ def desktop(board: Board, view: View, moment: Moment) -> None:
         for number, shade in enumerate((MOSS, AMBER, CORAL)):
             board.oval(x + w - 90 + 30 * number, y + 20, 8, fill=shade)
         WINDOWS[window["type"]](board, window, (x, y + 40, w, h - 40))
-        del name
     if "pointer" in view:
         x, y = view["pointer"]
         board.shape([(x, y), (x, y + 26), (x + 7, y + 20), (x + 18, y + 19)], INK)
@@ -515,4 +512,3 @@ FRAMES: dict[str, Callable[[Board, dict[str, Any], View, Moment], None]] = {
     "slides": slide_frame,
     "german": german_frame,
 }
-assert FINE == 2
