@@ -88,7 +88,7 @@ def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
     if chat.model.endswith(".gguf") and Path(chat.model).is_file():
         return Check(name, True, f"{chat.model} (unpacked on first use)")
     try:
-        source = chat_gguf.find_source(chat.model, settings.library / "models", settings.offline)
+        source = chat_gguf.find_source(chat.model, settings.models, settings.offline)
     except MissingError as error:
         return Check(name, False, chat.model, str(error))
     where = "folder" if Path(source).is_dir() else "from the hub, on first use"

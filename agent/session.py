@@ -86,9 +86,7 @@ class Session:
         for name in self.settings.readers:
             read_options(name, load_reader(name).options, self.settings)
         self.library = Library(self.settings.library)
-        self.context = Context(
-            self.settings, self.library, ModelPool(self.settings, self.library.models)
-        )
+        self.context = Context(self.settings, self.library, ModelPool(self.settings))
 
     def ask(
         self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""

@@ -166,6 +166,10 @@ class Settings(Section):
 
     profile: str = "embedded"
     library: Path = Field(default_factory=lambda: user_data_path("reelgraph"))
+    models: Path = Field(
+        default_factory=lambda: user_data_path("reelgraph") / "models",
+        description="folder of fetched and converted weights, shared by all libraries",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     memory_gb: float | None = Field(
         None,

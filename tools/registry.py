@@ -4,7 +4,7 @@ A package that cannot be used is reported and skipped; the other tools keep work
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -120,10 +120,11 @@ def make_tool(name: str, options: Mapping[str, Any]) -> Tool:
         raise InputError(explain(error, name, classes[name].Options.model_fields)) from error
 
 
-def suggest(wrong: str, known: Mapping[str, Any]) -> str:
+def suggest(wrong: str, known: Iterable[str]) -> str:
     """Return the tail of an error message: the nearest known names, or all of them."""
-    near = get_close_matches(wrong, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    names = list(known)
+    near = get_close_matches(wrong, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
 
 
 def explain(error: ValidationError, section: str, known: Mapping[str, Any]) -> str:

