@@ -48,11 +48,12 @@ class ChatSettings(Section):
     """The frozen language or vision-language model."""
 
     engine: Literal["transformers", "endpoint"] = Field(
-        "transformers", description="in this process, or an OpenAI-compatible server"
+        "transformers",
+        description="in this process (a GGUF file by llama.cpp), or an OpenAI-compatible server",
     )
     model: str = Field(
-        "smollm2-135m",
-        description="smollm2-135m (from its wheel), a folder, a GGUF file, a hub or server name",
+        "qwen2.5-coder-1.5b",
+        description="one of `reelgraph models list`, a folder, a GGUF file, a hub or server name",
     )
     max_new_tokens: int = Field(64, gt=0)
     temperature: float = Field(0.0, ge=0, le=10, description="0: the likeliest token each time")
@@ -129,7 +130,7 @@ class EmbedderSettings(Section):
     """The frozen sentence-embedding model for retrieval."""
 
     model: str = Field(
-        "all-MiniLM-L6-v2", description="all-MiniLM-L6-v2 (from its wheel), a folder, a hub name"
+        "all-MiniLM-L6-v2", description="one of `reelgraph models list`, a folder, a hub name"
     )
     batch: int = Field(32, gt=0)
 
