@@ -41,7 +41,7 @@ class PocketSphinx:
         """Bytes of the acoustic model, the dictionary and the trigrams."""
         return file_bytes(*(Path(self._decoder.config[part]) for part in ("hmm", "dict", "lm")))
 
-    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan, usual: str = "") -> Iterator[Segment]:
         """Yield segments between pauses, each word with its posterior probability."""
         pcm = (np.clip(span.samples, -1, 1) * 32767).astype("<i2")
         # Noise tracking carries over between spans: reset it, or results depend on their order.
