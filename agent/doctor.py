@@ -14,6 +14,7 @@ from agent.models import chat_gguf, embedding
 from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
+from tools.model_files.ready import ready
 from tools.registry import broken_tools, make_tool, tool_classes
 
 QUICK = {"timeout_s": 3.0, "max_retries": 0}  # for probing a server
@@ -64,7 +65,7 @@ def _tool(name: str, settings: Settings) -> Check:
         why, _, remedy = broken_tools()[name].rpartition("; ")
         return Check(f"tool {name}", False, why, remedy)
     tool = make_tool(name, settings.tools.get(name, {}))
-    state = tool.available()
+    state = ready(tool, settings.models)
     engine = getattr(tool.options, "engine", "")
     return Check(f"tool {name}", state.ok, state.reason or str(engine), state.remedy)
 
