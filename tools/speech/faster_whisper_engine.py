@@ -224,7 +224,7 @@ def _segment(heard: Any, span: SoundSpan, language: str) -> Iterator[Segment]:
         for word in heard.words or ()
     )
     text = " ".join(heard.text.split())
-    if text:
+    if any(character.isalnum() for character in text):  # of silence it likes to say "."
         yield Segment(
             start_s=within(span, heard.start),
             end_s=within(span, heard.end),

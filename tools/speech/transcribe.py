@@ -12,7 +12,6 @@ from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
 from tools.media.audio import AudioBlock
 from tools.speech import faster_whisper_engine as speech_faster
-from tools.speech import pocketsphinx_engine as speech_pocketsphinx
 from tools.speech import whisper_engine as speech_whisper
 from tools.speech.recogniser import Recogniser, Segment, Word
 from tools.speech.voice_activity import (
@@ -29,7 +28,7 @@ class TranscribeOptions(ToolOptions):
     """Options of the transcribe tool.
 
     Attributes:
-        engine: faster-whisper, whisper (openai-whisper) or pocketsphinx (US English).
+        engine: faster-whisper or whisper (openai-whisper).
         model: A name ("base", "turbo", ...), for faster-whisper also a folder in CTranslate2
             format, for whisper the path of a .pt checkpoint.
         language: Code of the spoken language, "" to detect it.
@@ -40,7 +39,7 @@ class TranscribeOptions(ToolOptions):
         word_times: Give each word's time in the evidence's data.
     """
 
-    engine: Literal["faster-whisper", "pocketsphinx", "whisper"] = "faster-whisper"
+    engine: Literal["faster-whisper", "whisper"] = "faster-whisper"
     model: str = "base"
     language: str = ""
     vad: bool = True
@@ -66,9 +65,6 @@ ENGINES: Mapping[str, EngineChoice] = {
         lambda options, runtime: speech_faster.load(
             options.model, options.language, options.word_times, runtime
         ),
-    ),
-    "pocketsphinx": EngineChoice(
-        "pocketsphinx", "pocketsphinx", lambda options, runtime: speech_pocketsphinx.load()
     ),
     "whisper": EngineChoice(
         "whisper",
@@ -107,7 +103,7 @@ class Transcribe(Tool):
             "faster-whisper": speech_faster.weights_name(options.model),
             "whisper": options.model if own else f"openai-whisper-{options.model}",
         }
-        found = {"speech": names.get(options.engine, options.engine)}
+        found = {"speech": names[options.engine]}
         return found | ({"voice activity": "silero-vad"} if options.vad else {})
 
     @property

@@ -137,7 +137,7 @@ def _remedy(name: str, reason: str, runtime: ToolRuntime) -> str:
     return (
         f"no weights for Whisper {name!r}: {reason}{mode}. Run once with a connection and without "
         f"offline mode, or copy the file into {folder}, or give the path of a .pt file as `model`, "
-        "or take the engine 'pocketsphinx', which needs none"
+        "or take the engine 'faster-whisper'"
     )
 
 
