@@ -16,6 +16,7 @@ from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
 from tools.model_files.manifest import manifest
+from tools.model_files.ready import ready
 from tools.model_files.store import ModelStore
 from tools.registry import broken_tools, make_tool, tool_classes
 
@@ -67,7 +68,7 @@ def _tool(name: str, settings: Settings) -> Check:
         why, _, remedy = broken_tools()[name].rpartition("; ")
         return Check(f"tool {name}", False, why, remedy)
     tool = make_tool(name, settings.tools.get(name, {}))
-    state = tool.available()
+    state = ready(tool, settings.models)
     engine = getattr(tool.options, "engine", "")
     return Check(f"tool {name}", state.ok, state.reason or str(engine), state.remedy)
 

@@ -24,12 +24,16 @@ from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from agent.settings import resolve
+
 Picture = npt.NDArray[np.uint8]  # [height, width, 3], RGB
 Draw = Callable[[float, int, int], Picture]
 Tone = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 Cue = tuple[float, float, str]
 
 AUDIO_RATE = 44_100
+
+MODELS = resolve("embedded").models.expanduser()  # before a test changes the environment
 
 # A picture holds a grid of black and white blocks: 20 bits of milliseconds and 4 of check sum.
 ROWS, COLUMNS, TIME_BITS = 4, 6, 20
@@ -74,6 +78,19 @@ def media() -> Path:
     if not folder:
         pytest.skip("REELGRAPH_TEST_MEDIA names no folder of real clips")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def fetched_models() -> Path:
+    """The folder of fetched weights, with Whisper base; skips without it."""
+    from tools.errors import MissingError
+    from tools.model_files.store import ModelStore
+
+    try:
+        ModelStore(MODELS).find("whisper-base")
+    except MissingError as error:
+        pytest.skip(str(error))
+    return MODELS
 
 
 @pytest.fixture

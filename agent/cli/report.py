@@ -20,6 +20,7 @@ from agent.session import Event
 from agent.settings import Settings
 from agent.text import clock
 from tools.evidence import ChannelReport, Evidence
+from tools.model_files.ready import ready
 from tools.registry import broken_tools, make_tool, tool_classes
 
 COLOURS = {"ok": "green", "empty": "yellow", "skipped": "dim", "unavailable": "red"}
@@ -87,7 +88,7 @@ def print_tools(settings: Settings) -> None:
     table = Table("tool", "finds", "needs", "options", "status", box=None, header_style="bold")
     for name in tool_classes():
         tool = make_tool(name, settings.tools.get(name, {}))
-        state = tool.available()
+        state = ready(tool, settings.models)
         options = ", ".join(f"{k}={v}" for k, v in tool.options.model_dump(mode="json").items())
         status = "[green]ready[/]" if state.ok else f"[red]{escape(state.reason)}[/]"
         if name not in settings.ingest:

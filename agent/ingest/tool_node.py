@@ -30,6 +30,7 @@ from tools.evidence import ChannelReport, Evidence, Status
 from tools.media.audio import AudioBlock, read_audio
 from tools.media.frames import FrameSet
 from tools.media.video import Video
+from tools.model_files.ready import ready
 from tools.registry import make_tool
 
 MAX_ATTEMPTS = 2  # of a node that fails with a transient error
@@ -170,7 +171,7 @@ def run_or_recall(
         raise ChangedError(_read_by(tool, video))
     if done := context.library.finished_run(video, tool.name, key):
         return done
-    available = tool.available()
+    available = ready(tool, context.settings.models)
     if not available.ok:
         raise MissingError(f"{available.reason}; {available.remedy}")
     with context.library.claim(video, tool.name, key):

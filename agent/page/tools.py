@@ -14,6 +14,7 @@ from agent.page.page_context import PageContext
 from agent.settings import Settings
 from tools.base import Availability
 from tools.errors import ReelgraphError
+from tools.model_files.ready import ready
 from tools.registry import broken_tools, make_tool, tool_classes
 
 
@@ -108,7 +109,7 @@ def tool_card(name: str, settings: Settings) -> ToolCard:
         needs=", ".join(sorted(tool.needs)),
         origin=type(tool).__module__,
         summary=(inspect.getdoc(type(tool)) or "").split("\n\n")[0],
-        state=tool.available(),
+        state=ready(tool, settings.models),
         used=name in settings.ingest,
         options=tuple(options),
     )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool, Role
 from agent.session import Event, Session
+from agent.settings import resolve
 from agent.state import Context
 from agent.text import words
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
@@ -140,7 +142,7 @@ class SharedPool(ModelPool):
 def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A library of its own for every test, also for the programs that it starts."""
     for name in [name for name in os.environ if name.startswith("REELGRAPH_")]:
-        if name != "REELGRAPH_TEST_MEDIA":
+        if name not in {"REELGRAPH_TEST_MEDIA", "REELGRAPH_MODELS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("REELGRAPH_LIBRARY", str(tmp_path / "library"))
     return tmp_path / "library"
@@ -156,7 +158,12 @@ def embedder() -> SentenceEmbeddings:
 def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder of unpacked weights for all workers of a test run."""
     base = tmp_path_factory.getbasetemp()
-    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
+    folder.mkdir(exist_ok=True)
+    for fetched in resolve("embedded").models.expanduser().glob("whisper-base"):
+        with suppress(FileExistsError):  # another worker did
+            (folder / fetched.name).symlink_to(fetched)
+    return folder
 
 
 @pytest.fixture

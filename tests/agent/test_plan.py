@@ -105,7 +105,7 @@ def test_every_model_that_may_be_used_stands_in_the_plan(plan: Callable[..., Pla
         "captioner": "smollm2-135m",
         "embedder": "all-MiniLM-L6-v2",
         "image encoder": "some/clip",
-        "speech": "pocketsphinx",
+        "speech": "whisper-base",
         "voice activity": "silero-vad",
         "text detector": "PP-OCRv6_small_det",
         "text recogniser": "PP-OCRv6_small_rec",

@@ -56,7 +56,7 @@ def test_an_answer_says_how_it_came_about(
     assert answer.models == {
         "chat": "smollm2-135m",
         "embedder": "all-MiniLM-L6-v2",
-        "speech": "pocketsphinx",
+        "speech": "whisper-base",
         "voice activity": "silero-vad",
     }
     assert answer.prompts["decouple"] == prompts.version("decouple")

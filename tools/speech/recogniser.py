@@ -35,8 +35,13 @@ class Segment:
 class Recogniser(Protocol):
     """A loaded engine."""
 
-    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
-        """Yield the segments of a span of speech, in time order."""
+    def recognise(self, span: SoundSpan, usual: str = "") -> Iterator[Segment]:
+        """Yield the segments of a span of speech, in time order.
+
+        Args:
+            span: The speech.
+            usual: Code of the language of most speech in the video so far, "" for none yet.
+        """
         ...
 
     @property

@@ -11,7 +11,7 @@ from tools.base import Availability, Keep, Need, Tool, ToolInput, ToolOptions, T
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
 from tools.media.audio import AudioBlock
-from tools.speech import pocketsphinx_engine as speech_pocketsphinx
+from tools.speech import faster_whisper_engine as speech_faster
 from tools.speech import whisper_engine as speech_whisper
 from tools.speech.recogniser import Recogniser, Segment, Word
 from tools.speech.voice_activity import (
@@ -28,9 +28,10 @@ class TranscribeOptions(ToolOptions):
     """Options of the transcribe tool.
 
     Attributes:
-        engine: pocketsphinx (US English, weights in the wheel) or whisper.
-        model: For whisper: a name ("base", "turbo", ...) or the path of a .pt checkpoint.
-        language: For whisper: code of the spoken language, "" to detect it.
+        engine: faster-whisper or whisper (openai-whisper).
+        model: A name ("base", "turbo", ...), for faster-whisper also a folder in CTranslate2
+            format, for whisper the path of a .pt checkpoint.
+        language: Code of the spoken language, "" to detect it.
         vad: Pass only detected speech to the recogniser; without it music and noise become words.
         vad_threshold: Probability from which audio counts as speech.
         max_span_s: Longer speech is cut at a pause; Whisper's window is 30 s.
@@ -38,7 +39,7 @@ class TranscribeOptions(ToolOptions):
         word_times: Give each word's time in the evidence's data.
     """
 
-    engine: Literal["pocketsphinx", "whisper"] = "pocketsphinx"
+    engine: Literal["faster-whisper", "whisper"] = "faster-whisper"
     model: str = "base"
     language: str = ""
     vad: bool = True
@@ -58,8 +59,12 @@ class EngineChoice:
 
 
 ENGINES: Mapping[str, EngineChoice] = {
-    "pocketsphinx": EngineChoice(
-        "pocketsphinx", "pocketsphinx", lambda options, runtime: speech_pocketsphinx.load()
+    "faster-whisper": EngineChoice(
+        "faster_whisper",
+        "faster-whisper",
+        lambda options, runtime: speech_faster.load(
+            options.model, options.language, options.word_times, runtime
+        ),
     ),
     "whisper": EngineChoice(
         "whisper",
@@ -94,8 +99,11 @@ class Transcribe(Tool):
         """The recogniser and the voice activity detector."""
         options = self.options
         own = options.model.endswith(".pt")
-        whisper = options.model if own else f"whisper-{options.model}"
-        found = {"speech": whisper if options.engine == "whisper" else options.engine}
+        names = {
+            "faster-whisper": speech_faster.weights_name(options.model),
+            "whisper": options.model if own else f"openai-whisper-{options.model}",
+        }
+        found = {"speech": names[options.engine]}
         return found | ({"voice activity": "silero-vad"} if options.vad else {})
 
     @property
@@ -138,19 +146,23 @@ class Transcribe(Tool):
         if self._recogniser is None:
             raise MissingError("the recogniser is not loaded: call setup() before run()")
         duration_s = given.video.duration_s
+        heard: dict[str, float] = {}  # seconds of speech by language
         for span in self._spans(given):
             _heed_stop(given)
-            for segment in self._segments(span, given.keep):
+            usual = max(heard, key=heard.__getitem__, default="")
+            for segment in self._segments(span, usual, given.keep):
+                seconds = heard.get(segment.language, 0.0) + segment.end_s - segment.start_s
+                heard[segment.language] = seconds
                 if segment.score >= self.options.min_score and segment.start_s < duration_s:
                     yield self._evidence(segment, duration_s)
             given.progress(min(span.end_s, duration_s), duration_s)
         given.progress(duration_s, duration_s)
 
-    def _segments(self, span: SoundSpan, keep: Keep) -> Iterator[Segment]:
+    def _segments(self, span: SoundSpan, usual: str, keep: Keep) -> Iterator[Segment]:
         assert self._recogniser is not None
         recognise = self._recogniser.recognise
         name = f"sound from {span.start_s:.3f}"
-        for values in keep(name, lambda: [asdict(segment) for segment in recognise(span)]):
+        for values in keep(name, lambda: [asdict(one) for one in recognise(span, usual)]):
             words = tuple(Word(**word) for word in values.pop("words"))
             yield Segment(**values, words=words)
 

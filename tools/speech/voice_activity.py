@@ -37,9 +37,8 @@ class GateSettings:
             0.15 lower (silero-vad's own hysteresis).
         min_speech_s: Shorter bursts are not speech.
         min_pause_s: Shorter pauses do not end a burst.
-        join_s: Bursts closer than this are merged: recognisers need context. On a slow speech
-            PocketSphinx got 5 of 22 words wrong with 1.5 s, 10 with 0.5 s.
-        pad_s: Padding before and after speech; 0.5 s cost PocketSphinx fewer words than 0.3 s.
+        join_s: Bursts closer than this are merged: recognisers need context.
+        pad_s: Padding before and after speech.
         max_span_s: Longer speech is cut at its deepest pause.
     """
 

@@ -20,6 +20,7 @@ COMPRESSION = 2.4
 first and its average log probability below the second, or if its compression ratio is above the
 third (repetition)."""
 
+MEASURES = ("no_speech_prob", "avg_logprob", "compression_ratio")  # Whisper's names for them
 _SEED = 20250625
 
 
@@ -42,7 +43,7 @@ class Whisper:
         """Bytes of the model."""
         return module_bytes(self._model)
 
-    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
+    def recognise(self, span: SoundSpan, usual: str = "") -> Iterator[Segment]:
         """Yield Whisper's segments, without silent and repetitive ones."""
         import torch
 
@@ -62,7 +63,8 @@ class Whisper:
                 word_timestamps=self._word_times,
             )
         for heard in result["segments"]:
-            if _is_speech(heard):
+            measures = [heard[key] for key in MEASURES]
+            if is_speech(*measures):
                 yield from _segment(heard, span, result["language"])
 
 
@@ -135,21 +137,22 @@ def _remedy(name: str, reason: str, runtime: ToolRuntime) -> str:
     return (
         f"no weights for Whisper {name!r}: {reason}{mode}. Run once with a connection and without "
         f"offline mode, or copy the file into {folder}, or give the path of a .pt file as `model`, "
-        "or take the engine 'pocketsphinx', which needs none"
+        "or take the engine 'faster-whisper'"
     )
 
 
-def _is_speech(heard: Mapping[str, Any]) -> bool:
-    silent = heard["no_speech_prob"] > NO_SPEECH and heard["avg_logprob"] < LOG_PROBABILITY
-    return not silent and heard["compression_ratio"] <= COMPRESSION
+def is_speech(no_speech: float, log_probability: float, compression: float) -> bool:
+    """Whether a segment is neither silence nor a repetition, by the thresholds above."""
+    silent = no_speech > NO_SPEECH and log_probability < LOG_PROBABILITY
+    return not silent and compression <= COMPRESSION
 
 
 def _segment(heard: Mapping[str, Any], span: SoundSpan, language: str) -> Iterator[Segment]:
     """Yield the segment in video time, clamped to the span: Whisper's times may exceed it."""
     words = tuple(
         Word(
-            start_s=_within(span, word["start"]),
-            end_s=_within(span, word["end"]),
+            start_s=within(span, word["start"]),
+            end_s=within(span, word["end"]),
             text=word["word"].strip(),
             score=float(word["probability"]),
         )
@@ -158,8 +161,8 @@ def _segment(heard: Mapping[str, Any], span: SoundSpan, language: str) -> Iterat
     text = " ".join(heard["text"].split())
     if text:
         yield Segment(
-            start_s=_within(span, heard["start"]),
-            end_s=_within(span, heard["end"]),
+            start_s=within(span, heard["start"]),
+            end_s=within(span, heard["end"]),
             text=text,
             score=min(math.exp(heard["avg_logprob"]), 1.0),
             language=language,
@@ -167,5 +170,6 @@ def _segment(heard: Mapping[str, Any], span: SoundSpan, language: str) -> Iterat
         )
 
 
-def _within(span: SoundSpan, offset_s: float) -> float:
+def within(span: SoundSpan, offset_s: float) -> float:
+    """Return a time within a span in seconds of the video, clamped to the span."""
     return min(max(span.start_s, span.start_s + float(offset_s)), span.end_s)

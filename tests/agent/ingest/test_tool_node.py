@@ -30,8 +30,8 @@ from tools.evidence import ChannelReport, Evidence
 from tools.media.audio import SAMPLE_RATE, read_audio
 from tools.media.video import probe
 from tools.registry import tool_classes
-from tools.speech.pocketsphinx_engine import PocketSphinx
-from tools.speech.recogniser import Word
+from tools.speech.faster_whisper_engine import FasterWhisper
+from tools.speech.voice_activity import SoundSpan
 
 Open = Callable[..., Session]
 PlugIn = Callable[..., type[Tool]]
@@ -534,6 +534,7 @@ def test_two_questions_at_once_are_each_stored_with_their_own_findings(
         assert [p.evidence.text for p in session.library.passages([known.id])] == [text]
 
 
+@pytest.mark.usefixtures("fetched_models")
 def test_two_videos_share_one_speech_recogniser(
     open_session: Open, spoken: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,13 +544,14 @@ def test_two_videos_share_one_speech_recogniser(
             list(pool.map(lambda state: run(session, state, "transcribe"), states))
         return [stored(session, state) for state in states]
 
-    words = PocketSphinx._words
+    detected = FasterWhisper._detected
 
-    def slowly(self: PocketSphinx, start_s: float) -> Iterator[Word]:
+    def slowly(self: FasterWhisper, span: SoundSpan, usual: str) -> str:
+        found = detected(self, span, usual)
         sleep(0.2)  # the other run, if it may, begins with its own sound meanwhile
-        return words(self, start_s)
+        return found
 
-    monkeypatch.setattr(PocketSphinx, "_words", slowly)
+    monkeypatch.setattr(FasterWhisper, "_detected", slowly)
     alone = heard(open_session(), threads=1)
     together = heard(open_session(library=str(spoken[0].parent / "other")), threads=2)
     assert all(alone)

@@ -1,4 +1,4 @@
-"""Speech to text through the real engines: PocketSphinx's packaged model, Whisper's own loader."""
+"""The transcribe tool: voice gate, engines, evidence; openai-whisper through its own loader."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -18,13 +18,6 @@ from tools.speech import transcribe
 from tools.speech.recogniser import Segment, Word
 from tools.speech.transcribe import ENGINES, EngineChoice, Transcribe, TranscribeOptions
 from tools.speech.voice_activity import SoundSpan
-
-SPOKEN = (
-    "and so my fellow americans ask not what your country can do for you "
-    "ask what you can do for your country"
-)
-SPEECH = [(0.2, 2.6), (3.0, 4.8), (5.0, 8.1), (8.1, 10.9)]
-"""Where the four phrases of the clip lie, in seconds, with some leeway."""
 
 
 @pytest.fixture
@@ -53,16 +46,6 @@ def given_file(path: Path) -> ToolInput:
     return ToolInput(video, audio=lambda: read_audio(video))
 
 
-def words_wrong(spoken: str, heard: str) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard.split()) + 1))
-    for count, word in enumerate(spoken.split(), 1):
-        last, row[0] = row[0], count
-        for at, other in enumerate(heard.split(), 1):
-            last, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, last + (word != other))
-    return row[-1]
-
-
 def assert_in_order_and_within(found: list[Evidence], duration_s: float) -> None:
     assert [e.start_s for e in found] == sorted(e.start_s for e in found)
     for evidence in found:
@@ -87,87 +70,16 @@ def assert_within_voices(found: list[Evidence]) -> None:
         assert any(a <= evidence.start_s and evidence.end_s <= b for a, b in voices), evidence
 
 
-@pytest.mark.slow
-def test_pocketsphinx_hears_a_clear_speech(media: Path, runtime: ToolRuntime) -> None:
-    tool = loaded(runtime, word_times=True)
-    found = list(tool.run(given_file(media / "jfk.flac")))
-    assert_in_order_and_within(found, 11.0)
-    heard = " ".join(evidence.text for evidence in found)
-    assert words_wrong(SPOKEN, heard) <= 8, heard  # 5 of 22 when written
-    assert "what your country can do for you" in heard
-    for evidence in found:
-        words = evidence.data["words"]
-        assert " ".join(word["word"] for word in words) == evidence.text
-        assert words[0]["start_s"] == evidence.start_s
-        assert words[-1]["end_s"] == evidence.end_s
-        assert any(a <= evidence.start_s and evidence.end_s <= b for a, b in SPEECH), evidence
-
-
-def test_pocketsphinx_finds_the_same_whatever_it_heard_before(
-    conversation: np.ndarray, runtime: ToolRuntime
-) -> None:
-    tool = loaded(runtime)
-    given = given_samples(conversation)
-    first = list(tool.run(given))
-    assert Transcribe().memory_bytes == 0
-    assert 30e6 < tool.memory_bytes < 50e6  # trigrams, dictionary and acoustic model
-    assert first, "vowels sound like some words"
-    assert_in_order_and_within(first, 9.0)
-    assert_within_voices(first)
-    list(tool.run(given_samples(conversation[::-1])))
-    assert list(tool.run(given)) == first
-
-
-def test_fillers_and_variants_of_words_are_cleaned() -> None:
-    from tools.speech.pocketsphinx_engine import _FILLER, _VARIANT
-
-    assert [_VARIANT.sub("", word) for word in ("and(2)", "a", "o'clock(10)")] == [
-        "and",
-        "a",
-        "o'clock",
-    ]
-    assert all(_FILLER.fullmatch(word) for word in ("<s>", "</s>", "<sil>", "[NOISE]", "++UM++"))
-    assert not _FILLER.fullmatch("noise")
-
-
-def test_phrases_end_at_pauses_and_at_a_length() -> None:
-    from tools.speech.pocketsphinx_engine import MAX_WORDS, _phrases
-
-    steady = [Word(n * 0.3, n * 0.3 + 0.3, f"w{n}", 1.0) for n in range(MAX_WORDS + 2)]
-    late = Word(99.0, 99.3, "late", 1.0)
-    phrases = list(_phrases((*steady, late)))
-    assert [len(phrase) for phrase in phrases] == [MAX_WORDS, 2, 1]
-    assert list(_phrases(())) == []
-
-
-@pytest.mark.parametrize("name", ["silence", "tone", "noise", "music"])
-def test_what_is_no_speech_becomes_no_words(name: str, runtime: ToolRuntime) -> None:
-    t = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
-    random = np.random.default_rng(3)
-    chord = sum(np.sin(2 * np.pi * f * n * t) / n for f in (220, 277, 330) for n in range(1, 7))
-    drums = np.exp(-40 * (t % 0.5)) * random.standard_normal(len(t))
-    sounds = {
-        "silence": 0 * t,
-        "tone": 0.5 * np.sin(2 * np.pi * 440 * t),
-        "noise": 0.2 * random.standard_normal(len(t)),
-        "music": 0.08 * chord + 0.4 * drums,
-    }
-    done: list[tuple[float, float]] = []
-    given = given_samples(sounds[name], progress=lambda at_s, all_s: done.append((at_s, all_s)))
-    assert list(loaded(runtime).run(given)) == []
-    assert done[-1] == (8.0, 8.0)
-
-
-def test_a_video_without_sound_yields_nothing(
-    make_clip: Callable[..., Path], runtime: ToolRuntime
-) -> None:
-    assert list(loaded(runtime).run(given_file(make_clip("mute.mp4")))) == []
-
-
 class Echo:
-    """A third engine: says how long each span is, and one thing beyond the video's end."""
+    """An engine: says how long each span is, and one thing beyond the video's end."""
 
-    def recognise(self, span: SoundSpan) -> Iterator[Segment]:
+    memory_bytes = 0
+
+    def __init__(self) -> None:
+        self.usual: list[str] = []
+
+    def recognise(self, span: SoundSpan, usual: str = "") -> Iterator[Segment]:
+        self.usual.append(usual)
         seconds = f"{span.end_s - span.start_s:.0f}"
         word = Word(span.start_s, span.end_s + 1, seconds, 0.4)
         yield Segment(span.start_s, span.end_s + 1, seconds, 0.4, "xx", (word,))
@@ -176,7 +88,7 @@ class Echo:
 @pytest.fixture
 def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = EngineChoice("json", "json", lambda options, runtime: Echo())
-    monkeypatch.setattr(transcribe, "ENGINES", {**ENGINES, "pocketsphinx": engine})
+    monkeypatch.setattr(transcribe, "ENGINES", {**ENGINES, "faster-whisper": engine})
 
 
 @pytest.mark.usefixtures("echo")
@@ -189,7 +101,7 @@ def test_without_the_gate_all_sound_is_heard(runtime: ToolRuntime) -> None:
     assert [evidence.text for evidence in found] == ["30", "30", "10"]
     assert found[-1].end_s == 70.0
     assert progress == pytest.approx([30, 60, 70, 70], abs=0.1)
-    assert found[0].data == {"engine": "pocketsphinx", "language": "xx"}
+    assert found[0].data == {"engine": "faster-whisper", "language": "xx"}
     assert list(loaded(runtime, vad=False, min_score=0.5).run(given)) == []
     words = next(loaded(runtime, vad=False, word_times=True).run(given)).data["words"]
     assert words == [
@@ -210,7 +122,7 @@ def test_run_before_setup_says_so() -> None:
         next(Transcribe().run(given_samples(np.zeros(10))))
 
 
-@pytest.mark.parametrize("engine", ["pocketsphinx", "whisper"])
+@pytest.mark.parametrize("engine", list(ENGINES))
 def test_available_here(engine: str) -> None:
     assert Transcribe(TranscribeOptions.model_validate({"engine": engine})).available().ok
 
@@ -219,6 +131,7 @@ def test_available_here(engine: str) -> None:
     ("missing", "package"),
     [
         ("whisper", "openai-whisper"),
+        ("faster_whisper", "faster-whisper"),
         ("onnxruntime", "onnxruntime"),
         ("silero_vad", "silero-vad"),
     ],
@@ -232,7 +145,8 @@ def test_what_is_missing_is_said_with_its_remedy(
         monkeypatch.setattr(
             f"{module}.find_spec", lambda name: None if name == missing else find_spec(name)
         )
-    found = Transcribe(TranscribeOptions(engine="whisper")).available()
+    engine = "faster-whisper" if package == "faster-whisper" else "whisper"
+    found = Transcribe(TranscribeOptions(engine=engine)).available()
     assert not found.ok
     assert package in found.reason
     assert found.remedy.startswith("pip install")
@@ -346,7 +260,7 @@ def test_offline_never_downloads_and_names_the_remedy(
         raise AssertionError("a download was tried")
 
     monkeypatch.setattr("urllib.request.urlopen", forbidden)
-    with pytest.raises(MissingError, match=r"base\.pt is not there.*pocketsphinx") as caught:
+    with pytest.raises(MissingError, match=r"base\.pt is not there.*faster-whisper") as caught:
         loaded(runtime, engine="whisper", model="base")
     assert str(runtime.models) in str(caught.value)
     runtime.models.mkdir()
@@ -395,18 +309,30 @@ def test_importing_the_tool_loads_nothing_heavy() -> None:
     code = (
         "import sys, tools.speech.subtitles; from tools.speech.transcribe import Transcribe;"
         "Transcribe().available();"
-        "print([m for m in ('torch','whisper','pocketsphinx','onnxruntime') if m in sys.modules])"
+        "print([m for m in ('torch','whisper','faster_whisper','onnxruntime') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.usefixtures("echo")
 def test_what_was_kept_is_not_done_again(
     conversation: np.ndarray, runtime: ToolRuntime, kept: SimpleNamespace
 ) -> None:
-    tool = Transcribe(TranscribeOptions(word_times=True))
-    tool.setup(runtime)
+    tool = loaded(runtime, word_times=True)
     found = list(tool.run(given_samples(conversation, keep=kept.keep)))
     assert found
     assert list(tool.run(given_samples(conversation, keep=kept.recall))) == found
     assert len(kept.pieces) == 2
+
+
+def test_an_engine_learns_the_language_of_most_speech_so_far(
+    runtime: ToolRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Echo()
+    choice = EngineChoice("json", "json", lambda options, runtime: engine)
+    monkeypatch.setattr(transcribe, "ENGINES", {"faster-whisper": choice})
+    tool = loaded(runtime, vad=False)
+    for _ in range(2):
+        list(tool.run(given_samples(np.zeros(65 * SAMPLE_RATE))))
+    assert engine.usual == ["", "xx", "xx"] * 2, "every video begins anew"
