@@ -18,8 +18,8 @@ from tools.registry import names
 Open = Callable[..., Session]
 QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
 CUES = [(0.2, 1.2, "Welcome to the harbour."), (1.4, 2.6, "The gate code is 7391.")]
-BLIND = Capabilities(False, None, 2048, True, True, False, False)
-SEEING = Capabilities(True, None, 4096, True, True, True, False)
+BLIND = Capabilities(False, None, 2048, True, False, False)
+SEEING = Capabilities(True, None, 4096, True, True, False)
 
 
 @pytest.fixture(scope="module")
