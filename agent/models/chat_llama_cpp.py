@@ -97,7 +97,6 @@ def gguf_capabilities(context_tokens: int) -> Capabilities:
         max_images=0,
         context_tokens=context_tokens,
         option_scoring=True,
-        constrained_decoding=False,
         visual_tokens=False,
         tool_calling=False,
     )
