@@ -1,13 +1,14 @@
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 from langchain_core.messages import HumanMessage
 
 from agent.extractive.copying import SpanGrammar
 from agent.models.chat import WHEEL, TransformersChat, find_source
-from agent.models.chat_gguf import GGUF, wheel_folder
 from tools.errors import MissingError
 
 needs_wheel = pytest.mark.skipif(
@@ -56,16 +57,26 @@ def test_the_embedded_model_is_unpacked_once_and_reads_evidence(embedded_models:
     assert right > wrong
 
 
-@needs_wheel
-@pytest.mark.slow
-def test_any_gguf_file_may_be_named(tmp_path: Path) -> None:
-    folder = wheel_folder()
-    assert folder is not None
-    (tmp_path / "mine.gguf").symlink_to(folder / GGUF)
+def test_any_gguf_file_may_be_named(
+    tmp_path: Path, tiny_models: ModuleType, tiny_llama: Path
+) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoTokenizer
+
+    written = tiny_models.write_gguf(tiny_llama, tmp_path / "mine.gguf")
     source = find_source(str(tmp_path / "mine.gguf"), tmp_path / "models", offline=True)
     assert Path(source).name.startswith("mine-")
     assert find_source(str(tmp_path / "mine.gguf"), tmp_path / "models", offline=True) == source
-    assert "7391" in load(source, length=12).invoke(PROMPT).text
+    unpacked = load_file(Path(source) / "model.safetensors")
+    assert unpacked.keys() == written.keys()
+    for name, weight in unpacked.items():
+        assert np.array_equal(weight.numpy(), written[name].astype(np.float16)), name
+    first, again = (AutoTokenizer.from_pretrained(folder) for folder in (tiny_llama, source))
+    assert again(PROMPT)["input_ids"] == first(PROMPT)["input_ids"]
+    assert again.chat_template == first.chat_template
+    reply = load(source, length=4).invoke(PROMPT)
+    assert reply.usage_metadata is not None
+    assert 1 <= reply.usage_metadata["output_tokens"] <= 4
 
 
 def test_a_file_that_is_no_model_is_said(tmp_path: Path) -> None:
