@@ -114,7 +114,7 @@ def test_pocketsphinx_finds_the_same_whatever_it_heard_before(
     assert first, "vowels sound like some words"
     assert_in_order_and_within(first, 9.0)
     assert_within_voices(first)
-    list(tool.run(given_samples(conversation[::-1])))
+    list(tool.run(given_samples(conversation[: 3 * SAMPLE_RATE][::-1])))
     assert list(tool.run(given)) == first
 
 
