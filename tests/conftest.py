@@ -1,6 +1,7 @@
 """Generated clips: real files, a few seconds long, whose frames encode their own time."""
 
 import os
+import pickle
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -121,10 +122,22 @@ def make_shared_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
     return lambda *args, **fields: _make_clip(tmp_path_factory.mktemp("clips"), *args, **fields)
 
 
+_ENCODED: dict[bytes, bytes] = {}
+
+
 def _make_clip(folder: Path, name: str = "clip.mp4", **fields: Any) -> Path:
-    path = folder / name
+    """Write a clip; one like another before is not encoded again."""
+    path, clip = folder / name, Clip(**fields)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_clip(path, Clip(**fields))
+    if clip.draw or callable(clip.audio):  # nobody knows whether two functions do the same
+        write_clip(path, clip)
+        return path
+    key = pickle.dumps((path.suffix, vars(clip)))
+    if key in _ENCODED:
+        path.write_bytes(_ENCODED[key])
+    else:
+        write_clip(path, clip)
+        _ENCODED[key] = path.read_bytes()
     return path
 
 

@@ -42,16 +42,16 @@ class Sensor(Tool):
 """
 
 
-@pytest.fixture
-def film(make_clip: Callable[..., Path]) -> Path:
-    """Eight seconds in which every sampled picture differs from the one before."""
+@pytest.fixture(scope="module")
+def film(make_shared_clip: Callable[..., Path]) -> Path:
+    """Five seconds in which every sampled picture differs from the one before."""
 
     def draw(time_s: float, width: int, height: int) -> Any:
         noise = np.random.default_rng(round(time_s * 1000)).integers(0, 255, (48, 64, 3), np.uint8)
         return np.repeat(np.repeat(noise, height // 48, axis=0), width // 64, axis=1)
 
-    return make_clip(
-        "film.mp4", seconds=8, fps=25, size=(640, 480), subtitles=CUES, audio=True, draw=draw
+    return make_shared_clip(
+        "film.mp4", seconds=5, fps=25, size=(640, 480), subtitles=CUES, audio=True, draw=draw
     )
 
 

@@ -69,6 +69,7 @@ def bare(tmp_path: Path, own_library: Path, models_folder: Path) -> dict[str, st
         "HOME": str(tmp_path / "home"),
         "REELGRAPH_LIBRARY": str(own_library),
         "REELGRAPH_MODELS": str(models_folder),
+        "OMP_NUM_THREADS": "1",  # or two programs side by side wait for each other
         "ORT_DISABLE_TELEMETRY": "0",
         "HF_HUB_DISABLE_TELEMETRY": "0",
         "LANGSMITH_TRACING": "true",

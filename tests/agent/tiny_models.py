@@ -3,6 +3,7 @@
 Picture sizes and patch counts are those of the published models; all else is as small as can be.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
@@ -229,6 +230,61 @@ def build_smolvlm(folder: Path) -> None:
         chat_template=tokenizer.chat_template,
     )
     _save(SmolVLMForConditionalGeneration, config, processor, folder)
+
+
+def write_gguf(source: Path, file: Path) -> dict[str, Any]:
+    """Write the model of `build_llama` as a GGUF file; returns the weights that are in it.
+
+    Of each layer, the one matrix whose rows can be cut into blocks of 32 has 4 bits a weight.
+    """
+    import torch
+    from gguf import GGMLQuantizationType, GGUFWriter, get_tensor_name_map, quants
+    from gguf.constants import MODEL_ARCH
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    tokenizer, config = AutoTokenizer.from_pretrained(source), model.config
+    writer = GGUFWriter(file, "llama")
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_vocab_size(len(tokenizer))
+    pairs = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    tokens = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+    special = set(tokenizer.all_special_tokens)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3 if token in special else 1 for token in tokens])
+    writer.add_token_merges([" ".join(pair) for pair in pairs])
+    writer.add_bos_token_id(tokenizer.bos_token_id)
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_unk_token_id(tokenizer.unk_token_id)
+    writer.add_chat_template(tokenizer.chat_template)
+    names = get_tensor_name_map(MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    weights = {name: weight.numpy() for name, weight in model.state_dict().items()}
+    for name, weight in weights.items():
+        stored = weight
+        if name.endswith(("q_proj.weight", "k_proj.weight")):  # another order of the RoPE
+            halves = weight.reshape(config.num_attention_heads, 2, -1, config.hidden_size)
+            stored = halves.swapaxes(1, 2).reshape(weight.shape)
+        named = names.get_name(name, try_suffixes=(".weight",))
+        if name.endswith("down_proj.weight"):
+            kind = GGMLQuantizationType.Q4_1
+            packed = quants.quantize(weight, kind)
+            weights[name] = quants.dequantize(packed, kind)
+            writer.add_tensor(named, packed, raw_dtype=kind)
+        else:
+            writer.add_tensor(named, stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return weights
 
 
 BUILDERS: Mapping[str, Callable[[Path], None]] = {

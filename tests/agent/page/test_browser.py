@@ -367,29 +367,36 @@ def test_a_question_is_asked_and_its_evidence_seen_by_keyboard_alone(
     page.wait_for_function("document.querySelector('#player video').currentTime >= 1.4")
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "gradio_api/file=/etc/passwd",
-        "gradio_api/file=../../../../etc/passwd",
-        "gradio_api/file=%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-        "gradio_api/file={library}/library.sqlite",
-        "gradio_api/file={clip}",
-        "gradio_api/file=app.py",
-        "watch/..%2f..%2f..%2fetc%2fpasswd",
-        "watch/%2e%2e/%2e%2e/etc/passwd",
-        "static/../../../../../../../etc/passwd",
-        "seen/..%2f..%2flibrary.sqlite",
-        "chat/..%2fchats.sqlite",
-    ],
+FORBIDDEN = (
+    "gradio_api/file=/etc/passwd",
+    "gradio_api/file=../../../../etc/passwd",
+    "gradio_api/file=%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+    "gradio_api/file={library}/library.sqlite",
+    "gradio_api/file={clip}",
+    "gradio_api/file=app.py",
+    "watch/..%2f..%2f..%2fetc%2fpasswd",
+    "watch/%2e%2e/%2e%2e/etc/passwd",
+    "static/../../../../../../../etc/passwd",
+    "seen/..%2f..%2flibrary.sqlite",
+    "chat/..%2fchats.sqlite",
 )
+
+
 def test_no_address_leads_to_a_file_that_was_not_chosen(
-    address: str, path: str, own_library: Path, harbour: Path
+    address: str, own_library: Path, harbour: Path
 ) -> None:
-    wanted = path.format(library=own_library, clip=harbour)
-    reply = httpx.get(f"{address}{wanted}")
-    assert reply.status_code in {400, 403, 404, 405}
-    assert not re.search(r"root:|SQLite format|import gradio", reply.text)
+    replies = {}
+    for path in FORBIDDEN:
+        wanted = path.format(library=own_library, clip=harbour)
+        replies[path] = httpx.get(f"{address}{wanted}")
+    found = {path: reply.status_code for path, reply in replies.items()}
+    assert set(found.values()) <= {400, 403, 404, 405}, found
+    told = [
+        path
+        for path, reply in replies.items()
+        if re.search(r"root:|SQLite format|import gradio", reply.text)
+    ]
+    assert told == []
 
 
 def test_pickers_say_what_works_and_what_is_missing(address: str, visit: Visit) -> None:

@@ -163,24 +163,40 @@ def test_a_plan_names_everything_before_any_call(
         assert answer["usage"]["input_tokens"] == 3456 + text
 
 
+PLAN_AND_ASK = """
+import sys
+asked = sys.argv
+for arguments in ([*asked, "--dry-run"], asked):
+    sys.argv = arguments
+    try:
+        main()
+    except SystemExit:
+        print("ended")
+"""
+
+
 @pytest.mark.slow
-def test_plans_and_tokens_are_the_same_bytes_in_other_processes_and_with_other_threads(
-    reelgraph_process: Start, tiny_llava: Path, clip: Path, tmp_path: Path
+def test_plans_and_tokens_are_the_same_bytes_in_another_process_with_other_threads(
+    reelgraph: Command, reelgraph_process: Start, tiny_llava: Path, clip: Path, tmp_path: Path
 ) -> None:
-    plans, tokens = set(), set()
-    for threads in ("1", "2"):
-        library = tmp_path / f"library {threads}"
-        command = (
-            *("ask", clip, QUESTION, "--method", "ts-llava", "--json"),
-            *("--set", f"chat.model={tiny_llava}", "--set", "chat.max_new_tokens=1"),
-        )
-        alone = {"OMP_NUM_THREADS": threads, "REELGRAPH_LIBRARY": str(library)}
-        plans.add(reelgraph_process(*command, "--dry-run", **alone).communicate()[0])
-        reelgraph_process(*command, **alone).communicate()
+    def kept(library: Path) -> tuple[str, bytes]:
         (file,) = library.rglob("*.safetensors")
-        tokens.add((file.name, file.read_bytes()))
-    assert len(plans) == len(tokens) == 1
-    assert json.loads(plans.pop())["visuals"]["token_ids"] == EXACT
+        return file.name, file.read_bytes()
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    command = (
+        *("ask", clip, QUESTION, "--method", "ts-llava", "--json"),
+        *("--set", f"chat.model={tiny_llava}", "--set", "chat.max_new_tokens=1"),
+    )
+    threads = str(torch.get_num_threads() + 1)
+    alone = {"OMP_NUM_THREADS": threads, "REELGRAPH_LIBRARY": str(there)}
+    process = reelgraph_process(*command, code=f"exec({PLAN_AND_ASK!r})", **alone)
+    printed, _ = process.communicate()
+    plan = reelgraph(*command, "--dry-run", "--set", f"library={here}").out
+    assert json.loads(plan)["visuals"]["token_ids"] == EXACT
+    assert printed.split("ended\n")[0] == plan
+    reelgraph(*command, "--set", f"library={here}")
+    assert kept(here) == kept(there)
 
 
 # Answers
