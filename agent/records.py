@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from tools.evidence import Evidence
 from tools.media.video import Video
 
 Parity = Literal["llovi", "ig-vlm", "ts-llava"]
@@ -122,43 +121,6 @@ class Ask:
     reasoning_tokens: int = 0
     parity: Parity | None = None
     kept_for: Video | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """A part of a record as written into a prompt; the record itself is unchanged.
-
-    Attributes:
-        record: Its source.
-        text: The part used, with what a hint adds.
-        score: Relevance to the question.
-        beside: The records that the hint comes from, such as the sign that a deictic word means.
-    """
-
-    record: Evidence
-    text: str
-    score: float = 0.0
-    beside: tuple[Evidence, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """Id of the record."""
-        return self.record.id
-
-    @property
-    def kind(self) -> str:
-        """Kind of the record."""
-        return self.record.kind
-
-    @property
-    def start_s(self) -> float:
-        """Start of the record in seconds."""
-        return self.record.start_s
-
-    @property
-    def end_s(self) -> float:
-        """End of the record in seconds."""
-        return self.record.end_s
 
 
 @dataclass(frozen=True, slots=True)

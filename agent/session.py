@@ -17,7 +17,6 @@ from langsmith import tracing_context
 
 from agent.answer import Answer
 from agent.answering.method import read_options
-from agent.answering.reader import find_reader, load_reader
 from agent.chats.conversation import Asked, Conversation, build_conversation
 from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
@@ -82,9 +81,6 @@ class Session:
             make_tool(name, options)
         for name in self.settings.methods:
             read_options(name, find_method(name).options, self.settings)
-        find_reader(self.settings)
-        for name in self.settings.readers:
-            read_options(name, load_reader(name).options, self.settings)
         self.library = Library(self.settings.library)
         self.context = Context(self.settings, self.library, ModelPool(self.settings))
 

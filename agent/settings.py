@@ -22,9 +22,8 @@ from tools.registry import broken_tools, explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
 NO_SETTINGS = ("profile", "test_media")  # further variables: which profile; the tests' clips
-# Entry-point groups; the settings read only the names in them.
-METHODS, READERS = "reelgraph.methods", "reelgraph.readers"
-PLUG_INS = frozenset({"tools", "methods", "readers"})  # fields whose keys stand at the top
+METHODS = "reelgraph.methods"  # an entry-point group; the settings read only the names in it
+PLUG_INS = frozenset({"tools", "methods"})  # fields whose keys stand at the top
 
 
 class Section(BaseModel):
@@ -48,11 +47,12 @@ class ChatSettings(Section):
     """The frozen language or vision-language model."""
 
     engine: Literal["transformers", "endpoint"] = Field(
-        "transformers", description="in this process, or an OpenAI-compatible server"
+        "transformers",
+        description="in this process (a GGUF file by llama.cpp), or an OpenAI-compatible server",
     )
     model: str = Field(
-        "smollm2-135m",
-        description="smollm2-135m (from its wheel), a folder, a GGUF file, a hub or server name",
+        "qwen2.5-coder-1.5b",
+        description="one of `reelgraph models list`, a folder, a GGUF file, a hub or server name",
     )
     max_new_tokens: int = Field(64, gt=0)
     temperature: float = Field(0.0, ge=0, le=10, description="0: the likeliest token each time")
@@ -129,7 +129,7 @@ class EmbedderSettings(Section):
     """The frozen sentence-embedding model for retrieval."""
 
     model: str = Field(
-        "all-MiniLM-L6-v2", description="all-MiniLM-L6-v2 (from its wheel), a folder, a hub name"
+        "all-MiniLM-L6-v2", description="one of `reelgraph models list`, a folder, a hub name"
     )
     batch: int = Field(32, gt=0)
 
@@ -179,11 +179,6 @@ class Settings(Section):
     )
     offline: bool = Field(True, description="true: no download is ever tried")
     method: str = "auto"
-    reader: str = Field(
-        "generative",
-        description="generative: the model reads whole records; extractive: for one too small"
-        " to, its lines are narrowed and checked by rules",
-    )
     ingest: tuple[str, ...] = Field((), description="tools that look at every new video")
     sampling: Sampling = Sampling()
     chat: ChatSettings = ChatSettings()
@@ -195,7 +190,6 @@ class Settings(Section):
     retrieval: RetrievalSettings = RetrievalSettings()
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    readers: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def profiles() -> list[str]:
@@ -303,7 +297,7 @@ def _variable(key: str) -> str:
 
 def _keys() -> Iterator[str]:
     """Yield the dotted keys of all settings; of plug-ins not imported, only the name."""
-    yield from (*names(METHODS), *names(READERS))
+    yield from names(METHODS)
     groups = {name: _group(field) for name, field in Settings.model_fields.items()}
     groups |= {name: one.Options for name, one in tool_classes().items()}
     for name, group in groups.items():
@@ -344,7 +338,6 @@ def _validate(tree: dict[str, Any]) -> Settings:
     values = {key: tree[key] for key in tree if key in fields}
     values["tools"] = {key: tree[key] or {} for key in set(_tool_names()) - fields if key in tree}
     values["methods"] = {key: tree[key] or {} for key in tree if key in names(METHODS)}
-    values["readers"] = {key: tree[key] or {} for key in tree if key in names(READERS)}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -360,7 +353,7 @@ def _validate(tree: dict[str, Any]) -> Settings:
 def _sections() -> list[str]:
     """Return the top-level keys: settings, groups of settings, and names of plug-ins."""
     fields = set(Settings.model_fields) - PLUG_INS
-    return [*sorted(fields), *_tool_names(), *names(METHODS), *names(READERS)]
+    return [*sorted(fields), *_tool_names(), *names(METHODS)]
 
 
 def _tool_names() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, TypedDict, TypeVar
 from agent.answer import Answer, Step, Usage
 from agent.library.store import Library
 from agent.models.pool import ModelPool
-from agent.records import Ask, CandidateAnswer, Excerpt, Plan, Question, Request
+from agent.records import Ask, CandidateAnswer, Plan, Question, Request
 from agent.settings import Settings
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import Video
@@ -63,8 +63,6 @@ class State(Findings, total=False):
     """Chosen by `retrieve`, cut by `budget`; best first."""
     lines: tuple[Evidence, ...]
     """What the model is given to read or to look at, best first."""
-    excerpts: tuple[Excerpt, ...]
-    """Their parts that an extractive reader is given, best first."""
     ask: Ask
     """What the method sends to the model, set before `reason`."""
     context_share: float

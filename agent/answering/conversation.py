@@ -2,7 +2,7 @@
 
 import base64
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import exp
 from pathlib import Path
 from time import perf_counter
@@ -26,7 +26,9 @@ def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
 
 def send(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
     """Send a conversation to one chat model; `drawn` holds the decoding parameters."""
-    return timed(lambda: chat.invoke(messages(turns), **drawn))
+    start = perf_counter()
+    reply = chat.invoke(messages(turns), **drawn)
+    return reply.text.strip(), usage_of(reply, perf_counter() - start)
 
 
 def option_likelihoods(
@@ -81,13 +83,6 @@ def usage_of(reply: AIMessage, seconds: float) -> Usage:
         output_tokens=tokens.get("output_tokens", 0),
         cost=reply.response_metadata.get("cost", 0.0),
     )
-
-
-def timed(send: Callable[[], AIMessage]) -> tuple[str, Usage]:
-    """Return the text of a reply and its cost."""
-    start = perf_counter()
-    reply = send()
-    return reply.text.strip(), usage_of(reply, perf_counter() - start)
 
 
 def kept_chat(video: Video, context: Context) -> ChatModel:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from agent.records import Excerpt
 from agent.text import clock, quoted
 from tools.evidence import Evidence
 
@@ -12,7 +11,7 @@ MAX_SENTENCE_S = 20.0  # ASR output has no full stops: it must not all become on
 SEPARATOR = " | "  # between the rows of one record
 
 
-def as_line(evidence: Evidence | Excerpt) -> str:
+def as_line(evidence: Evidence) -> str:
     """Return evidence as one prompt line, quoted so that it reads as data, not instructions."""
     return f"[{clock(evidence.start_s)}] {evidence.kind}: {quoted(evidence.text)}"
 

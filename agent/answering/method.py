@@ -83,13 +83,12 @@ def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_c
 
 
 def read_options(name: str, model: type[Options], settings: Settings) -> Options:
-    """Return the options of a method or a reader.
+    """Return the options of a method.
 
     Raises:
         InputError: Names an unknown key or a wrong value.
     """
-    given = settings.methods.get(name) or settings.readers.get(name, {})
     try:
-        return model.model_validate(dict(given))
+        return model.model_validate(settings.methods.get(name, {}))
     except ValidationError as error:
         raise InputError(explain(error, name, model.model_fields)) from error

@@ -20,8 +20,8 @@ import prompts
 from agent.answer import Answer, Usage
 from agent.answering.conversation import option_likelihoods, send
 from agent.answering.evidence_lines import in_time_order
-from agent.answering.reader import GENERATIVE, Reader
 from agent.answering.support import claims_of, held_by
+from agent.answering.verification import ask_again, fall_back, judge
 from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel, ContextOverflowError
 from agent.records import Ask, CandidateAnswer, Question, Turn
@@ -38,9 +38,7 @@ def pool_chat(asked: Ask, context: Context) -> ChatModel:
     return context.pool.chat()
 
 
-def reason_with(
-    chat_of: ChatOf, reader: Reader
-) -> Callable[[State, Runtime[Context]], Command[str]]:
+def reason_with(chat_of: ChatOf) -> Callable[[State, Runtime[Context]], Command[str]]:
     """Return the node that calls the chat model, which is chosen at every call.
 
     After an unusable reply, a second call uses a stricter prompt. A prompt beyond the context goes
@@ -49,27 +47,23 @@ def reason_with(
     """
 
     def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
-        return _reason(state, runtime, chat_of(state["ask"], runtime.context), reader)
+        return _reason(state, runtime, chat_of(state["ask"], runtime.context))
 
     return reason
 
 
-def _reason(
-    state: State, runtime: Runtime[Context], chat: ChatModel, reader: Reader
-) -> Command[str]:
+def _reason(state: State, runtime: Runtime[Context], chat: ChatModel) -> Command[str]:
     start, attempt = perf_counter(), state.get("attempt", 0) + 1
     asked, share = state["ask"], state.get("context_share", 1.0) / 2
     can_shrink = bool(asked.retry_node) and share >= LEAST_SHARE
     if can_shrink and asked == state.get("too_long"):  # rewritten, yet not shorter
         return Command(update={"context_share": share}, goto=asked.retry_node)
-    names: tuple[str, ...] = ()
+    names: list[str] = []
     try:
         if attempt == 1:
-            candidate, usage = draft_answer(
-                asked, state["question"], chat, lettered=reader.lettered
-            )
+            candidate, usage = draft_answer(asked, state["question"], chat)
         else:
-            candidate, usage, names = reader.ask_again(state, chat)
+            candidate, usage, *names = ask_again(state, chat)
     except ContextOverflowError as error:
         if not can_shrink:
             raise
@@ -84,9 +78,7 @@ def _reason(
     return Command(update=update, goto="parse")
 
 
-def draft_answer(
-    asked: Ask, question: Question, chat: ChatModel, *, lettered: bool = True
-) -> tuple[CandidateAnswer, Usage]:
+def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[CandidateAnswer, Usage]:
     """Run the conversation once per sample and return a candidate with the last replies."""
     replies, total = [], Usage()
     for sample in range(asked.samples):
@@ -104,7 +96,7 @@ def draft_answer(
             total += usage
         replies.append(text)
     likelihoods: tuple[float, ...] = ()
-    plain = lettered and not (asked.follow_ups or asked.parity) and asked.samples == 1
+    plain = not (asked.follow_ups or asked.parity) and asked.samples == 1
     if question.options and plain:
         letters = ascii_uppercase[: len(question.options)]
         likelihoods, usage = option_likelihoods(asked.turns, letters, chat)
@@ -113,48 +105,35 @@ def draft_answer(
     return CandidateAnswer(replies[0], replies=drawn, likelihoods=likelihoods), total
 
 
-def parse_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that accepts the candidate as the answer, or asks again."""
-
-    def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
-        judged = reader.judge(state, runtime.context)
-        if judged.accepted:
-            return Command(update={"candidate": judged}, goto="cite")
-        again = state["attempt"] < 2 and not (state["ask"].parity or judged.refused)
-        return Command(update={"candidate": judged}, goto="reason" if again else "backup")
-
-    return parse
+def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
+    """Accept the candidate as the answer, or ask again."""
+    judged = judge(state)
+    if judged.accepted:
+        return Command(update={"candidate": judged}, goto="cite")
+    again = state["attempt"] < 2 and not (state["ask"].parity or judged.refused)
+    return Command(update={"candidate": judged}, goto="reason" if again else "backup")
 
 
-def backup_with(reader: Reader) -> Callable[[State, Runtime[Context]], Command[str]]:
-    """Return the node that falls back to an answer without the model's text, or abstains."""
-
-    def backup(state: State, runtime: Runtime[Context]) -> Command[str]:
-        found, usage = reader.fall_back(state, runtime.context)
-        update: State = {"candidate": found, "usage": {"backup": usage}}
-        return Command(update=update, goto="cite" if found.accepted else "abstain")
-
-    return backup
+def backup(state: State, runtime: Runtime[Context]) -> Command[str]:
+    """Fall back to the likeliest option, or abstain."""
+    found = fall_back(state)
+    update: State = {"candidate": found}
+    return Command(update=update, goto="cite" if found.accepted else "abstain")
 
 
-def cite_with(reader: Reader) -> Callable[[State, Runtime[Context]], State]:
-    """Return the node that returns the answer with its supporting lines."""
-
-    def cite(state: State, runtime: Runtime[Context]) -> State:
-        candidate, question = state["candidate"], state["question"]
-        text = candidate.text if candidate.choice is None else question.options[candidate.choice]
-        said = text if reader.lettered else f"{text}\n{candidate.text}"
-        answer = Answer(
-            answer=text,
-            choice=candidate.choice,
-            reason="; ".join(filter(None, (candidate.reason, _note(state)))),
-            confidence=round(max(0.0, min(1.0, candidate.confidence)), 3),
-            measured_by=candidate.measured_by or "none",
-            evidence=in_time_order(_cited(said, state)),
-        )
-        return {"answer": answer}
-
-    return cite
+def cite(state: State, runtime: Runtime[Context]) -> State:
+    """Return the answer with its supporting lines."""
+    candidate, question = state["candidate"], state["question"]
+    text = candidate.text if candidate.choice is None else question.options[candidate.choice]
+    answer = Answer(
+        answer=text,
+        choice=candidate.choice,
+        reason="; ".join(filter(None, (candidate.reason, _note(state)))),
+        confidence=round(max(0.0, min(1.0, candidate.confidence)), 3),
+        measured_by=candidate.measured_by or "none",
+        evidence=in_time_order(_cited(text, state)),
+    )
+    return {"answer": answer}
 
 
 def _cited(said: str, state: State) -> list[Evidence]:
@@ -200,11 +179,7 @@ def _note(state: State) -> str:
 
 
 def add_answering_nodes(
-    graph: Any,
-    retry_node: str,
-    chat_of: ChatOf = pool_chat,
-    then: str = END,
-    reader: Reader = GENERATIVE,
+    graph: Any, retry_node: str, chat_of: ChatOf = pool_chat, then: str = END
 ) -> None:
     """Add the nodes that every method ends with.
 
@@ -213,12 +188,11 @@ def add_answering_nodes(
         retry_node: Its node before `reason` (or `abstain`), which can shorten its prompt.
         chat_of: Returns the chat model to call.
         then: Node after the answer.
-        reader: Parses and verifies replies.
     """
-    graph.add_node("reason", reason_with(chat_of, reader), destinations=("parse", retry_node))
-    graph.add_node("parse", parse_with(reader), destinations=("cite", "reason", "backup"))
-    graph.add_node("backup", backup_with(reader), destinations=("cite", "abstain"))
-    graph.add_node("cite", cite_with(reader))
+    graph.add_node("reason", reason_with(chat_of), destinations=("parse", retry_node))
+    graph.add_node(parse, destinations=("cite", "reason", "backup"))
+    graph.add_node(backup, destinations=("cite", "abstain"))
+    graph.add_node(cite)
     graph.add_node(abstain)
     graph.add_edge("cite", then)
     graph.add_edge("abstain", then)

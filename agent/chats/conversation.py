@@ -24,7 +24,6 @@ from langgraph.runtime import Runtime
 
 import prompts
 from agent.answer import Answer, Usage
-from agent.answering.reader import find_reader
 from agent.chats.call_record import CallRecord
 from agent.frames.saved import visuals_of
 from agent.graph import Graph
@@ -99,11 +98,8 @@ def understand(state: Asked, runtime: Runtime[Context], config: RunnableConfig) 
 def _follow_up(
     question: str, before: Exchange, context: Context, config: RunnableConfig
 ) -> Understood:
-    """Let the reader or the chat model rewrite it; after a bad reply, join both questions."""
+    """Let the chat model rewrite it; after a bad reply, join both questions."""
     asked, answer = before["understood"], str(before["answer"]["answer"])
-    reader = find_reader(context.settings)
-    if found := reader.follow_up(question, asked, answer, context):
-        return found
     given = quoted(answer) if answer else "none"
     told = prompts.render("follow_up", before=asked, answer=given, question=question)
     said = context.pool.chat().invoke([HumanMessage(told)], config).text.strip()

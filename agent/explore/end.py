@@ -11,7 +11,7 @@ from langgraph.types import Command
 from agent.answer import Meter, Step
 from agent.answering.evidence_lines import as_line, within_budget
 from agent.answering.prompt import ask_for, notes_section, pictures_section, question_section
-from agent.answering.reader import GENERATIVE
+from agent.answering.verification import judge
 from agent.explore.state import (
     Exploring,
     Proposal,
@@ -73,7 +73,7 @@ def finalise(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     if fixed <= left:
         return Command(update={**update, "candidate": candidate, "attempt": 1}, goto="parse")
     answered = cast("State", {**state, **update, "candidate": candidate})
-    judged = GENERATIVE.judge(answered, context)  # if rejected, it is not asked again
+    judged = judge(answered)  # if rejected, it is not asked again
     return Command(
         update={**update, "candidate": judged}, goto="cite" if judged.accepted else "abstain"
     )

@@ -11,7 +11,6 @@ from string import ascii_uppercase
 from typing import Literal
 
 import prompts
-from agent.answering.option_match import letters
 from agent.answering.prompt import PromptSection, lettered, question_section, section
 from agent.answering.time_spans import format_span
 from agent.llovi.clips import Coverage, caption_lines
@@ -139,7 +138,7 @@ def final_turn(question: Question) -> PromptSection:
     """Ask for the bare answer after the reasoning, in the same conversation."""
     if not question.options:
         return section("give_answer")
-    return section("give_letter", letters=letters(len(question.options)))
+    return section("give_letter", letters=_letters(len(question.options)))
 
 
 def exemplar_text(exemplar: Exemplar) -> str:
@@ -172,6 +171,11 @@ def ground_part(question: Question, footage: Footage) -> PromptSection:
 def sufficiency_part(question: Question) -> PromptSection:
     """Ask whether the notes are sufficient to ground an answer (LLM4VG): yes or no."""
     return section("sufficiency", question=_one_line(question.text))
+
+
+def _letters(count: int) -> str:
+    """Return the letters of `count` options in words: `A, B or C`."""
+    return f"{', '.join(ascii_uppercase[: count - 1])} or {ascii_uppercase[count - 1]}"
 
 
 def _one_line(text: str) -> str:

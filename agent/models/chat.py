@@ -3,35 +3,31 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.models.chat_gguf import (
-    INSTALL_WHEEL,
-    WHEEL,
-    context_length,
-    find_source,
-    gguf_file,
-    wheel_folder,
-)
+from agent.models.chat_llama_cpp import LlamaCppChat, context_for, gguf_capabilities
 from agent.models.chat_model import Capabilities, ChatModel, ContextOverflowError, image_block
 from agent.models.chat_transformers import TransformersChat, local_capabilities
 from agent.models.context_window import context_limit
+from agent.models.gguf import context_length, gguf_file, is_gguf
+from agent.models.llama_server import LlamaServer
 from agent.models.loading import read_config, takes_images
+from tools.errors import MissingError
 
 if TYPE_CHECKING:
     from agent.settings import ChatSettings
 
 __all__ = [
-    "INSTALL_WHEEL",
-    "WHEEL",
     "Capabilities",
     "ChatModel",
     "ContextOverflowError",
+    "LlamaCppChat",
     "TransformersChat",
     "configured_capabilities",
     "find_source",
     "image_block",
     "make_chat",
-    "wheel_folder",
 ]
+
+A_DAY_S = 86_400.0  # llama.cpp takes one call at a time; the others wait
 
 
 def configured_capabilities(settings: "ChatSettings", models: Path, offline: bool) -> Capabilities:
@@ -49,10 +45,10 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
         return served_capabilities(
             settings.images, settings.max_images, settings.context_tokens, settings.tool_calling
         )
-    if file := gguf_file(settings.model):
-        made_for = int(context_length(file) * settings.rope_factor)
-        return local_capabilities(made_for, settings.context_tokens)
-    source = find_source(settings.model, models, offline)
+    if is_gguf(settings.model):
+        made_for = context_length(gguf_file(settings.model, models))
+        return gguf_capabilities(context_for(made_for, settings.context_tokens))
+    source = find_source(settings.model, offline)
     config = read_config(source, offline, settings.rope_factor)
     kind = str(config.model_type) if takes_images(config) else ""
     made_for = context_limit(config)
@@ -65,12 +61,11 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
     Args:
         settings: The model, and its decoding.
         device: A torch device string; an endpoint needs none.
-        models: Folder for unpacked weights.
+        models: Folder of fetched weights.
         offline: True forbids downloads and servers on other machines.
 
     Raises:
         MissingError: Weights, a package or a key are missing; the text names the remedy.
-        StorageError: Weights cannot be unpacked into `models`.
     """
     usual = {
         "name": settings.model,
@@ -84,9 +79,16 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         from agent.models.chat_endpoint import EndpointChat
 
         return EndpointChat(**usual, **settings.endpoint(), offline=offline)
+    if is_gguf(settings.model):
+        file = gguf_file(settings.model, models)
+        context = context_for(context_length(file), settings.context_tokens)
+        llama = LlamaServer(settings.model, file, context)
+        waits = {"timeout_s": A_DAY_S, "max_retries": 0, "context_limit": context}
+        address = f"{llama.url}/v1"
+        return LlamaCppChat(**usual, **waits, base_url=address, source=file, llama=llama)
     return TransformersChat(
         **usual,
-        source=find_source(settings.model, models, offline),
+        source=find_source(settings.model, offline),
         device=device,
         dtype=settings.dtype,
         quantization=settings.quantization,
@@ -95,4 +97,18 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         context_limit=settings.context_tokens,
         batch_size=settings.batch,
         offline=offline,
+    )
+
+
+def find_source(name: str, offline: bool) -> str:
+    """Return the folder or hub name to load a transformers model from.
+
+    Raises:
+        MissingError: It is not on this machine and nothing may be downloaded.
+    """
+    if Path(name).is_dir() or not offline:
+        return name
+    raise MissingError(
+        f"the chat model {name!r} is not a folder on this machine and downloads are off; allow "
+        f"them with --set offline=false, or name a folder with --set chat.model=DIR"
     )

@@ -278,7 +278,6 @@ def served_capabilities(
         max_images=max_images if images else 0,
         context_tokens=context_tokens,
         option_scoring=False,
-        constrained_decoding=False,
         visual_tokens=False,
         tool_calling=tool_calling,
     )

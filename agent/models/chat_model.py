@@ -9,13 +9,13 @@ import base64
 import binascii
 import io
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 from pydantic import ConfigDict
 
 from tools.errors import InputError, ReelgraphError
@@ -33,7 +33,6 @@ class Capabilities:
         max_images: Maximum pictures in one conversation; None when only the context limits them.
         context_tokens: Context window in tokens, prompt and reply together; None when unknown.
         option_scoring: `score_options` works.
-        constrained_decoding: `constrained` works.
         visual_tokens: The visual tokens of a picture can be read and replaced before they enter the
             language model.
         tool_calling: `bind_tools` works.
@@ -43,7 +42,6 @@ class Capabilities:
     max_images: int | None
     context_tokens: int | None
     option_scoring: bool
-    constrained_decoding: bool
     visual_tokens: bool
     tool_calling: bool
 
@@ -126,14 +124,6 @@ class Deadline:
         return self.at is not None and monotonic() >= self.at
 
 
-class Grammar(Protocol):
-    """A grammar for constrained decoding."""
-
-    def next_tokens(self, written: str) -> list[int]:
-        """Return the tokens that may follow a prefix; the end token where it may end."""
-        ...
-
-
 class ChatModel(BaseChatModel):
     """A frozen language or vision-language model.
 
@@ -166,12 +156,6 @@ class ChatModel(BaseChatModel):
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply."""
         raise InputError(f"{self.name} cannot score options; ask its capabilities first")
-
-    def constrained(
-        self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
-    ) -> AIMessage:
-        """Generate a reply constrained by a grammar, which is built for the model's tokenizer."""
-        raise InputError(f"{self.name} writes freely alone; ask its capabilities first")
 
     @property
     def sees_images(self) -> bool:

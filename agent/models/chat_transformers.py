@@ -1,7 +1,7 @@
 """A frozen language or vision-language model of transformers, run in this process."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +17,6 @@ from agent.models.chat_model import (
     Capabilities,
     ChatModel,
     Decoding,
-    Grammar,
     MemoryLimitError,
     image_blocks,
     image_size,
@@ -52,7 +51,6 @@ def local_capabilities(
         max_images=max_images if sees else 0,
         context_tokens=min(made_for, context_tokens or made_for),
         option_scoring=True,
-        constrained_decoding=True,
         visual_tokens=sees in TOKEN_ACCESS,
         tool_calling=False,
     )
@@ -191,21 +189,6 @@ class TransformersChat(ChatModel):
         self.check_fits(prompt["input_ids"].shape[1], longest)
         with self._writer.running(prompt):
             return score_replies(self.hf_model, prompt, replies)
-
-    def constrained(
-        self, messages: Sequence[BaseMessage], grammar: Callable[[Any], Grammar]
-    ) -> AIMessage:
-        """Generate a reply constrained by a grammar, with greedy decoding."""
-        inputs, made = self.encode(messages), grammar(self.tokenizer)
-        start = inputs["input_ids"].shape[1]
-
-        def allowed(row: int, tokens: Any) -> list[int]:
-            return made.next_tokens(self.tokenizer.decode(tokens[start:]))
-
-        decoding = self.decoding(None, {"temperature": 0.0})
-        written = self.write(inputs, decoding, prefix_allowed_tokens_fn=allowed)[0]
-        # Through `invoke`, so that callbacks and traces see the call.
-        return self.invoke(list(messages), reply=self._message(written))
 
     def batch(
         self,

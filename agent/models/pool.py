@@ -9,16 +9,19 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from agent.models.chat import Capabilities, ChatModel, configured_capabilities, make_chat
-from agent.models.chat_gguf import WHEEL
 from agent.models.chat_model import MemoryLimitError
 from agent.models.embedding import SentenceEmbeddings
+from agent.models.gguf import gguf_file, is_gguf
 from agent.models.image_text import ImageTextEncoder
 from agent.models.loading import weight_bytes
 from agent.models.transformers_writer import free_memory
 from agent.settings import ChatSettings, Settings
 from tools.base import Tool, ToolRuntime
 from tools.errors import MissingError, StoppedError
+from tools.model_files.manifest import manifest
+from tools.model_files.store import ModelStore
 from tools.registry import make_tool
+from tools.weights import file_bytes
 
 T = TypeVar("T")
 Role = Literal["chat", "captioner"]
@@ -293,17 +296,16 @@ class ModelPool:
         def expected() -> int:
             if settings.engine == "endpoint":
                 return 0
-            name = settings.model
-            source = str(self._models / WHEEL) if name == WHEEL else name
-            return weight_bytes(source, settings.quantization, settings.dtype)
+            if is_gguf(settings.model):
+                return file_bytes(gguf_file(settings.model, self._models))
+            return weight_bytes(settings.model, settings.quantization, settings.dtype)
 
         return expected
 
     def _load_embedder(self) -> SentenceEmbeddings:
-        settings = self.settings
-        return SentenceEmbeddings(
-            settings.embedder.model, self.device, settings.offline, settings.embedder.batch
-        )
+        settings, name = self.settings, self.settings.embedder.model
+        source = str(ModelStore(self._models).find(name)) if name in manifest() else name
+        return SentenceEmbeddings(source, self.device, settings.offline, settings.embedder.batch)
 
     def _load_image_encoder(self) -> ImageTextEncoder:
         settings = self.settings

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from agent import doctor
 from agent.methods import methods
-from agent.models import chat_gguf
+from agent.models.gguf import is_gguf
 from agent.session import Session
 from agent.settings import ChatSettings, profiles
 from tools.errors import InputError, ReelgraphError
@@ -130,4 +129,4 @@ def _may_have(chat: ChatSettings, need: str) -> bool:
         return {"images": chat.images, "tool calls": chat.tool_calling}.get(need, False)
     if need == "tool calls":
         return False
-    return bool(chat.model != chat_gguf.WHEEL and Path(chat.model).suffix != ".gguf")
+    return not is_gguf(chat.model)

@@ -27,7 +27,6 @@ from agent.answering import nodes as answering
 from agent.answering.conversation import call
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import ask_for, pictures_section, prompt_names
-from agent.answering.reader import GENERATIVE, find_reader
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools
@@ -97,18 +96,17 @@ def build(settings: Settings) -> Subgraph:
         graph.add_node("retrieve", parity.retrieve_as_published, defer=True)
         graph.add_node("read", parity.read)
         graph.add_edge("retrieve", "read")
-        graph.add_edge("read", "reason")
     else:
         graph.add_node(retrieve, defer=True)
         graph.add_node(budget)
-        graph.add_node(read, destinations=("reason", "backup", "cite", "abstain"))
+        graph.add_node(read)
         graph.add_node(look)
         graph.add_conditional_edges("retrieve", is_worth_asking, ["budget", "look", "abstain"])
         graph.add_edge("budget", "read")
         graph.add_edge("look", "reason")
+    graph.add_edge("read", "reason")
     _add_looking(graph, settings, options)
-    reader = GENERATIVE if options.parity else find_reader(settings)
-    answering.add_answering_nodes(graph, retry_node="read", reader=reader)
+    answering.add_answering_nodes(graph, retry_node="read")
     return graph.compile(name="video-rag")
 
 
@@ -234,7 +232,7 @@ def _asked(
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
         return prompt_names(question, "given_channels"), (2, 3), 0
-    names = find_reader(context.settings).prompts or prompt_names(question, "given_notes")
+    names = prompt_names(question, "given_notes")
     least = 2 if frames else 1  # one alone where nothing relevant is found
     return names, (least, 3), context.settings.retrieval.token_budget
 

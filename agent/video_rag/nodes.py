@@ -1,6 +1,6 @@
 """The nodes from the tools' evidence to the prompt.
 
-retrieve -> budget -> read -> (reason | backup | cite | abstain)
+retrieve -> budget -> read -> reason
 """
 
 from math import ceil
@@ -8,12 +8,10 @@ from time import perf_counter
 from typing import Literal
 
 from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 from agent.answer import Meter, Usage
 from agent.answering.evidence_lines import merge_neighbours, within_budget
 from agent.answering.prompt import ask_for, notes_section, pictures_section
-from agent.answering.reader import find_reader
 from agent.frames.files import picture_files, shown
 from agent.library import retrieval
 from agent.records import Request
@@ -55,14 +53,8 @@ def budget(state: State, runtime: Runtime[Context]) -> State:
     return {"evidence": kept}
 
 
-def read(state: State, runtime: Runtime[Context]) -> Command[str]:
-    """Write the prompt, unless the reader routes to the answer itself."""
-    reader = find_reader(runtime.context.settings)
-    return reader.read(state, runtime) or _ask_about(state, runtime)
-
-
-def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
-    """Write the prompt for a model that reads whole records, with pictures if it sees them."""
+def read(state: State, runtime: Runtime[Context]) -> State:
+    """Write the prompt, with pictures if the model sees them."""
     start, meter, context = perf_counter(), Meter(), runtime.context
     video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
     lines = state["evidence"][: ceil(len(state["evidence"]) * share)]
@@ -73,9 +65,8 @@ def _ask_about(state: State, runtime: Runtime[Context]) -> Command[str]:
     if frames:
         given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
-    update: State = {
+    return {
         **ask_for("read", question, *given, images=files),
         "lines": (*lines, *shown(frames)),
         "usage": {"read": meter.usage()},
     }
-    return Command(update=update, goto="reason")

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ class TokenChat(ChatModel):
     @property
     def capabilities(self) -> Capabilities:
         """The capabilities of the model besides taking visual tokens."""
-        return replace(self.chat.capabilities, constrained_decoding=False)
+        return self.chat.capabilities
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""

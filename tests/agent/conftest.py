@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -26,13 +25,15 @@ from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool, Role
 from agent.session import Event, Session
-from agent.settings import resolve
+from agent.settings import Settings
 from agent.state import Context
 from agent.text import words
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
 from tools.evidence import Evidence
+from tools.model_files.store import ModelStore
 from tools.registry import tool_classes
 
+MODELS = Path(os.environ.get("REELGRAPH_MODELS") or Settings().models)
 DECOUPLE = prompts.source("decouple").split("{")[0]
 CUES = [
     (0.2, 1.2, "Welcome to the harbour tour."),
@@ -77,7 +78,6 @@ class ScriptedChat(ChatModel):
             max_images=self.max_images,
             context_tokens=self.context,
             option_scoring=self.option_scoring,
-            constrained_decoding=True,
             visual_tokens=False,
             tool_calling=self.tool_calling,
         )
@@ -92,10 +92,6 @@ class ScriptedChat(ChatModel):
         known = set(words(messages[-1].text))  # likelier, the more of its words are in the prompt
         shares = [[word in known for word in words(option)] for option in options]
         return [3 * sum(share) / max(1, len(share)) - 3 for share in shares]
-
-    def constrained(self, messages: Sequence[BaseMessage], grammar: partial[Any]) -> AIMessage:
-        self._seen.append(messages[-1].text)
-        return _message(grammar.args[0][0])
 
     def _generate(
         self,
@@ -145,34 +141,26 @@ def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name not in {"REELGRAPH_TEST_MEDIA", "REELGRAPH_MODELS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("REELGRAPH_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("REELGRAPH_MODELS", str(MODELS))
     return tmp_path / "library"
 
 
 @pytest.fixture(scope="session")
-def embedder() -> SentenceEmbeddings:
+def embedder(embedding_model: Path) -> SentenceEmbeddings:
     """The real embedding model."""
-    return SentenceEmbeddings("all-MiniLM-L6-v2", "cpu", offline=True, batch=32)
+    return SentenceEmbeddings(str(embedding_model), "cpu", offline=True, batch=32)
 
 
 @pytest.fixture(scope="session")
-def embedded_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder of unpacked weights for all workers of a test run."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "models"
-    folder.mkdir(exist_ok=True)
-    for fetched in resolve("embedded").models.expanduser().glob("whisper-base"):
-        with suppress(FileExistsError):  # another worker did
-            (folder / fetched.name).symlink_to(fetched)
-    return folder
+def embedding_model() -> Path:
+    """The folder of the embedding model."""
+    return ModelStore(MODELS).find("all-MiniLM-L6-v2")
 
 
-@pytest.fixture
-def library_with_models(
-    own_library: Path, embedded_models: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """The library of the test with the weights that all workers share: unpacking takes long."""
-    monkeypatch.setenv("REELGRAPH_MODELS", str(embedded_models))
-    return own_library
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """The folder of fetched weights, which `reelgraph models get` fills."""
+    return MODELS
 
 
 @pytest.fixture(scope="session")

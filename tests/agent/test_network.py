@@ -58,7 +58,7 @@ def strace() -> None:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, own_library: Path) -> dict[str, str]:
+def bare(tmp_path: Path, own_library: Path, models_folder: Path) -> dict[str, str]:
     """The environment of a new user, with every wish to report that the user may have.
 
     Nothing else is taken over: some libraries report nothing where they see a test machine.
@@ -68,6 +68,7 @@ def bare(tmp_path: Path, own_library: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path / "home"),
         "REELGRAPH_LIBRARY": str(own_library),
+        "REELGRAPH_MODELS": str(models_folder),
         "ORT_DISABLE_TELEMETRY": "0",
         "HF_HUB_DISABLE_TELEMETRY": "0",
         "LANGSMITH_TRACING": "true",
@@ -147,7 +148,7 @@ def left_by_onnxruntime(environ: dict[str, str]) -> list[Path]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("strace")
 def test_index_and_ask_call_no_other_machine(
-    film: Path, bare: dict[str, str], library_with_models: Path, tmp_path: Path
+    film: Path, bare: dict[str, str], tmp_path: Path
 ) -> None:
     log = tmp_path / "calls.txt"
 

@@ -41,7 +41,7 @@ def test_a_plan_says_what_will_be_done(plan: Callable[..., Plan]) -> None:
     assert [tool.tool for tool in made.tools] == ["subtitles", "shots"]
     assert not any(tool.known for tool in made.tools)
     assert made.sampling["step_s"] == 1.0
-    assert made.models == {"chat": "smollm2-135m", "embedder": "all-MiniLM-L6-v2"}
+    assert made.models == {"chat": "qwen2.5-coder-1.5b", "embedder": "all-MiniLM-L6-v2"}
     assert made.prompts["decouple"] == prompts.version("decouple")
     assert made.prompts.keys() <= set(prompts.names())
 
@@ -70,10 +70,8 @@ def test_what_shapes_the_answer_changes_the_plan(
         "model": plan(**{"chat.model": str(tiny_llama)}),
         "embedding": plan(**{"embedder.model": "other"}),
         "context": plan(**{"chat.context_tokens": 99}),
-        "longer context": plan(**{"chat.rope_factor": 2}),
+        "longer context": plan(**{"chat.model": str(tiny_llama), "chat.rope_factor": 2}),
         "pictures": plan(**{"chat.max_images": 2}),
-        "reader": plan(reader="generative"),
-        "lines of the reader": plan(**{"extractive.lines": 2}),
         "captioner": plan(ingest="[caption]", **{"captioner.model": "another"}),
         "no captioner": plan(ingest="[caption]"),
         "image encoder": plan(**OPEN),
@@ -101,8 +99,8 @@ def test_every_model_that_may_be_used_stands_in_the_plan(plan: Callable[..., Pla
     tools = "[transcribe, ocr, detect, caption]"
     made = plan(ingest=tools, **{k: v for k, v in OPEN.items() if k != "ingest"})
     assert made.models == {
-        "chat": "smollm2-135m",
-        "captioner": "smollm2-135m",
+        "chat": "qwen2.5-coder-1.5b",
+        "captioner": "qwen2.5-coder-1.5b",
         "embedder": "all-MiniLM-L6-v2",
         "image encoder": "some/clip",
         "speech": "whisper-base",
@@ -112,7 +110,7 @@ def test_every_model_that_may_be_used_stands_in_the_plan(plan: Callable[..., Pla
         "detector": "yolov8s-worldv2.pt",
         "text encoder": "openai/clip-vit-base-patch32",
     }
-    assert plan(method="blind").models == {"chat": "smollm2-135m"}
+    assert plan(method="blind").models == {"chat": "qwen2.5-coder-1.5b"}
 
 
 def test_what_is_known_does_not_change_the_plan(open_session: Open, harbour: Path) -> None:

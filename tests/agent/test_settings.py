@@ -172,13 +172,13 @@ def test_the_captioner_has_settings_of_its_own() -> None:
     )
     assert settings.captioner is not None
     assert (settings.captioner.model, settings.captioner.batch) == ("some/seer", 8)
-    assert settings.chat.model == "smollm2-135m"
+    assert settings.chat.model == "qwen2.5-coder-1.5b"
     with pytest.raises(InputError, match=r"captioner\.modell.*did you mean 'model'"):
         resolve(overrides={"captioner.modell": "x"}, environ={})
 
 
 def test_a_tool_may_not_bear_the_name_of_a_setting(plug_in: PlugIn) -> None:
-    plug_in(lambda given: iter(()), name="reader")
-    with pytest.raises(InputError, match="the tool 'reader' bears a setting's name"):
-        resolve("embedded", {"ingest": ["subtitles", "reader"]})
-    assert resolve("embedded", {"reader": "generative"}).reader == "generative"
+    plug_in(lambda given: iter(()), name="method")
+    with pytest.raises(InputError, match="the tool 'method' bears a setting's name"):
+        resolve("embedded", {"ingest": ["subtitles", "method"]})
+    assert resolve("embedded", {"method": "llovi"}).method == "llovi"

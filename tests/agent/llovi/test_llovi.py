@@ -77,7 +77,6 @@ class LloviChat(ChatModel):
             max_images=self.max_images,
             context_tokens=self.window,
             option_scoring=self.option_scoring,
-            constrained_decoding=False,
             visual_tokens=False,
             tool_calling=False,
         )
@@ -441,7 +440,7 @@ class TestEvidence:
         )
         report = channel(answer, "captions")
         assert report.status == "skipped"
-        assert report.reason.startswith("llovi over evidence: smollm2-135m reads text only")
+        assert report.reason.startswith("llovi over evidence: qwen2.5-coder-1.5b reads text only")
         assert [line.tool for line in answer.evidence] == ["subtitles"]
         assert answer.evidence[0].text == "The gate code is 7391."
         assert answer.evidence[0].id

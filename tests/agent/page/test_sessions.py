@@ -56,7 +56,7 @@ def test_a_profile_of_ones_own_is_known_by_its_name(tmp_path: Path) -> None:
 def test_picks_say_what_is_missing(sessions: Sessions) -> None:
     methods = {choice.name: choice for choice in sessions.method_choices()}
     assert not methods["video-rag"].missing
-    assert methods["ig-vlm"].missing == "smollm2-135m has no images"
+    assert methods["ig-vlm"].missing == "qwen2.5-coder-1.5b has no images"
     profiles = {choice.name: choice for choice in sessions.profile_choices()}
     assert not profiles["embedded"].missing
     assert "chat model" in profiles["endpoint"].missing

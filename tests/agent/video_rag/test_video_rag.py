@@ -33,7 +33,7 @@ CUES = [
 ]
 WHERE = "Where is the red buoy?"
 REQUEST = '{"speech": null, "entities": ["red buoy"], "aspects": ["location"]}'
-WHOLE = {"reader": "generative", "method": "video-rag"}
+WHOLE = {"method": "video-rag"}
 
 
 def paint(time_s: float, width: int, height: int) -> npt.NDArray[np.uint8]:

@@ -1,17 +1,7 @@
-"""Readers: how retrieved evidence is read, and how a reply is verified against it.
-
-The generative reader is for models that read whole records. A reader for models too small to do so
-is a plug-in of the entry-point group `reelgraph.readers`; `reader: NAME` chooses it.
-"""
+"""How a reply is verified: which option it chooses, and whether the given lines support it."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Protocol
-
-from langgraph.runtime import Runtime
-from langgraph.types import Command
 
 import prompts
 from agent.answer import Usage
@@ -21,118 +11,36 @@ from agent.answering.support import Text, held_by, is_refusal, support
 from agent.answering.voting import majority
 from agent.frames.files import PICTURE
 from agent.models.chat_model import ChatModel
-from agent.records import CandidateAnswer, Parity, Question, Turn, Understood
-from agent.settings import READERS, Section, Settings
-from agent.state import Context, State
+from agent.records import CandidateAnswer, Parity, Question, Turn
+from agent.state import State
 from agent.text import plain
-from tools.errors import InputError
-from tools.registry import names, suggest
 
-Reread = tuple[
-    CandidateAnswer, Usage, tuple[str, ...]
-]  # with the names of the prompts that were used
 MAJORITY = 0.5  # likelihood from which an option is likelier than all others together
 
 
-class Options(Section):
-    """The generative reader has no settings."""
+def judge(state: State) -> CandidateAnswer:
+    """Accept the option or text of the reply, or of most samples, if it is grounded."""
+    read: Callable[[CandidateAnswer, Question, Parity | None], CandidateAnswer]
+    read = vote if state["candidate"].replies else understand
+    candidate = read(state["candidate"], state["question"], state["ask"].parity)
+    return candidate if state["ask"].parity or not candidate.accepted else ground(candidate, state)
 
 
-class Reader(Protocol):
-    """Reads retrieved evidence, and parses and verifies replies of a chat model."""
-
-    options: type[Section]
-    """Its settings, as in `--set extractive.lines=3`."""
-    lettered: bool
-    """Whether the model is shown the options with their letters."""
-    prompts: tuple[str, ...]
-    """What it asks in place of the question as all methods put it; empty if it asks the same."""
-
-    def read(self, state: State, runtime: Runtime[Context]) -> Command[str] | None:
-        """Route from retrieved evidence to an answer; None lets the method write its prompt."""
-        ...
-
-    def judge(self, state: State, context: Context) -> CandidateAnswer:
-        """Verify the candidate: say whether it may be given as the answer."""
-        ...
-
-    def ask_again(self, state: State, chat: ChatModel) -> Reread:
-        """Ask once more with a stricter prompt, after an unusable reply."""
-        ...
-
-    def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
-        """Return a candidate without the model's text, accepted or not."""
-        ...
-
-    def follow_up(
-        self, question: str, before: str, answer: str, context: Context
-    ) -> Understood | None:
-        """Rewrite a follow-up as a standalone question; None leaves it to the chat model."""
-        ...
+def ask_again(state: State, chat: ChatModel) -> tuple[CandidateAnswer, Usage, str]:
+    """Ask for the bare answer, or for one that the given lines support; also name the prompt."""
+    turns, name = state["ask"].turns, again_name(state["candidate"], state["question"])
+    said = (Turn("assistant", state["candidate"].text), Turn("user", prompts.render(name)))
+    text, usage = send((*turns, *said), chat)
+    return CandidateAnswer(text, likelihoods=state["candidate"].likelihoods), usage, name
 
 
-class Generative:
-    """The reader for models that read whole records and choose a letter."""
-
-    options: type[Section] = Options
-    lettered = True
-    prompts: tuple[str, ...] = ()
-
-    def read(self, state: State, runtime: Runtime[Context]) -> Command[str] | None:
-        """Let the method write its prompt."""
-        return None
-
-    def judge(self, state: State, context: Context) -> CandidateAnswer:
-        """Accept the option or text of the reply, or of most samples, if it is grounded."""
-        read: Callable[[CandidateAnswer, Question, Parity | None], CandidateAnswer]
-        read = vote if state["candidate"].replies else understand
-        candidate = read(state["candidate"], state["question"], state["ask"].parity)
-        return (
-            candidate if state["ask"].parity or not candidate.accepted else ground(candidate, state)
-        )
-
-    def ask_again(self, state: State, chat: ChatModel) -> Reread:
-        """Ask for the bare answer, or for one that the given lines support."""
-        turns, name = state["ask"].turns, again_name(state["candidate"], state["question"])
-        said = (Turn("assistant", state["candidate"].text), Turn("user", prompts.render(name)))
-        text, usage = send((*turns, *said), chat)
-        return CandidateAnswer(text, likelihoods=state["candidate"].likelihoods), usage, (name,)
-
-    def fall_back(self, state: State, context: Context) -> tuple[CandidateAnswer, Usage]:
-        """Accept the option that is likelier than all others together, if it is grounded."""
-        candidate = replace(state["candidate"], accepted=False)
-        if candidate.refused or not candidate.grounded or not candidate.likelihoods:
-            return candidate, Usage()
-        found = likeliest(candidate)
-        return ground(found, state) if found.accepted else found, Usage()
-
-    def follow_up(
-        self, question: str, before: str, answer: str, context: Context
-    ) -> Understood | None:
-        """Leave the rewriting to the chat model."""
-        return None
-
-
-GENERATIVE = Generative()
-
-
-def find_reader(settings: Settings) -> Reader:
-    """Return the reader of the settings. `InputError` when there is none of that name."""
-    name = settings.reader
-    if name == "generative":
-        return GENERATIVE
-    if name not in names(READERS):
-        known = dict.fromkeys(["generative", *names(READERS)])
-        raise InputError(f"unknown reader {name!r}{suggest(name, known)}")
-    return load_reader(name)
-
-
-@cache
-def load_reader(name: str) -> Reader:
-    """Load a reader that is installed as a plug-in."""
-    (entry, *_) = entry_points(group=READERS, name=name)
-    reader: Reader = entry.load()
-    return reader
+def fall_back(state: State) -> CandidateAnswer:
+    """Accept the option that is likelier than all others together, if it is grounded."""
+    candidate = replace(state["candidate"], accepted=False)
+    if candidate.refused or not candidate.grounded or not candidate.likelihoods:
+        return candidate
+    found = likeliest(candidate)
+    return ground(found, state) if found.accepted else found
 
 
 def again_name(candidate: CandidateAnswer, question: Question) -> str:

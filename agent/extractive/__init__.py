@@ -1,1 +1,0 @@
-"""The reader for models too small to read: English rules that rank, quote and check lines."""

@@ -1,0 +1,99 @@
+"""A GGUF model in this process: llama.cpp's server, on a port of this machine with its own key.
+
+Its prompt cache keeps what it has read: a prompt that begins like an earlier one pays only for the
+rest.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from tools.errors import MissingError
+
+INSTALL = "pip install xllamacpp"
+CACHE_MB = 512  # of prompts read earlier; a token of a model of 1.5 billion weights takes 28 kB
+QUIET = 0  # llama.cpp's own log: errors only
+
+
+class LlamaServer:
+    """A running llama.cpp with one model; it ends with the object.
+
+    Attributes:
+        url: Where it listens, without a path.
+        key: What a request must bear.
+        context_tokens: Tokens of prompt and reply together.
+    """
+
+    def __init__(self, name: str, file: Path, context_tokens: int) -> None:
+        """Load a GGUF file. `MissingError` when it or llama.cpp cannot be loaded."""
+        try:
+            import xllamacpp
+        except ImportError as error:
+            raise MissingError(f"llama.cpp is not installed: {INSTALL}") from error
+        self.key = secrets.token_urlsafe()
+        self.context_tokens = context_tokens
+        try:
+            self._server = xllamacpp.Server(self._parameters(xllamacpp, name, file))
+        except RuntimeError as error:
+            raise MissingError(
+                f"llama.cpp cannot load {file.name}; is it a whole GGUF file of a language model, "
+                f"and is there memory for {file.stat().st_size / 1e9:.1f} GB?"
+            ) from error
+        self.url: str = self._server.listening_address
+        self._client = self._make_client()
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of a plain text."""
+        return len(self.tokens(text))
+
+    def tokens(self, text: str, control: bool = False) -> list[int]:
+        """Return the tokens of a text; `control` reads the model's control tokens in it."""
+        asked = {"content": text, "add_special": False, "parse_special": control}
+        tokens: list[int] = self._post("/tokenize", asked)["tokens"]
+        return tokens
+
+    def prompt(self, messages: list[dict[str, str]]) -> list[int]:
+        """Return the tokens of a conversation in the model's chat template."""
+        text = self._post("/apply-template", {"messages": messages})["prompt"]
+        return self.tokens(text, control=True)
+
+    def next_logprobs(self, prompt: list[int], most: int) -> dict[int, float]:
+        """Return the log-likelihoods of the likeliest tokens after a prompt, by token."""
+        asked = {"prompt": prompt, "n_predict": 1, "n_probs": most, "temperature": 0.0}
+        (step,) = self._post("/completion", asked)["completion_probabilities"]
+        return {each["id"]: each["logprob"] for each in step["top_logprobs"]}
+
+    def _parameters(self, xllamacpp: Any, name: str, file: Path) -> Any:
+        made = xllamacpp.CommonParams()
+        made.model.path = str(file)
+        made.model_alias = {name}
+        made.n_ctx = self.context_tokens
+        made.n_parallel = 1
+        made.cpuparams.n_threads = made.cpuparams_batch.n_threads = cores()
+        made.cache_ram_mib = CACHE_MB
+        made.api_keys = [self.key]
+        made.cors_origins = "null"
+        made.ui = made.endpoint_slots = False
+        made.verbosity = QUIET
+        return made
+
+    def _make_client(self) -> Any:
+        import httpx2
+
+        bearer = {"Authorization": f"Bearer {self.key}"}
+        return httpx2.Client(base_url=self.url, headers=bearer, trust_env=False, timeout=None)
+
+    def _post(self, path: str, asked: dict[str, Any]) -> dict[str, Any]:
+        reply = self._client.post(path, json=asked)
+        reply.raise_for_status()
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+
+def cores() -> int:
+    """Return how many physical cores this process may use: a second thread on one slows it."""
+    import psutil
+
+    allowed = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else 0
+    return min(psutil.cpu_count(logical=False) or 1, allowed or os.cpu_count() or 1)
