@@ -49,6 +49,12 @@ def test_what_is_missing_has_a_remedy(plug_in: PlugIn, tmp_path: Path) -> None:
     )
 
 
+def test_missing_speech_weights_have_a_remedy(tmp_path: Path) -> None:
+    found = by_name(models=tmp_path)["tool transcribe"]
+    assert not found.ok
+    assert found.remedy == "reelgraph models get whisper-base"
+
+
 def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
     found = by_name("cpu")
     assert found["chat model"].ok

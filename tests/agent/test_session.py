@@ -68,6 +68,18 @@ def test_an_answer_says_how_it_came_about(
     assert {"probe", "decouple", "index", "retrieve", "reason 1"} <= answer.usage.keys()
 
 
+def test_without_speech_weights_the_rest_works_and_the_report_says_so(
+    open_session: Open, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    clip = make_clip("spoken.mp4", audio=True)
+    models = str(tmp_path / "no models")
+    session = open_session(ingest="[transcribe, shots]", models=models)
+    told = {one.tool: one for one in session.index(clip)}
+    assert (told["transcribe"].status, told["shots"].status) == ("unavailable", "ok")
+    assert "whisper-base" in told["transcribe"].reason
+    assert told["transcribe"].reason.endswith("reelgraph models get whisper-base")
+
+
 def test_a_second_question_looks_at_nothing_again(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:

@@ -2,8 +2,7 @@
 
 Decoding is a beam search at temperature 0. Whisper's usual retries at higher temperatures sample,
 and CTranslate2 cannot be seeded anew between spans: results would depend on what was heard before.
-Spans are decoded one by one: on two cores, batches of four and eight took as much processor time,
-and batched decoding is coarser about times.
+Spans are decoded one by one: on two cores, batches of four and eight took as much processor time.
 """
 
 import ctypes
@@ -32,7 +31,7 @@ CERTAIN = 0.6
 speech so far does. Of 25 cuts of 1.5 s of English the base model took one for Thai, at 0.52; it
 erred in no span of the usual length, not even with as much noise as voice."""
 
-MAX_THREADS = 8  # more only wait for one another
+MAX_THREADS = 8  # a bound, not measured
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 CUBLAS = "nvidia-cublas-cu12"  # the release that CTranslate2 is built for; torch may bring another
 
