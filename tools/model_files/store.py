@@ -81,7 +81,7 @@ class ModelStore:
         sizes = [self._has_size(entry, file) for file in entry.files]
         if all(sizes):
             return "here"
-        begun = any(sizes) or any((self.folder / entry.name).glob("*.unfinished"))
+        begun = any(sizes) or any((self.folder / entry.name).rglob("*.unfinished"))
         return "incomplete" if begun else "missing"
 
     def _has_size(self, entry: ModelEntry, file: ModelFile) -> bool:

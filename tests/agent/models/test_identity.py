@@ -63,10 +63,10 @@ def test_every_setting_is_said_to_change_replies_or_not() -> None:
 
 @pytest.mark.parametrize("engine", ["transformers", "endpoint"])
 def test_an_identity_of_an_older_library_stays_valid(engine: str) -> None:
-    settings = ChatSettings.model_validate({"engine": engine, "model": "smollm2-135m"})
+    settings = ChatSettings.model_validate({"engine": engine, "model": "some-folder"})
     assert reply_identity(settings) == {
         "engine": engine,
-        "model": "smollm2-135m",
+        "model": "some-folder",
         "base_url": None,
         "dtype": "auto",
         "quantization": "none",
@@ -74,6 +74,13 @@ def test_an_identity_of_an_older_library_stays_valid(engine: str) -> None:
         "seed": 0,
         "max_new_tokens": 64,
     }
+
+
+def test_a_gguf_file_has_an_engine_of_its_own() -> None:
+    base = {"model": "smollm2-135m"}
+    assert reply_identity(ChatSettings.model_validate(base))["engine"] == "llama.cpp"
+    assert not any(same(base, name, value) for name, value in REPLIES.items())
+    assert all(same(base, name, value) for name, value in (NEVER | LOCAL | REMOTE).items())
 
 
 @pytest.mark.parametrize("change", ["another size", "another time", "a new file", "within"])

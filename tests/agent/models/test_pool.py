@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from agent.library.store import Library
 from agent.models.chat import TransformersChat
 from agent.models.chat_endpoint import EndpointChat
 from agent.models.chat_model import MemoryLimitError
@@ -245,7 +244,7 @@ class Shelf(ModelPool):
 def shelf(own_library: Path) -> Callable[..., Shelf]:
     def make(**settings: Any) -> Shelf:
         resolved = resolve(overrides={"captioner.model": "other", **settings})
-        pool = Shelf(resolved, Library(resolved.library).models)
+        pool = Shelf(resolved)
         pool.sizes = {"chat": 600, "captioner": 500, "embedder": 300}
         pool.loads = []
         return pool
