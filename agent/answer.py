@@ -41,11 +41,10 @@ class Usage:
 # What a confidence of each kind means; only a likelihood is a probability.
 MEASURES = {
     "support": "{:.0%} of its new words stand in the evidence",
-    "relevance": "the quoted line fits the question by {:.2f} of 1",
     "likelihood": "the model finds this option {:.0%} likely",
+    "calibrated": "right in {:.0%} of such cases",
     "agreement": "{:.0%} of the samples agree",
     "self-report": "the model says that it is {:.0%} sure",
-    "rule": "follows by rule from the evidence, {:.2f} of 1",
 }
 
 
@@ -91,9 +90,9 @@ class Answer:
         reason: Why it abstained, or what a fallback did; empty for a plain answer.
         confidence: 0 to 1, see `measured_by`.
         measured_by: Kind of the confidence: "support" (share of the answer's words found in the
-            evidence), "relevance" (of the quoted line), "likelihood" (probability of the option),
-            "agreement" (share of the samples), "self-report", "rule"; "none" where the model
-            gives none.
+            evidence), "likelihood" (probability of the option),
+            "calibrated" (probability that an open answer is right, as measured for the model),
+            "agreement" (share of the samples), "self-report"; "none" where the model gives none.
         evidence: The cited evidence, in time order.
         channels: Report of each tool.
         usage: Cost by stage, in the order of first use.

@@ -216,6 +216,7 @@ class CandidateAnswer:
         needs_all: Whether checking it takes all evidence lines, not only those with its words.
         replies: All samples, where several were drawn.
         likelihoods: Probability of each option as the model's reply, where it can be scored.
+        odds: Log-odds of an open answer against a refusal, where they are measured.
     """
 
     text: str = ""
@@ -229,3 +230,4 @@ class CandidateAnswer:
     needs_all: bool = False
     replies: tuple[str, ...] = ()
     likelihoods: tuple[float, ...] = ()
+    odds: float | None = None

@@ -55,6 +55,14 @@ class ChatSettings(Section):
         description="one of `reelgraph models list`, a folder, a GGUF file, a hub or server name",
     )
     max_new_tokens: int = Field(64, gt=0)
+    calibration: tuple[float, float] | None = Field(
+        None,
+        description="intercept and slope that turn the log-odds of an open answer against a refusal"
+        " into the probability that it is right; none: not measured for this model",
+    )
+    abstain_below: float = Field(
+        0.0, ge=0, le=1, description="probability below which an open answer is withheld"
+    )
     temperature: float = Field(0.0, ge=0, le=10, description="0: the likeliest token each time")
     seed: int = Field(0, ge=0, description="of the draws at a temperature above 0")
     deadline_s: float | None = Field(None, gt=0, description="seconds a reply may take")
@@ -156,6 +164,12 @@ class RetrievalSettings(Section):
         1.5, ge=0, description="longest pause within a sentence that is joined again, in seconds"
     )
     token_budget: int = Field(1500, gt=0, description="tokens of evidence in one prompt, at most")
+    neighbours_s: float = Field(
+        10, ge=0, description="seconds around a retrieved record from which others join it"
+    )
+    outline_tokens: int = Field(
+        450, ge=0, description="tokens of an outline of the whole video in the prompt; 0: none"
+    )
     min_relevance: float = Field(
         0.25, ge=0, le=1, description="cosine below which no record is relevant: abstain"
     )

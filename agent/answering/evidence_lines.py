@@ -8,6 +8,8 @@ from tools.evidence import Evidence
 
 SENTENCE_ENDS = (".", "!", "?", '"', "\N{RIGHT DOUBLE QUOTATION MARK}")
 MAX_SENTENCE_S = 20.0  # ASR output has no full stops: it must not all become one record
+SAID_OR_SHOWN = ("speech", "text")  # kinds of records that explain one another
+NEIGHBOURS = 6  # of one hit, at most
 SEPARATOR = " | "  # between the rows of one record
 
 
@@ -41,6 +43,34 @@ def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Eviden
         else:
             joined.append((rank[id(item)], item))
     return tuple(item for _, item in sorted(joined, key=lambda pair: pair[0]))
+
+
+def with_neighbours(
+    hits: Sequence[Evidence], records: Sequence[Evidence], reach_s: float
+) -> tuple[Evidence, ...]:
+    """Return retrieved records, best first, then what was said or shown around each of them.
+
+    Args:
+        hits: Best first.
+        records: All evidence of the video.
+        reach_s: Seconds before and after a hit; 0 adds nothing.
+    """
+    found = {part for hit in hits for part in hit.data.get("joined", [hit.id])}
+    order = list(hits)
+    for hit in hits if reach_s else ():
+        near = [
+            record
+            for record in records
+            if record.id not in found
+            and record.kind in SAID_OR_SHOWN
+            and record.start_s <= hit.end_s + reach_s
+            and record.end_s >= hit.start_s - reach_s
+        ]
+        middle = hit.start_s + hit.end_s
+        near.sort(key=lambda record: abs(record.start_s + record.end_s - middle))
+        order += near[:NEIGHBOURS]
+        found |= {record.id for record in near[:NEIGHBOURS]}
+    return tuple(order)
 
 
 def _join(best: Evidence, before: Evidence, after: Evidence) -> Evidence:

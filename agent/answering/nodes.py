@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 import prompts
 from agent.answer import Answer, Usage
+from agent.answering.confidence import calibrated, with_odds
 from agent.answering.conversation import option_likelihoods, send
 from agent.answering.evidence_lines import in_time_order
 from agent.answering.support import claims_of, held_by
@@ -64,6 +65,9 @@ def _reason(state: State, runtime: Runtime[Context], chat: ChatModel) -> Command
             candidate, usage = draft_answer(asked, state["question"], chat)
         else:
             candidate, usage, *names = ask_again(state, chat)
+        if not state["question"].options:
+            candidate, scored = with_odds(candidate, asked, chat, runtime.context.settings.chat)
+            usage += scored
     except ContextOverflowError as error:
         if not can_shrink:
             raise
@@ -108,6 +112,8 @@ def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[Candi
 def parse(state: State, runtime: Runtime[Context]) -> Command[str]:
     """Accept the candidate as the answer, or ask again."""
     judged = judge(state)
+    if judged.accepted:
+        judged = calibrated(judged, runtime.context.settings.chat)
     if judged.accepted:
         return Command(update={"candidate": judged}, goto="cite")
     again = state["attempt"] < 2 and not (state["ask"].parity or judged.refused)

@@ -16,7 +16,7 @@ from agent.text import clock
 from tools.evidence import Evidence
 from tools.media.video import Video
 
-READ = frozenset({"given_notes", "given_channels"})  # prompts with evidence lines
+READ = frozenset({"given_notes", "given_records", "given_channels"})  # prompts with evidence lines
 AGAIN = {  # by whether there are options
     True: ("ask_letter_again", "ask_letter_again_grounded"),
     False: ("ask_again", "ask_again_grounded"),
@@ -93,8 +93,39 @@ def notes_section(source: str, evidence: Sequence[Evidence]) -> PromptSection:
     return section("given_notes", source=source, lines=lines)
 
 
+def outline_section(lines: Sequence[Evidence]) -> PromptSection:
+    """Return the outline of a whole video."""
+    return section("given_outline", lines=[as_line(line) for line in lines])
+
+
+def records_section(evidence: Sequence[Evidence]) -> PromptSection:
+    """Return evidence as notes, in time order, for a model that was told how to read them."""
+    return section("given_records", lines=[as_line(e) for e in in_time_order(evidence)])
+
+
+def opening(examples: bool) -> tuple[Turn, ...]:
+    """Return the turns before the notes: how to read them and, if wanted, examples of it.
+
+    They are the same for every question, so a model that keeps what it has read reads them once.
+    """
+    system = Turn("system", prompts.render("read_system"))
+    if not examples:
+        return (system,)
+    notes, _, rest = prompts.render("read_examples").rpartition("\n\n")
+    lines, turns = rest.splitlines(), [system]
+    for number, (asked, answer) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+        question = question_section(Question(asked)).text
+        text = question if number else f"{notes}\n\n{question}"
+        turns += [Turn("user", text), Turn("assistant", answer)]
+    return tuple(turns)
+
+
 def ask_for(
-    retry_node: str, question: Question, *given: PromptSection, images: Sequence[Path] = ()
+    retry_node: str,
+    question: Question,
+    *given: PromptSection,
+    images: Sequence[Path] = (),
+    before: Sequence[Turn] = (),
 ) -> State:
     """Return the state update with the prompt for a question.
 
@@ -104,11 +135,12 @@ def ask_for(
         question: The question.
         given: Sections before the question.
         images: Image files for the model.
+        before: Turns before the prompt.
     """
     parts = [*given, question_section(question)]
     text = "\n\n".join(p.text for p in parts)
     return {
-        "ask": Ask((Turn("user", text, tuple(images)),), retry_node),
+        "ask": Ask((*before, Turn("user", text, tuple(images))), retry_node),
         "prompts": {p.name: prompts.version(p.name) for p in parts},
     }
 

@@ -19,7 +19,6 @@ from typing import Literal
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy
-from pydantic import Field
 
 import prompts
 from agent.answer import Meter, Usage
@@ -31,57 +30,19 @@ from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
-from agent.records import PlannedFrame, Question, Turn
-from agent.settings import Section, Settings
+from agent.records import PlannedFrame, Question, Request, Turn
+from agent.settings import Settings
 from agent.state import Context, State
 from agent.video_rag import nodes as evidence
 from agent.video_rag import published as parity
 from agent.video_rag.decoupling import filter_note, parse_request
 from agent.video_rag.entity_detection import OBJECTS, look_node, published_frames
-from agent.video_rag.key_frames import BETA, THRESHOLD, KeyFrameRule, Rule
 from agent.video_rag.nodes import budget, read
+from agent.video_rag.options import Options
 from agent.video_rag.scene_text import describe
 from tools.evidence import Evidence
 from tools.media.video import Video
 from tools.registry import make_tool
-
-DEFAULT_FRAMES, PUBLISHED_FRAMES = 16, 32
-
-
-class Options(Section):
-    """Settings of the method."""
-
-    frames: int | None = Field(
-        None,
-        ge=0,
-        le=512,
-        description="pictures beside the evidence, for a model that sees; 16, with parity 32",
-    )
-    key_frames: int = Field(
-        16, gt=0, le=512, description="pictures in which the question's entities are looked for"
-    )
-    key_frame_rule: Rule = Field(
-        "best",
-        description="best: those nearest to the phrases; published: above a multiple of the mean",
-    )
-    threshold: float = Field(THRESHOLD, description="of the published key-frame rule")
-    beta: float = Field(BETA, gt=0, description="of the published key-frame rule; the paper: 4")
-    scene_tokens: int = Field(
-        600, gt=0, description="of what was seen on key frames, within retrieval.token_budget"
-    )
-    parity: bool = Field(False, description="the published code's numbers, right or wrong")
-
-    @property
-    def pictures(self) -> int:
-        """Number of frames given to a vision-language model."""
-        default = PUBLISHED_FRAMES if self.parity else DEFAULT_FRAMES
-        return default if self.frames is None else self.frames
-
-    @property
-    def rule(self) -> KeyFrameRule:
-        """The rule for the choice of key frames."""
-        rule: Rule = "published" if self.parity else self.key_frame_rule
-        return KeyFrameRule(self.key_frames, rule, self.threshold, self.beta, self.parity)
 
 
 def build(settings: Settings) -> Subgraph:
@@ -135,6 +96,8 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     """Let the chat model write the retrieval request; runs at once, for it needs no video."""
     start, question = perf_counter(), state["question"].text
     options = read_options("video-rag", Options, runtime.context.settings)
+    if not (options.decouple or options.parity):
+        return {"request": Request()}
     prompt = prompts.render("decouple", question=question)
     text, usage = call([Turn("user", prompt)], runtime.context)
     return {
@@ -216,7 +179,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         visuals["key_frames_at_most"] = options.pictures if options.parity else options.key_frames
     names, calls, tokens = _asked(question, options, frames, context)
     return MethodPlan(
-        prompts=("decouple", *(["given_pictures"] if frames else []), *names),
+        prompts=(*_decoupled(options), *(["given_pictures"] if frames else []), *names),
         calls=calls,
         tokens=tokens,
         frames=frames,
@@ -232,9 +195,16 @@ def _asked(
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
         return prompt_names(question, "given_channels"), (2, 3), 0
-    names = prompt_names(question, "given_notes")
-    least = 2 if frames else 1  # one alone where nothing relevant is found
-    return names, (least, 3), context.settings.retrieval.token_budget
+    given = ["read_system", *(["read_examples"] if options.examples else [])]
+    names = prompt_names(question, *given, "given_outline", "given_records")
+    retrieval, before = context.settings.retrieval, len(_decoupled(options))
+    least = before + bool(frames)  # no more where nothing relevant is found
+    return names, (least, before + 2), retrieval.token_budget + retrieval.outline_tokens
+
+
+def _decoupled(options: Options) -> tuple[str, ...]:
+    """Return the prompt that is asked before retrieval, if one is."""
+    return ("decouple",) if options.decouple or options.parity else ()
 
 
 METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)

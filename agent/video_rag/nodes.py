@@ -10,12 +10,22 @@ from typing import Literal
 from langgraph.runtime import Runtime
 
 from agent.answer import Meter, Usage
-from agent.answering.evidence_lines import merge_neighbours, within_budget
-from agent.answering.prompt import ask_for, notes_section, pictures_section
+from agent.answering.evidence_lines import merge_neighbours, with_neighbours, within_budget
+from agent.answering.method import read_options
+from agent.answering.prompt import (
+    ask_for,
+    opening,
+    outline_section,
+    pictures_section,
+    records_section,
+)
 from agent.frames.files import picture_files, shown
 from agent.library import retrieval
 from agent.records import Request
 from agent.state import Context, State
+from agent.video_rag.options import Options
+from agent.video_rag.outline import outline
+from tools.evidence import Evidence
 
 
 def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
@@ -43,10 +53,12 @@ def is_relevant(state: State, runtime: Runtime[Context]) -> Literal["budget", "a
 
 
 def budget(state: State, runtime: Runtime[Context]) -> State:
-    """Join neighbours in time, then keep the best records that fit the token budget, each whole."""
-    settings = runtime.context.settings.retrieval
+    """Keep the best records that fit the token budget, each whole, then those around them."""
+    context, settings = runtime.context, runtime.context.settings.retrieval
     joined = merge_neighbours(state["evidence"], settings.merge_gap_s)
-    kept = within_budget(joined, settings.token_budget, runtime.context.pool.chat().count_tokens)
+    records = context.library.view(sorted(state.get("runs", {}).values())).records
+    around = with_neighbours(joined, records, settings.neighbours_s)
+    kept = within_budget(around, settings.token_budget, context.pool.chat().count_tokens)
     dropped = [e.id for e in joined if e not in kept]
     if dropped:
         runtime.stream_writer({"stage": "budget", "dropped": dropped})
@@ -56,17 +68,27 @@ def budget(state: State, runtime: Runtime[Context]) -> State:
 def read(state: State, runtime: Runtime[Context]) -> State:
     """Write the prompt, with pictures if the model sees them."""
     start, meter, context = perf_counter(), Meter(), runtime.context
-    video, question, share = state["video"], state["question"], state.get("context_share", 1.0)
+    video, share = state["video"], state.get("context_share", 1.0)
     lines = state["evidence"][: ceil(len(state["evidence"]) * share)]
     frames = state["plan"].frames[:: ceil(1 / share)]
-    given = [notes_section("a video", lines)]
+    parts = _outline(state, context, share)
+    given = [*([outline_section(parts)] if parts else []), records_section(lines)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     if frames:
         given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
+    before = opening(read_options("video-rag", Options, context.settings).examples)
     return {
-        **ask_for("read", question, *given, images=files),
-        "lines": (*lines, *shown(frames)),
+        **ask_for("read", state["question"], *given, images=files, before=before),
+        "lines": (*lines, *parts, *shown(frames)),
         "usage": {"read": meter.usage()},
     }
+
+
+def _outline(state: State, context: Context, share: float) -> tuple[Evidence, ...]:
+    """Return the outline of the video, within a share of its token budget."""
+    tokens = int(context.settings.retrieval.outline_tokens * share)
+    records = context.library.view(sorted(state.get("runs", {}).values())).records
+    count = context.pool.chat().count_tokens
+    return outline(records, state["video"].duration_s, tokens, count)
