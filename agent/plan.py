@@ -20,8 +20,9 @@ from tools.base import Tool
 from tools.media.video import Video
 from tools.registry import make_tool
 
-# Settings of the chat model that change its prompts, but no reply to the same conversation.
-SHOWN = ("images", "max_images", "tool_calling")
+# Settings of the chat model that change its prompts or the use of a reply, but no reply to the same
+# conversation.
+AROUND = ("images", "max_images", "tool_calling", "calibration", "abstain_below")
 
 
 def make_plan(video: Video, question: Question, context: Context) -> Plan:
@@ -47,7 +48,7 @@ def make_plan(video: Video, question: Question, context: Context) -> Plan:
         settings=digest(
             {
                 "question": asdict(question),
-                "shown": {name: getattr(settings.chat, name) for name in SHOWN},
+                "chat": {name: getattr(settings.chat, name) for name in AROUND},
                 "retrieval": settings.retrieval.model_dump(mode="json"),
                 "method": settings.methods.get(chosen.method.name, {}),
             }

@@ -21,7 +21,8 @@ def with_odds(
 ) -> tuple[CandidateAnswer, Usage]:
     """Return an open answer with its log-odds, where the model was calibrated and can score."""
     wanted = settings.calibration is not None and chat.capabilities.option_scoring
-    if not (wanted and candidate.text) or asked.parity or asked.samples > 1 or asked.tokens:
+    plain = not (asked.follow_ups or asked.parity or asked.tokens) and asked.samples == 1
+    if not (wanted and plain and candidate.text):
         return candidate, Usage()
     likely, usage = option_likelihoods(asked.turns, (candidate.text, NOT_KNOWN), chat)
     return replace(candidate, odds=log(likely[0] / likely[1])), usage

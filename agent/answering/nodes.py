@@ -151,7 +151,7 @@ def _cited(said: str, state: State) -> list[Evidence]:
     told = [line for line in lines if line.kind != PICTURE]
     if state["candidate"].needs_all:
         about = claims_of(f"{question}\n{said}", "").all
-        told = [line for line in told if about & held_by(line.text)]
+        told = _each_once([line for line in told if about & held_by(line.text)])
     else:
         told = holding(said, told, question)
     return [*told, *(line for line in lines if line.kind == PICTURE)]
@@ -162,7 +162,19 @@ def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidenc
     claims = claims_of(text, question).all
     shared = [len(claims & held_by(line.text)) for line in lines]
     ranked = sorted(range(len(lines)), key=lambda i: (-shared[i], i))
-    return [lines[i] for i in ranked if shared[i]][:MAX_CITED]
+    return _each_once([lines[i] for i in ranked if shared[i]])[:MAX_CITED]
+
+
+def _each_once(lines: Sequence[Evidence]) -> list[Evidence]:
+    """Return lines without those of a record that an earlier line comes from."""
+    kept: list[Evidence] = []
+    known: set[str] = set()
+    for line in lines:
+        records = {line.id, *line.data.get("joined", ())} - {""}
+        if not records & known:
+            kept.append(line)
+        known |= records
+    return kept
 
 
 def abstain(state: State, runtime: Runtime[Context]) -> State:

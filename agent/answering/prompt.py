@@ -103,6 +103,11 @@ def records_section(evidence: Sequence[Evidence]) -> PromptSection:
     return section("given_records", lines=[as_line(e) for e in in_time_order(evidence)])
 
 
+def opening_prompts(examples: bool) -> tuple[str, ...]:
+    """Return the names of the prompts that the turns of `opening` are made of."""
+    return ("read_system", *(("read_examples", "question_open") if examples else ()))
+
+
 def opening(examples: bool) -> tuple[Turn, ...]:
     """Return the turns before the notes: how to read them and, if wanted, examples of it.
 

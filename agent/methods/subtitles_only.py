@@ -3,6 +3,7 @@
 START -> listen -> ask -> reason -> ...
 """
 
+from math import ceil
 from time import perf_counter
 from typing import Literal
 
@@ -49,8 +50,8 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
     said = [p.evidence for p in context.library.passages(runs) if p.evidence.kind == "speech"]
     joined = merge_neighbours(in_time_order(said), context.settings.retrieval.merge_gap_s)
     count = context.pool.chat().count_tokens
-    most = int(context.settings.retrieval.token_budget * state.get("context_share", 1.0))
-    lines = within_budget(spread_order(joined), most, count)
+    kept = within_budget(spread_order(joined), context.settings.retrieval.token_budget, count)
+    lines = kept[: ceil(len(kept) * state.get("context_share", 1.0))]
     usage = {"ask": Usage(seconds=perf_counter() - start)}
     if not lines:
         return Command(update={"usage": usage}, goto="abstain")

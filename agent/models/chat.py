@@ -10,7 +10,7 @@ from agent.models.context_window import context_limit
 from agent.models.gguf import context_length, gguf_file, is_gguf
 from agent.models.llama_server import LlamaServer
 from agent.models.loading import read_config, takes_images
-from tools.errors import MissingError
+from tools.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     from agent.settings import ChatSettings
@@ -37,6 +37,7 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
     checkpoint's configuration.
 
     Raises:
+        InputError: A setting does not suit the model.
         MissingError: The model is missing; the text names the remedy.
     """
     if settings.engine == "endpoint":
@@ -46,8 +47,7 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
             settings.images, settings.max_images, settings.context_tokens, settings.tool_calling
         )
     if is_gguf(settings.model):
-        made_for = context_length(gguf_file(settings.model, models))
-        return gguf_capabilities(context_for(made_for, settings.context_tokens))
+        return gguf_capabilities(_gguf_context(settings, gguf_file(settings.model, models)))
     source = find_source(settings.model, offline)
     config = read_config(source, offline, settings.rope_factor)
     kind = str(config.model_type) if takes_images(config) else ""
@@ -65,6 +65,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         offline: True forbids downloads and servers on other machines.
 
     Raises:
+        InputError: A setting does not suit the model.
         MissingError: Weights, a package or a key are missing; the text names the remedy.
     """
     usual = {
@@ -81,7 +82,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         return EndpointChat(**usual, **settings.endpoint(), offline=offline)
     if is_gguf(settings.model):
         file = gguf_file(settings.model, models)
-        context = context_for(context_length(file), settings.context_tokens)
+        context = _gguf_context(settings, file)
         llama = LlamaServer(settings.model, file, context)
         waits = {"timeout_s": A_DAY_S, "max_retries": 0, "context_limit": context}
         address = f"{llama.url}/v1"
@@ -112,3 +113,13 @@ def find_source(name: str, offline: bool) -> str:
         f"the chat model {name!r} is not a folder on this machine and downloads are off; allow "
         f"them with --set offline=false, or name a folder with --set chat.model=DIR"
     )
+
+
+def _gguf_context(settings: "ChatSettings", file: Path) -> int:
+    """Return the tokens of context of a GGUF file's model, which is never stretched."""
+    if settings.rope_factor > 1:
+        raise InputError(
+            f"the context of {settings.model!r}, a GGUF model, cannot be stretched: leave "
+            f"chat.rope_factor at 1, or name the folder of a checkpoint with --set chat.model=DIR"
+        )
+    return context_for(context_length(file), settings.context_tokens)

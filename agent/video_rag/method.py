@@ -25,7 +25,7 @@ from agent.answer import Meter, Usage
 from agent.answering import nodes as answering
 from agent.answering.conversation import call
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
-from agent.answering.prompt import ask_for, pictures_section, prompt_names
+from agent.answering.prompt import ask_for, opening_prompts, pictures_section, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools
@@ -195,8 +195,8 @@ def _asked(
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
         return prompt_names(question, "given_channels"), (2, 3), 0
-    given = ["read_system", *(["read_examples"] if options.examples else [])]
-    names = prompt_names(question, *given, "given_outline", "given_records")
+    given = (*opening_prompts(options.examples), "given_outline", "given_records")
+    names = prompt_names(question, *given)
     retrieval, before = context.settings.retrieval, len(_decoupled(options))
     least = before + bool(frames)  # no more where nothing relevant is found
     return names, (least, before + 2), retrieval.token_budget + retrieval.outline_tokens

@@ -9,12 +9,14 @@ from typing import Literal
 
 from langgraph.runtime import Runtime
 
+import prompts
 from agent.answer import Meter, Usage
 from agent.answering.evidence_lines import merge_neighbours, with_neighbours, within_budget
 from agent.answering.method import read_options
 from agent.answering.prompt import (
     ask_for,
     opening,
+    opening_prompts,
     outline_section,
     pictures_section,
     records_section,
@@ -78,9 +80,12 @@ def read(state: State, runtime: Runtime[Context]) -> State:
     if frames:
         given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
-    before = opening(read_options("video-rag", Options, context.settings).examples)
+    examples = read_options("video-rag", Options, context.settings).examples
+    asked = ask_for("read", state["question"], *given, images=files, before=opening(examples))
+    told = {name: prompts.version(name) for name in opening_prompts(examples)}
     return {
-        **ask_for("read", state["question"], *given, images=files, before=before),
+        **asked,
+        "prompts": {**told, **asked["prompts"]},
         "lines": (*lines, *parts, *shown(frames)),
         "usage": {"read": meter.usage()},
     }

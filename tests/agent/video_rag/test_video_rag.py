@@ -33,7 +33,7 @@ CUES = [
 ]
 WHERE = "Where is the red buoy?"
 REQUEST = '{"speech": null, "entities": ["red buoy"], "aspects": ["location"]}'
-WHOLE = {"method": "video-rag"}
+WHOLE = {"method": "video-rag", "video-rag.decouple": True}
 
 
 def paint(time_s: float, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -126,8 +126,9 @@ def channel(answer: Answer, name: str) -> ChannelReport:
 
 
 def noted(prompt: str) -> list[str]:
-    """The lines of evidence in a prompt."""
-    return [line for line in prompt.splitlines() if line.startswith("- [")]
+    """The lines of evidence in a prompt, without those of the outline."""
+    notes = prompt.partition("Notes:\n")[2].partition("\n\n")[0]
+    return notes.splitlines()
 
 
 class TestLooking:
@@ -149,7 +150,7 @@ class TestLooking:
         start(chat, ColourEncoder()).ask(tour, WHERE)
         (line,) = [line for line in noted(chat.asked[0]) if "objects" in line]
         assert line == (
-            '- [0:01] objects: "1 red buoy, 1 pier; red buoy at the upper left; '
+            '[0:01] objects: "1 red buoy, 1 pier; red buoy at the upper left; '
             'pier at the lower right; red buoy left of and above pier"'
         )
 
@@ -318,9 +319,7 @@ class TestEvidence:
         )
         chat = scripted(request=REQUEST)
         start(chat, ingest="[watcher]").ask(tour, WHERE)
-        assert noted(chat.asked[0]) == [
-            '- [0:00] objects: "1 red buoy; red buoy at the lower right"'
-        ]
+        assert noted(chat.asked[0]) == ['[0:00] objects: "1 red buoy; red buoy at the lower right"']
 
     def test_the_budget_is_hard_and_records_stay_whole(
         self, start: Open, scripted: Scripted, plug_in: PlugIn, say: Say, tour: Path
@@ -344,7 +343,7 @@ class TestEvidence:
         for event in session.stream(tour, "Where is the buoy?"):
             if event.kind == "progress" and event.data.get("stage") == "budget":
                 dropped += event.data["dropped"]
-        lines = [line.removeprefix("- ") for line in noted(chat.asked[0])]
+        lines = noted(chat.asked[0])
         assert 0 < sum(len(line.split()) + 1 for line in lines) <= 500
         told = [line.split('"')[1] for line in lines]
         assert {text for text in told if "drifts" in text} <= set(texts)
@@ -445,8 +444,8 @@ class TestAsking:
         assert [frame.index for frame in plan.frames] == [16, 50, 83]
         assert plan.visuals == {"images": 3, "key_frames_at_most": 1}
         assert set(plan.prompts) == {
-            *("decouple", "given_pictures", "given_notes", "question_open"),
-            *("ask_again", "ask_again_grounded"),
+            *("decouple", "read_system", "read_examples", "given_pictures", "given_outline"),
+            *("given_records", "question_open", "ask_again", "ask_again_grounded"),
         }
         assert plan.calls == (2, 3)
         assert chat.seen == []
@@ -667,6 +666,7 @@ def test_a_real_encoder_and_a_real_detector_work_together(
             "device": "cpu",
             "image_encoder.model": str(clip),
             "video-rag.key_frames": 2,
+            "retrieval.token_budget": 1500,
             "detect.engine": "yolo-world",
             "detect.model": str(tmp_path / "tiny-world.pt"),
             "detect.image_size": 160,

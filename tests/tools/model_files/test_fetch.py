@@ -1,6 +1,7 @@
 """Fetching from an index that is a folder of tiny wheels; pip itself is the real one."""
 
 import base64
+import errno
 import hashlib
 import os
 import threading
@@ -138,6 +139,29 @@ def test_what_is_here_is_not_asked_for_again(index: Index) -> None:
     index.get()
     assert index.downloads == []
     assert index.steps[-1].done == index.entry.bytes
+
+
+def test_where_all_is_here_nothing_is_written(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.get()
+    folder = index.store.folder
+    (folder / "tiny" / STAMPS).unlink()
+    (folder / "tiny.lock").unlink(missing_ok=True)
+    index.downloads.clear()
+    monkeypatch.setattr("filelock.FileLock", lambda path: pytest.fail("locked"))
+    monkeypatch.setattr(Path, "write_text", refuse_to_write)
+    monkeypatch.setattr(Path, "mkdir", refuse_to_write)
+    for place in (folder / "tiny", folder):
+        place.chmod(0o555)
+    index.get()
+    assert index.downloads == []
+    assert index.steps[-1] == Progress(index.entry.bytes, index.entry.bytes)
+    assert [path.name for path in folder.iterdir()] == ["tiny"]
+
+
+def refuse_to_write(self: Path, *given: Any, **options: Any) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
 
 
 def test_nothing_of_a_package_is_run(index: Index, tmp_path: Path, monkeypatch: Any) -> None:
