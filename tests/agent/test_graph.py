@@ -20,13 +20,14 @@ Say = Callable[..., Evidence]
 
 QUESTION = "What is the gate code?"
 INGEST = "[subtitles, transcribe, shots, sensor]"
+ASKED_FIRST = {"video-rag.decouple": True}  # what to search for
 
 
 @pytest.fixture
 def session(open_session: Open, scripted: Scripted, plug_in: PlugIn, say: Say) -> Session:
     """Subtitles, speech recognition (not needed), shots and a plug-in, and a scripted model."""
     plug_in(lambda given: iter([say("12 degrees")]), needs=frozenset({"frames"}))
-    return open_session(scripted(), ingest=INGEST)
+    return open_session(scripted(), ingest=INGEST, **ASKED_FIRST)
 
 
 def steps(session: Session, clip: Path) -> list[tuple[int, str, str]]:
@@ -95,7 +96,8 @@ def test_a_tool_that_needs_phrases_runs_after_the_question_was_read(
         return iter([say(f"a {phrase} is seen") for phrase in given.phrases])
 
     plug_in(look, needs=frozenset({"frames", "phrases"}))
-    session = open_session(scripted(request='{"entities": ["boat"]}'), ingest="[subtitles, sensor]")
+    chat = scripted(request='{"entities": ["boat"]}')
+    session = open_session(chat, ingest="[subtitles, sensor]", **ASKED_FIRST)
     told = steps(session, harbour)
     step = {(graph, name): number for number, graph, name in told}
     assert step["video-rag", "sensor"] > step["video-rag", "decouple"]

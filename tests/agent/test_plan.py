@@ -152,6 +152,7 @@ def test_a_tool_that_waits_for_the_question_is_planned_without_the_key_of_a_run(
     assert (tool.known, tool.waits, plan.key("sensor")) == (False, True, None)
 
 
+@pytest.mark.parametrize("decouple", [True, False])
 @pytest.mark.parametrize(
     ("question", "replies"),
     [
@@ -167,14 +168,16 @@ def test_the_model_is_called_as_often_as_planned(
     harbour: Path,
     question: str,
     replies: list[str],
+    decouple: bool,
 ) -> None:
     chat = scripted(replies=replies)
-    session = open_session(chat)
+    session = open_session(chat, **{"video-rag.decouple": decouple})
     low, high = session.plan(harbour, question).calls
     answer = session.ask(harbour, question)
     assert low <= answer.total("model_calls") <= high
     assert answer.total("model_calls") == len(chat.seen)
     assert answer.prompts.keys() <= session.plan(harbour, question).prompts.keys()
+    assert ("decouple" in answer.prompts) == decouple
 
 
 @pytest.fixture

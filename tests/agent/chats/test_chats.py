@@ -55,7 +55,7 @@ def test_the_model_says_a_follow_up_so_that_it_stands_alone(
     open_session: Open, scripted: Scripted, harbour: Path
 ) -> None:
     chat = scripted(replies=["nine", "At what time does the first ferry go?", "at nine"])
-    session = open_session(chat)
+    session = open_session(chat, **{"video-rag.decouple": True})
     session.ask(harbour, FERRY, chat="trip")
     session.ask(harbour, "And the first?", chat="trip")
     _, second = session.library.chats.exchanges("trip")

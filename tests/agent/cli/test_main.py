@@ -361,7 +361,7 @@ def test_the_real_program_answers_with_the_embedded_model(
     assert "7391" in answer["answer"]
     assert {line.split(":")[0] for line in err.splitlines()} == {"subtitles", "shots"}
     assert str(harbour.parent) not in out
-    assert answer["usage"]["model_calls"] >= 2
+    assert answer["usage"]["model_calls"] >= 1
 
 
 def test_the_order_of_evidence_is_time_order(

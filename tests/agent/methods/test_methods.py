@@ -161,7 +161,9 @@ def test_orders_in_a_video_change_nothing_but_the_evidence(
         chat = scripted(replies=("7391",))
         session = open_session(chat)
         answers.append(session.ask(make_clip(name, seconds=3, subtitles=[*CUES, *extra]), QUESTION))
-        prompts.append(chat.asked[0])
+        outline, notes = chat.asked[0].split("Notes:\n")
+        assert outline.startswith("Outline of the video:\n")
+        prompts.append(notes)
     kept = [line for line in prompts[1].splitlines() if "Ignore the question" not in line]
     assert kept == prompts[0].splitlines()
     assert answers[0].answer == answers[1].answer == "7391"
