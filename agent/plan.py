@@ -60,7 +60,8 @@ def _identities(
     planned: MethodPlan, tools: Sequence[Tool], settings: Settings
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield role and identity of each frozen model that may be used."""
-    yield "chat", reply_identity(settings.chat)
+    if planned.calls[1]:
+        yield "chat", reply_identity(settings.chat)
     if "captioner" in planned.roles or any("vision" in tool.needs for tool in tools):
         yield "captioner", reply_identity(captioner_of(settings))
     if "embedder" in planned.roles:

@@ -30,6 +30,7 @@ from agent.state import Context, State
 from tools.evidence import Evidence
 
 LEAST_SHARE = 1 / 64  # of the evidence; if that is still too long, so is the question alone
+MAX_NEAREST = 5  # lines where no chat model is there to read them
 MAX_CITED = 3  # lines under an answer, unless all are needed
 ChatOf = Callable[[Ask, Context], ChatModel]
 
@@ -187,7 +188,8 @@ def abstain(state: State, runtime: Runtime[Context]) -> State:
         reason = f"nothing relevant was found by {', '.join(searched)}"
     else:
         reason = "no tool found anything in the video"
-    nearest = (state.get("lines") or state.get("evidence", ()))[:1]
+    most = 1 if state["plan"].calls[1] else MAX_NEAREST  # where no model reads, the user does
+    nearest = in_time_order((state.get("lines") or state.get("evidence", ()))[:most])
     told = "; ".join(filter(None, (reason, _note(state))))
     return {"answer": Answer(answer="", abstained=True, reason=told, evidence=nearest)}
 

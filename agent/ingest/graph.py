@@ -8,6 +8,7 @@ flat graph OCR would wait for speech recognition.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +23,7 @@ from agent.ingest.frames import ensure_frames
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, recall, reporting, tool_node
 from agent.settings import Settings
 from agent.state import Context, Findings, State
-from tools.errors import StoppedError
+from tools.errors import MissingError, StoppedError
 from tools.registry import make_tool
 
 Subgraph = CompiledStateGraph[State, Context, State, Findings]
@@ -97,8 +98,9 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
     start, context = perf_counter(), runtime.context
     runs = list(state.get("runs", {}).values())
     view = context.library.view(runs)
-    if view.passages:
-        view.index(context.pool.embedder(), keep=True)
+    with suppress(MissingError):  # retrieval says so
+        if view.passages:
+            view.index(context.pool.embedder(), keep=True)
     return {"usage": {"index": Usage(seconds=perf_counter() - start)}}
 
 

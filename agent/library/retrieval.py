@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.library.store import Library
+from agent.library.view import EvidenceView
 from agent.models.embedding import SentenceEmbeddings
 from agent.settings import RetrievalSettings
 from tools.evidence import Evidence
@@ -35,15 +36,20 @@ class Hits:
 
 def retrieve(
     library: Library,
-    embedder: SentenceEmbeddings,
+    embedder: SentenceEmbeddings | None,
     runs: Sequence[int],
     queries: Sequence[str],
     settings: RetrievalSettings,
 ) -> Hits:
-    """Return the records relevant to the queries; the first query is the question itself."""
+    """Return the records relevant to the queries; the first query is the question itself.
+
+    Without an embedding model only words are compared; any word in common counts as relevant.
+    """
     view = library.view(runs)
     if not view.passages:
         return Hits((), 0.0)
+    if embedder is None:
+        return _by_words(library, view, runs, queries, settings.top_k)
     asked = embedder.embed(list(queries))
     cosines = view.cosines(embedder, asked)
     if settings.rule == "threshold":
@@ -57,6 +63,16 @@ def retrieve(
     records = view.records
     evidence = [replace(records[i], score=round(float(cosines[i].max()), 4)) for i in chosen]
     return Hits(tuple(evidence), max(0.0, float(cosines[:, 0].max())))
+
+
+def _by_words(
+    library: Library, view: EvidenceView, runs: Sequence[int], queries: Sequence[str], top_k: int
+) -> Hits:
+    place = {row: i for i, row in enumerate(view.rows)}
+    found = [library.search_text(query, runs, len(place)) for query in queries]
+    weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+    chosen = fuse([[place[row] for row in rows] for rows in found], weights)[:top_k]
+    return Hits(tuple(view.records[i] for i in chosen), 1.0 if chosen else 0.0)
 
 
 def by_threshold(

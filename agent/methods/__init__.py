@@ -94,7 +94,7 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
     """
     if settings.method == "auto":
         short = video.has_picture and video.duration_s <= SHORT_S
-        if short and not _says_something(settings, video) and can().images:
+        if short and not _says_something(settings, video) and _sees(can):
             return Choice(
                 find_method("direct"), "the video is short and silent, and the model sees"
             )
@@ -110,6 +110,14 @@ def choose(settings: Settings, video: Video, can: Callable[[], Capabilities]) ->
             f"--profile, or take --method auto"
         )
     return Choice(method, "it was asked for")
+
+
+def _sees(can: Callable[[], Capabilities]) -> bool:
+    """Whether the chat model takes pictures; one that is not there takes none."""
+    try:
+        return can().images
+    except MissingError:
+        return False
 
 
 def _says_something(settings: Settings, video: Video) -> bool:

@@ -30,7 +30,7 @@ from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
-from agent.records import PlannedFrame, Question, Request, Turn
+from agent.records import CandidateAnswer, PlannedFrame, Question, Request, Turn
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.video_rag import nodes as evidence
@@ -40,6 +40,7 @@ from agent.video_rag.entity_detection import OBJECTS, look_node, published_frame
 from agent.video_rag.nodes import budget, read
 from agent.video_rag.options import Options
 from agent.video_rag.scene_text import describe
+from tools.errors import MissingError
 from tools.evidence import Evidence
 from tools.media.video import Video
 from tools.registry import make_tool
@@ -96,7 +97,7 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     """Let the chat model write the retrieval request; runs at once, for it needs no video."""
     start, question = perf_counter(), state["question"].text
     options = read_options("video-rag", Options, runtime.context.settings)
-    if not (options.decouple or options.parity):
+    if not (options.decouple or options.parity) or not state["plan"].calls[1]:
         return {"request": Request()}
     prompt = prompts.render("decouple", question=question)
     text, usage = call([Turn("user", prompt)], runtime.context)
@@ -127,6 +128,8 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     """
     start, update = perf_counter(), evidence.retrieve_evidence(state, runtime)
     context, aspects = runtime.context, state["request"].aspects
+    if not state["plan"].calls[1]:
+        return {**update, "candidate": CandidateAnswer(reason=_unread(context))}
     options = read_options("video-rag", Options, context.settings)
     looked = [n for n in phrase_tools(context.settings) if n in state.get("runs", {})]
     seen = _seen(looked, state, context)
@@ -154,6 +157,8 @@ def is_worth_asking(
     state: State, runtime: Runtime[Context]
 ) -> Literal["budget", "look", "abstain"]:
     """Continue if a record is relevant to the question, or the model sees pictures."""
+    if not state["plan"].calls[1]:
+        return "abstain"
     found = evidence.is_relevant(state, runtime)
     return "look" if found == "abstain" and state["plan"].frames else found
 
@@ -171,8 +176,11 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 
 
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
-    """Return the plan."""
+    """Return the plan; without a chat model the video is searched and nothing is read."""
     options = read_options("video-rag", Options, context.settings)
+    if _unread(context):
+        tools = context.settings.ingest
+        return MethodPlan((), calls=(0, 0), tokens=0, tools=tools, roles=("embedder",))
     frames = choose_frames(video, context)
     visuals = {"images": len(frames)}
     if phrase_tools(context.settings):
@@ -187,6 +195,15 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         tools=context.settings.ingest,
         roles=("embedder", "image encoder") if phrase_tools(context.settings) else ("embedder",),
     )
+
+
+def _unread(context: Context) -> str:
+    """Return why no chat model reads what is found, with the remedy; "" if one does."""
+    try:
+        context.pool.capabilities()
+    except MissingError as error:
+        return f"no language model reads what was found: {error}"
+    return ""
 
 
 def _asked(

@@ -27,7 +27,8 @@ from agent.records import Request
 from agent.state import Context, State
 from agent.video_rag.options import Options
 from agent.video_rag.outline import outline
-from tools.evidence import Evidence
+from tools.errors import MissingError
+from tools.evidence import ChannelReport, Evidence
 
 
 def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
@@ -36,16 +37,18 @@ def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
     question, request = state["question"], state.get("request", Request())
     queries = [question.text, *question.options, *filter(None, [request.speech])]
     runs = sorted(state.get("runs", {}).values())
-    hits = retrieval.Hits((), 0.0)
+    update: State = {"evidence": (), "relevance": 0.0}
     if context.library.view(runs).passages:
-        hits = retrieval.retrieve(
-            context.library, context.pool.embedder(), runs, queries, context.settings.retrieval
-        )
-    return {
-        "evidence": hits.evidence,
-        "relevance": hits.relevance,
-        "usage": {"retrieve": Usage(seconds=perf_counter() - start)},
-    }
+        embedder = None
+        try:
+            embedder = context.pool.embedder()
+        except MissingError as error:
+            why = f"only words are compared, no meanings: {error}"
+            update["channels"] = {"retrieve": ChannelReport("retrieve", "unavailable", reason=why)}
+        settings = context.settings.retrieval
+        hits = retrieval.retrieve(context.library, embedder, runs, queries, settings)
+        update |= {"evidence": hits.evidence, "relevance": hits.relevance}
+    return {**update, "usage": {"retrieve": Usage(seconds=perf_counter() - start)}}
 
 
 def is_relevant(state: State, runtime: Runtime[Context]) -> Literal["budget", "abstain"]:
