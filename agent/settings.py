@@ -23,6 +23,7 @@ from tools.registry import broken_tools, explain, names, suggest, tool_classes
 PREFIX = "REELGRAPH_"
 NO_SETTINGS = ("profile", "test_media")  # further variables: which profile; the tests' clips
 METHODS = "reelgraph.methods"  # an entry-point group; the settings read only the names in it
+MEASURED = ("calibration", "abstain_below")  # settings of one chat model, not of the next
 PLUG_INS = frozenset({"tools", "methods"})  # fields whose keys stand at the top
 
 
@@ -229,8 +230,9 @@ def resolve(
         InputError: Unknown profile, key or value; the text names the nearest known one.
     """
     name = profile or environ.get(PREFIX + "PROFILE") or "embedded"
-    tree = _read_profile(name)
-    for key, value in {**_from_environment(environ), **(overrides or {})}.items():
+    given = {**_from_environment(environ), **(overrides or {})}
+    tree = _for_model(_read_profile(name), given.get("chat.model"))
+    for key, value in given.items():
         _assign(tree, key, value)
     tree["profile"] = Path(name).stem
     return _validate(tree)
@@ -261,7 +263,19 @@ def _read_profile(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
         raise InputError(f"profile {name!r} must be a YAML mapping of names to values")
     base = tree.pop("extends", None)
-    return _merge(_read_profile(str(base), (*above, name)), tree) if base else tree
+    if not base:
+        return tree
+    chat = tree.get("chat")
+    model = chat.get("model") if isinstance(chat, dict) else None
+    return _merge(_for_model(_read_profile(str(base), (*above, name)), model), tree)
+
+
+def _for_model(tree: dict[str, Any], model: Any) -> dict[str, Any]:
+    """Return a tree for a chat model; what was measured for another one is not in it."""
+    chat = tree.get("chat")
+    if model is None or not isinstance(chat, dict) or chat.get("model") == model:
+        return tree
+    return tree | {"chat": {key: chat[key] for key in chat if key not in MEASURED}}
 
 
 def _place(error: Exception) -> str:

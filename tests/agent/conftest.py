@@ -42,6 +42,9 @@ CUES = [
 ]
 
 
+UNMEASURED = {"chat.calibration": None}  # as another model than the profile's is
+
+
 class ScriptedChat(ChatModel):
     """Returns scripted replies, one after the other, and records its prompts."""
 
@@ -213,7 +216,7 @@ def open_session(embedder: SentenceEmbeddings) -> Callable[..., Session]:
     """Open a session that shares the embedding model: `open_session(chat, **settings)`."""
 
     def opened(chat: object | None = None, **settings: Any) -> Session:
-        session = Session(settings={"ingest": "[subtitles]", **settings})
+        session = Session(settings={"ingest": "[subtitles]", **UNMEASURED, **settings})
         pool = SharedPool(session, embedder, chat)
         session.context = Context(session.settings, session.library, pool)
         return session
@@ -231,6 +234,8 @@ def shared_embedder(embedder: SentenceEmbeddings, monkeypatch: pytest.MonkeyPatc
 def scripted_chat(monkeypatch: pytest.MonkeyPatch, shared_embedder: None) -> ScriptedChat:
     """Let every pool of this test use the embedding model above and this scripted chat model."""
     chat = ScriptedChat()
+    for key in UNMEASURED:
+        monkeypatch.setenv(f"REELGRAPH_{key.upper().replace('.', '__')}", "null")
     monkeypatch.setattr(ModelPool, "_load_chat", lambda self: chat)
     monkeypatch.setattr(ModelPool, "capabilities", lambda self, role="chat": chat.capabilities)
     return chat

@@ -34,6 +34,23 @@ def test_overrides_beat_environment_beats_profile_beats_defaults(tmp_path: Path)
     assert settings.profile == "mine"
 
 
+def test_what_was_measured_for_one_chat_model_is_not_taken_for_another(tmp_path: Path) -> None:
+    measured = resolve(environ={}).chat
+    assert measured.calibration
+    other = tmp_path / "other.yaml"
+    other.write_text("extends: embedded\nchat: {model: smollm2-135m}\n")
+    for chat in (
+        resolve(overrides={"chat.model": "smollm2-135m"}, environ={}).chat,
+        resolve(environ={"REELGRAPH_CHAT__MODEL": "smollm2-135m"}).chat,
+        resolve(str(other), environ={}).chat,
+    ):
+        assert (chat.model, chat.calibration, chat.abstain_below) == ("smollm2-135m", None, 0)
+        assert chat.max_new_tokens == measured.max_new_tokens
+    assert resolve(overrides={"chat.model": measured.model}, environ={}).chat == measured
+    both = {"chat.calibration": "[0, 1]", "chat.model": "smollm2-135m"}
+    assert resolve(overrides=both, environ={}).chat.calibration == (0, 1)
+
+
 def test_tool_options_are_set_by_the_tools_name() -> None:
     settings = resolve(overrides={"ocr.min_confidence": "0.7"}, environ={})
     assert settings.tools["ocr"]["min_confidence"] == 0.7

@@ -232,6 +232,7 @@ sys.stderr.write(' '.join(name for name in names if name in sys.modules))
 def test_a_chat_is_asked_listed_shown_and_deleted(
     reelgraph: Command, scripted_chat: Any, harbour: Path
 ) -> None:
+    scripted_chat.replies = ("nine", "When does the first ferry leave?", "nine")
     assert "--chat NAME" in reelgraph("chats", "list").out
     reelgraph("ask", harbour, "When does the last ferry leave?", "--chat", "trip")
     done = reelgraph("ask", harbour, "And the first ferry?", "--chat", "trip")
