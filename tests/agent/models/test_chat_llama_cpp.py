@@ -173,7 +173,6 @@ def test_a_model_that_is_gone_frees_its_port(models_folder: Path) -> None:
         httpx2.get(f"{url}/health", trust_env=False)
 
 
-@pytest.mark.parametrize("share", [0.5, 0.99])
 def test_its_context_cannot_be_stretched(models_folder: Path) -> None:
     stretched = ChatSettings(model=SMALL, rope_factor=2.0)
     with pytest.raises(InputError, match=r"'smollm2-135m'.*leave chat\.rope_factor at 1"):
@@ -182,6 +181,7 @@ def test_its_context_cannot_be_stretched(models_folder: Path) -> None:
         make_chat(stretched, "cpu", models_folder, offline=True)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.99])
 def test_a_cut_file_of_ones_own_is_refused(
     models_folder: Path, tmp_path: Path, share: float, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,7 +82,8 @@ def test_the_answer_is_read_while_it_is_written(
 def test_a_chat_goes_on_after_a_reload_and_a_restart(
     serve: Serve, visit: Visit, scripted: Callable[..., Any], harbour: Path
 ) -> None:
-    page = visit(serve(scripted(replies=["nine"])))
+    replies = ["nine", "When does the first ferry leave?", "nine"]
+    page = visit(serve(scripted(replies=replies)))
     take(page, harbour)
     ask(page, "When does the last ferry leave?")
     expect(page.locator("#answer .rg-verdict")).to_contain_text("nine")
