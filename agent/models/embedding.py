@@ -12,13 +12,22 @@ from tools.weights import module_bytes
 
 
 class SentenceEmbeddings(Embeddings):
-    """A sentence-transformers model; vectors have unit length."""
+    """A sentence-transformers model; vectors have unit length.
 
-    def __init__(self, name: str, device: str, offline: bool, batch: int) -> None:
-        """Load the model. `MissingError` when it is not on this machine and `offline` is set."""
+    Attributes:
+        name: Its name in the settings, under which a library keeps its vectors.
+    """
+
+    def __init__(
+        self, name: str, device: str, offline: bool, batch: int, source: str | None = None
+    ) -> None:
+        """Load the model, from `source` if its name is no folder or hub name.
+
+        `MissingError` when it is not on this machine and `offline` is set.
+        """
         self.name = name
         self._batch = batch
-        self._model = _load(name, device, offline)
+        self._model = _load(source or name, device, offline)
 
     def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """Return unit vectors, float32 [len(texts), dimensions]."""

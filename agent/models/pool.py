@@ -304,8 +304,9 @@ class ModelPool:
 
     def _load_embedder(self) -> SentenceEmbeddings:
         settings, name = self.settings, self.settings.embedder.model
-        source = str(ModelStore(self._models).find(name)) if name in manifest() else name
-        return SentenceEmbeddings(source, self.device, settings.offline, settings.embedder.batch)
+        source = str(ModelStore(self._models).find(name)) if name in manifest() else None
+        batch = settings.embedder.batch
+        return SentenceEmbeddings(name, self.device, settings.offline, batch, source)
 
     def _load_image_encoder(self) -> ImageTextEncoder:
         settings = self.settings

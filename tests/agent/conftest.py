@@ -151,7 +151,8 @@ def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def embedder(embedding_model: Path) -> SentenceEmbeddings:
     """The real embedding model."""
-    return SentenceEmbeddings(str(embedding_model), "cpu", offline=True, batch=32)
+    source = str(embedding_model)
+    return SentenceEmbeddings(embedding_model.name, "cpu", offline=True, batch=32, source=source)
 
 
 @pytest.fixture(scope="session")

@@ -421,7 +421,7 @@ def test_the_key_follows_everything_that_changes_the_outcome(
     made = plug_in(lambda given: iter(()), needs=FRAMES | {"vision"}, options=Options)
 
     def key(tool: Tool, **settings: Any) -> str:
-        session = open_session(**settings)
+        session = open_session(**{"chat.model": "some-folder", **settings})
         return digest(run_settings(tool, session.probe(clip), session.settings))
 
     base = key(made())

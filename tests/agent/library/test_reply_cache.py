@@ -21,7 +21,7 @@ def ask(open_session: Callable[..., Session], harbour: Path, scripted: Any) -> A
     video = probe(harbour)
 
     def asked(settings: dict[str, str], text: str = "Hi", **how: Any) -> AIMessage:
-        session = open_session(chat, **settings)
+        session = open_session(chat, **{"chat.model": "some-folder", **settings})
         session.library.add_video(video)
         return kept_chat(video, session.context).invoke(text, **how)
 

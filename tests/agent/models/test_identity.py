@@ -22,6 +22,8 @@ REPLIES = {
 LOCAL = {"rope_factor": 2.0, "dtype": "float16", "quantization": "4bit", "attention": "eager"}
 REMOTE = {"base_url": "http://127.0.0.1:2/v1"}
 NEVER = {
+    "calibration": (0.0, 1.0),
+    "abstain_below": 0.5,
     "max_images": 3,
     "batch": 1,
     "key_variable": "MY_KEY",
