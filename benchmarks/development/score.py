@@ -5,8 +5,9 @@
     python benchmarks/development/score.py --videos videos --split held
 
 The key is opened only after the last answer was given. `--fit` prints the intercept and slope for
-`chat.calibration`, fitted on these answers; fit on "tune" alone. Answers are withheld by
-`chat.abstain_below`, so fit with `--set chat.abstain_below=0`.
+`chat.calibration`, fitted on these answers; fit on "tune" alone. The log-odds are read off the
+probabilities and answers are withheld by them, so fit with `--set "chat.calibration=[0, 1]"` and
+`--set chat.abstain_below=0`.
 """
 
 import argparse
