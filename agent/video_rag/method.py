@@ -43,6 +43,7 @@ from agent.video_rag.scene_text import describe
 from tools.errors import MissingError
 from tools.evidence import Evidence
 from tools.media.video import Video
+from tools.model_files.manifest import manifest
 from tools.registry import make_tool
 
 
@@ -198,7 +199,12 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 
 
 def _unread(context: Context) -> str:
-    """Return why no chat model reads what is found, with the remedy; "" if one does."""
+    """Return why no chat model reads what is found, with the remedy; "" if one does.
+
+    Only for weights that can be fetched: a model that nobody knows is an error.
+    """
+    if context.settings.chat.model not in manifest():
+        return ""
     try:
         context.pool.capabilities()
     except MissingError as error:
