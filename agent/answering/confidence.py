@@ -10,7 +10,7 @@ from math import exp, log
 
 from agent.answer import Usage
 from agent.answering.conversation import option_likelihoods
-from agent.answering.support import NOT_KNOWN
+from agent.answering.support import NOT_KNOWN, is_refusal
 from agent.models.chat_model import ChatModel
 from agent.records import Ask, CandidateAnswer
 from agent.settings import ChatSettings
@@ -22,7 +22,7 @@ def with_odds(
     """Return an open answer with its log-odds, where the model was calibrated and can score."""
     wanted = settings.calibration is not None and chat.capabilities.option_scoring
     plain = not (asked.follow_ups or asked.parity or asked.tokens) and asked.samples == 1
-    if not (wanted and plain and candidate.text):
+    if not (wanted and plain and candidate.text) or is_refusal(candidate.text):
         return candidate, Usage()
     likely, usage = option_likelihoods(asked.turns, (candidate.text, NOT_KNOWN), chat)
     return replace(candidate, odds=log(likely[0] / likely[1])), usage

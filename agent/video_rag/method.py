@@ -218,7 +218,8 @@ def _asked(
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
         return prompt_names(question, "given_channels"), (2, 3), 0
-    given = (*opening_prompts(options.examples), "given_outline", "given_records")
+    outlined = ["given_outline"] if context.settings.retrieval.outline_tokens else []
+    given = (*opening_prompts(options.examples), *outlined, "given_records")
     names = prompt_names(question, *given)
     retrieval, before = context.settings.retrieval, len(_decoupled(options))
     least = before + bool(frames)  # no more where nothing relevant is found
