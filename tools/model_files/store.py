@@ -61,7 +61,7 @@ class ModelStore:
         path = self.place(entry, file)
         found, size = file_hash(path), path.stat().st_size
         if found != file.sha256:
-            path.unlink(missing_ok=True)
+            _remove(path)
             raise damaged(path, size, found, file.bytes, file.sha256, entry.name)
         self.stamp(entry, file)
 
@@ -122,6 +122,16 @@ def damaged(
         f"{path} is not the file of {name}: {why}; it was removed, fetch it anew with "
         f"`reelgraph models get {name}`"
     )
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{path} is damaged and cannot be removed ({error.strerror}); delete it, or name "
+            f"another folder with --set models=DIR"
+        ) from error
 
 
 def _stamp(path: Path, file: ModelFile) -> list[object]:

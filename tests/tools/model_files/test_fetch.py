@@ -366,6 +366,20 @@ def test_a_file_that_changed_is_hashed_again_and_refused(index: Index) -> None:
     assert index.store.find("tiny")
 
 
+def test_a_damaged_file_that_cannot_be_removed_is_named(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.get()
+    index.weights.write_bytes(WEIGHTS[::-1])
+
+    def refuse(path: Path, **options: bool) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StorageError, match=r"weights\.bin is damaged .*--set models=DIR"):
+        index.store.find("tiny")
+
+
 def test_a_file_is_hashed_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.get()
     monkeypatch.setattr(storing, "file_hash", lambda path: pytest.fail("hashed again"))
