@@ -222,7 +222,7 @@ def _loaded(engine: str, options: dict[str, Any]) -> Transcribe:
 
 def _measured(tool: Transcribe, sample: Sample, rounds: int) -> Measured:
     walls, processors, texts = [], [], []
-    video = Video(Path("sound.wav"), "", sample.duration_s, 0, 0, 0, 25, True, ())  # type: ignore[arg-type]
+    video = Video(Path("sound.wav"), "", sample.duration_s, 0, 0, 0, None, True, ())
     for _ in range(rounds):
         wall, processor = perf_counter(), process_time()
         found = list(tool.run(ToolInput(video, audio=sample.blocks)))

@@ -82,15 +82,8 @@ def media() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fetched_models() -> Path:
-    """The folder of fetched weights, with Whisper base; skips without it."""
-    from tools.errors import MissingError
-    from tools.model_files.store import ModelStore
-
-    try:
-        ModelStore(MODELS).find("whisper-base")
-    except MissingError as error:
-        pytest.skip(str(error))
+def models_folder() -> Path:
+    """The folder of fetched weights, which `reelgraph models get` fills."""
     return MODELS
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, convert_to_openai_messages
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from agent.models.chat_endpoint import EndpointChat
@@ -16,7 +16,6 @@ from tools.weights import file_bytes
 
 CONTEXT_TOKENS = 8192  # unless the settings say otherwise; its keys and values take memory
 MOST_LOGPROBS = 1000  # of the next token; a token beyond them counts as unlikely as the last one
-ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 KNOWN = 4096  # texts whose number of tokens is remembered
 
 
@@ -100,7 +99,7 @@ class LlamaCppChat(EndpointChat):
         return [m.model_copy(update={"content": self.llama.as_text(m.text)}) for m in messages]
 
     def _prompt(self, messages: Sequence[BaseMessage]) -> list[int]:
-        return self.llama.prompt([_message(message) for message in messages])
+        return self.llama.prompt(convert_to_openai_messages(messages))
 
 
 def gguf_capabilities(context_tokens: int) -> Capabilities:
@@ -118,11 +117,3 @@ def gguf_capabilities(context_tokens: int) -> Capabilities:
 def context_for(made_for: int, wanted: int | None) -> int:
     """Return the tokens of context to set up, of those that a model was made for."""
     return min(made_for, wanted or CONTEXT_TOKENS)
-
-
-def _message(message: BaseMessage) -> dict[str, str]:
-    if message.type not in ROLES:
-        raise InputError(
-            f"a local model was sent a {message.type} message, expected {', '.join(ROLES)}"
-        )
-    return {"role": ROLES[message.type], "content": message.text}

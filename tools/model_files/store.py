@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +10,18 @@ from tools.model_files.manifest import ModelEntry, ModelFile, manifest
 
 State = Literal["here", "incomplete", "missing"]
 STAMPS = ".verified.json"  # which files were hashed, with size and time of change at that time
-BLOCK = 1 << 20
 
 
 class DamagedError(MissingError):
-    """A file is not what the manifest says; it was removed."""
+    """A file is not what the manifest says; it was removed.
+
+    Attributes:
+        what: What is wrong with which file, without the remedy.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what + remedy)
+        self.what = what
 
 
 class ModelStore:
@@ -97,17 +103,13 @@ class ModelStore:
         return stamps
 
 
-def file_hash(path: Path, each: Callable[[int], None] = lambda count: None) -> str:
-    """Return the SHA-256 of a file; `each` is called with the bytes of every block."""
-    digest = hashlib.sha256()
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     try:
         with path.open("rb") as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-                each(len(block))
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def damaged(
@@ -119,8 +121,8 @@ def damaged(
     else:
         why = f"its SHA-256 is {found[:12]}..., expected {expected[:12]}..."
     return DamagedError(
-        f"{path} is not the file of {name}: {why}; it was removed, fetch it anew with "
-        f"`reelgraph models get {name}`"
+        f"{path} is not the file of {name}: {why}; it was removed",
+        f", fetch it anew with `reelgraph models get {name}`",
     )
 
 

@@ -534,7 +534,7 @@ def test_two_questions_at_once_are_each_stored_with_their_own_findings(
         assert [p.evidence.text for p in session.library.passages([known.id])] == [text]
 
 
-@pytest.mark.usefixtures("fetched_models")
+@pytest.mark.usefixtures("models_folder")
 def test_two_videos_share_one_speech_recogniser(
     open_session: Open, spoken: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,16 @@
 """What is left where weights are missing: a search that no language model reads."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.session import Session
+from tools.errors import MissingError
 
+Open = Callable[..., Session]
+Scripted = Callable[..., Any]
 QUESTION = "Which code opens the gate?"
 
 
@@ -40,3 +45,17 @@ def test_the_plan_says_that_nothing_is_called(harbour: Path) -> None:
     plan = Session("embedded", {"ingest": "[subtitles]"}).plan(harbour, QUESTION)
     assert plan.calls == (0, 0)
     assert plan.prompts == {}
+
+
+def test_a_chat_model_reads_what_words_alone_have_found_and_it_is_said(
+    open_session: Open, scripted: Scripted, harbour: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise MissingError("no embedding model; fetch it with `reelgraph models get X`")
+
+    session = open_session(scripted(replies=("7391",)))
+    monkeypatch.setattr(session.context.pool, "_load_embedder", missing)
+    answer = session.ask(harbour, QUESTION)
+    assert answer.answer == "7391"
+    (report,) = [one for one in answer.channels if one.tool == "retrieve"]
+    assert (report.status, "reelgraph models get X" in report.reason) == ("unavailable", True)

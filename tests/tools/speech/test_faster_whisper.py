@@ -39,8 +39,8 @@ def loaded(models: Path, **options: object) -> Transcribe:
 
 
 @pytest.fixture(scope="module")
-def base(fetched_models: Path) -> Transcribe:
-    return loaded(fetched_models, word_times=True)
+def base(models_folder: Path) -> Transcribe:
+    return loaded(models_folder, word_times=True)
 
 
 def given_samples(samples: np.ndarray) -> ToolInput:
@@ -101,8 +101,8 @@ def test_what_is_no_speech_becomes_no_words(name: str, base: Transcribe) -> None
     assert list(base.run(given_samples(sounds[name]))) == []
 
 
-def test_silence_becomes_no_words_even_without_the_gate(fetched_models: Path) -> None:
-    tool = loaded(fetched_models, vad=False)
+def test_silence_becomes_no_words_even_without_the_gate(models_folder: Path) -> None:
+    tool = loaded(models_folder, vad=False)
     assert list(tool.run(given_samples(np.zeros(8 * SAMPLE_RATE)))) == []
 
 
@@ -258,12 +258,12 @@ def test_the_demo_is_heard_and_its_year_found(base: Transcribe) -> None:
 
 
 @pytest.mark.slow
-def test_german_is_detected_as_german(fetched_models: Path, tmp_path: Path) -> None:
+def test_german_is_detected_as_german(models_folder: Path, tmp_path: Path) -> None:
     sound = spoken("Guten Morgen und willkommen im Garten hinter der alten Mühle.", "de")
-    (found,) = loaded(fetched_models).run(given_samples(sound))
+    (found,) = loaded(models_folder).run(given_samples(sound))
     assert found.data["language"] == "de"
     assert "willkommen im garten" in found.text.lower()
-    (forced,) = loaded(fetched_models, language="en").run(given_samples(sound))
+    (forced,) = loaded(models_folder, language="en").run(given_samples(sound))
     assert forced.data["language"] == "en"
 
 
@@ -295,13 +295,13 @@ def test_missing_weights_name_the_command_that_gets_them(tmp_path: Path) -> None
     assert found.remedy == "reelgraph models get whisper-base"
 
 
-def test_weights_that_are_here_make_the_tool_ready(fetched_models: Path) -> None:
-    assert ready(Transcribe(), fetched_models).ok
+def test_weights_that_are_here_make_the_tool_ready(models_folder: Path) -> None:
+    assert ready(Transcribe(), models_folder).ok
 
 
-def test_damaged_weights_are_refused(fetched_models: Path, tmp_path: Path) -> None:
+def test_damaged_weights_are_refused(models_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "whisper-base"
-    shutil.copytree(fetched_models / "whisper-base", folder)
+    shutil.copytree(models_folder / "whisper-base", folder)
     with (folder / "model.bin").open("r+b") as stream:
         stream.seek(1000)
         stream.write(b"damage")
@@ -321,8 +321,8 @@ def test_other_sizes_are_not_fetched_offline(
     assert Transcribe(TranscribeOptions(model="turbo")).models["speech"] == "whisper-turbo"
 
 
-def test_a_folder_is_taken_as_it_is(fetched_models: Path, tmp_path: Path) -> None:
-    own = fetched_models / "whisper-base"
+def test_a_folder_is_taken_as_it_is(models_folder: Path, tmp_path: Path) -> None:
+    own = models_folder / "whisper-base"
     tool = loaded(tmp_path, model=str(own))
     assert tool.models["speech"] == str(own)
     (tmp_path / "own").mkdir()
@@ -335,12 +335,12 @@ def test_a_folder_is_taken_as_it_is(fetched_models: Path, tmp_path: Path) -> Non
 
 
 def test_wrong_models_and_languages_are_the_users_to_mend(
-    fetched_models: Path, tmp_path: Path
+    models_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"no Whisper model 'bass'.*base"):
         loaded(tmp_path, model="bass")
     with pytest.raises(InputError, match="knows no language 'klingon'"):
-        loaded(fetched_models, language="klingon")
+        loaded(models_folder, language="klingon")
 
 
 def test_a_gpu_without_its_library_names_the_package(
