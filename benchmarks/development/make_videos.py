@@ -27,8 +27,9 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "examples"))
 
+from board import Moment, View  # noqa: E402
 from demo.voice import RATE_HZ, Sound, play, speak  # noqa: E402
-from views import Moment, draw  # noqa: E402
+from views import draw  # noqa: E402
 
 NAMES = ("news", "lecture", "werkstatt")
 VOICES = HERE / "voices.yaml"
@@ -41,8 +42,6 @@ LEAD_S = 1.5
 AFTER_SENTENCE, AFTER_LINE, BEFORE_VIEW = 1.0, 1.6, 2.5
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÄÖÜ„])")
 COMMANDS = {"show", "change", "rest", "sound"}
-
-View = dict[str, Any]
 
 
 @dataclass(frozen=True)
