@@ -55,7 +55,9 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
     return local_capabilities(made_for, settings.context_tokens, kind, settings.max_images)
 
 
-def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool) -> ChatModel:
+def make_chat(
+    settings: "ChatSettings", device: str, models: Path, offline: bool, kept: Path | None = None
+) -> ChatModel:
     """Make the chat model of some settings and load its weights.
 
     Args:
@@ -63,6 +65,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         device: A torch device string; an endpoint needs none.
         models: Folder of fetched weights.
         offline: True forbids downloads and servers on other machines.
+        kept: Folder where a model of a GGUF file keeps the latest prompt for the next program.
 
     Raises:
         InputError: A setting does not suit the model.
@@ -83,7 +86,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
     if is_gguf(settings.model):
         file = gguf_file(settings.model, models)
         context = _gguf_context(settings, file)
-        llama = LlamaServer(settings.model, file, context)
+        llama = LlamaServer(settings.model, file, context, kept)
         waits = {"timeout_s": A_DAY_S, "max_retries": 0, "context_limit": context}
         address = f"{llama.url}/v1"
         return LlamaCppChat(**usual, **waits, base_url=address, source=file, llama=llama)

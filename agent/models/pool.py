@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from agent.models import kept_prompt
 from agent.models.chat import Capabilities, ChatModel, configured_capabilities, make_chat
 from agent.models.chat_model import MemoryLimitError
 from agent.models.embedding import SentenceEmbeddings
@@ -322,7 +323,8 @@ class ModelPool:
     def _make_chat(self, settings: ChatSettings) -> ChatModel:
         offline = self.settings.offline
         device = "cpu" if settings.engine == "endpoint" else self.device
-        return make_chat(settings, device, self._models, offline)
+        kept = self.settings.library.expanduser() / kept_prompt.FOLDER
+        return make_chat(settings, device, self._models, offline, kept)
 
     def _load_tool(self, name: str) -> Tool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
