@@ -25,8 +25,9 @@ from agent.library.store import Library
 from agent.methods import find_method
 from agent.models.pool import ModelPool
 from agent.plan import make_plan
+from agent.plugins.load import load_settings
 from agent.records import Plan, Question, Understood
-from agent.settings import Settings, resolve
+from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import is_text
 from tools.errors import InputError, StoppedError
@@ -74,7 +75,7 @@ class Session:
             InputError: Unknown profile, key, value or method.
             StorageError: The library's folder cannot be used.
         """
-        self.settings: Settings = resolve(profile, settings)
+        self.settings: Settings = load_settings(profile, settings)
         if self.settings.method != "auto":
             find_method(self.settings.method)
         for name, options in self.settings.tools.items():

@@ -3,14 +3,16 @@
     START -> listen (subtitles, else speech recognition) -+-> index -> END
           -> look   (sample_frames -> ocr, detect, ...)  -+
 
-Each branch is a subgraph, for a LangGraph superstep ends only when all its nodes have ended: in a
+A tool that uses the evidence of others runs after them; where these are in both branches, in a
+third one, `combine`, between the two and `index`. Each branch is a subgraph, for a LangGraph superstep ends only when all its nodes have ended: in a
 flat graph OCR would wait for speech recognition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 from langgraph.errors import GraphDrained
 from langgraph.graph import END, START, StateGraph
@@ -21,13 +23,15 @@ from langgraph.types import RetryPolicy
 from agent.answer import Meter, Usage
 from agent.ingest.frames import ensure_frames
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, recall, reporting, tool_node
+from agent.ingest.uses import made_tools, producers
 from agent.settings import Settings
 from agent.state import Context, Findings, State
-from tools.errors import MissingError, StoppedError
-from tools.registry import make_tool
+from tools.base import PER_QUESTION
+from tools.errors import InputError, MissingError, StoppedError
 
 Subgraph = CompiledStateGraph[State, Context, State, Findings]
 Builder = StateGraph[State, Context, Any, Any]
+Branch = Literal["listen", "look", "combine"]
 
 
 def build_ingest(settings: Settings) -> Subgraph:
@@ -35,54 +39,109 @@ def build_ingest(settings: Settings) -> Subgraph:
     graph = _new_graph()
     graph.add_node("index", index, defer=True)
     graph.add_edge("index", END)
-    for name, branch in (("listen", build_listen(settings)), ("look", _look(settings))):
+    branches = {"listen": build_listen(settings), "look": _look(settings)}
+    joined = branch_tools(settings, "combine")
+    for name, branch in branches.items():
         graph.add_node(name, branch)
         graph.add_edge(START, name)
-        graph.add_edge(name, "index")
+        if not joined:
+            graph.add_edge(name, "index")
+    if joined:
+        graph.add_node("combine", _combine(settings, joined))
+        graph.add_edge(list(branches), "combine")
+        graph.add_edge("combine", "index")
     return graph.compile(name="ingest")
 
 
 def ingest_tools(settings: Settings, *, visual: bool) -> list[str]:
     """Return the visual (or other) tools that run on every new video.
 
-    A tool that needs phrases waits for a question and is left out.
+    A tool that waits for a question is left out, as is one that uses its evidence.
     """
-    needs = {n: make_tool(n, settings.tools.get(n, {})).needs for n in settings.ingest}
+    waiting = question_tools(settings)
     return [
         name
-        for name, need in needs.items()
-        if "phrases" not in need and ("frames" in need) == visual
+        for name, tool in made_tools(settings).items()
+        if name not in waiting and ("frames" in tool.needs) == visual
     ]
+
+
+def question_tools(settings: Settings) -> list[str]:
+    """Return the tools that run once a question: they need it, its phrases, or such a tool."""
+    tools = made_tools(settings)
+    after = {name: producers(tool, settings) for name, tool in tools.items()}
+    waiting: list[str] = []
+    for name in _in_order(settings):
+        if tools[name].needs & PER_QUESTION or any(one in waiting for one in after[name]):
+            waiting.append(name)
+    return waiting
 
 
 def phrase_tools(settings: Settings) -> list[str]:
     """Return the tools that search for the phrases of a question."""
-    return [
-        n for n in settings.ingest if "phrases" in make_tool(n, settings.tools.get(n, {})).needs
-    ]
+    return [name for name, tool in made_tools(settings).items() if "phrases" in tool.needs]
+
+
+def branch_tools(settings: Settings, branch: Branch) -> list[str]:
+    """Return the tools of a branch of ingest, each after those whose evidence it uses.
+
+    A tool that uses evidence is in the branch of all tools that find it, else in `combine`.
+    """
+    tools, waiting = made_tools(settings), question_tools(settings)
+    place: dict[str, Branch] = {}
+    for name in _in_order(settings):
+        if name in waiting:
+            continue
+        own: Branch = "look" if "frames" in tools[name].needs else "listen"
+        before = {place[one] for one in producers(tools[name], settings) if one in place}
+        place[name] = own if before <= {own} else "combine"
+        if len(before) == 1 and own == "listen" and "audio" not in tools[name].needs:
+            (place[name],) = before
+    return [name for name in place if place[name] == branch]
+
+
+def _in_order(settings: Settings) -> list[str]:
+    """Return the tools of a profile, each after those whose evidence it uses.
+
+    Raises:
+        InputError: Tools use each other's evidence in a circle.
+    """
+    after = {n: producers(tool, settings) for n, tool in made_tools(settings).items()}
+    try:
+        return list(TopologicalSorter(after).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise InputError(
+            f"tools use each other's evidence in a circle ({circle}); leave one out of ingest"
+        ) from error
 
 
 def add_tools(
-    graph: Builder, after: Iterable[str], names: list[str], then: Iterable[str] = ()
+    graph: Builder, after: Iterable[str], names: list[str], settings: Settings, then: Sequence[str]
 ) -> None:
-    """Add a node for each tool between `after` and `then`."""
-    following = list(then) or [END]
+    """Add a node for each tool: after the tools that it uses, or `after`, and before `then`."""
+    tools = made_tools(settings)
     for name in names:
         graph.add_node(
             name,
             reporting(tool_node(name), [name]),
             retry_policy=RetryPolicy(max_attempts=MAX_ATTEMPTS, retry_on=is_transient),
         )
-        for node in after:
-            graph.add_edge(node, name)
-        for node in following:
+    for name in names:
+        before = [one for one in producers(tools[name], settings) if one in names]
+        if len(before) > 1:
+            graph.add_edge(before, name)
+        else:
+            for node in before or after:
+                graph.add_edge(node, name)
+        for node in then:
             graph.add_edge(name, node)
 
 
 def sample_frames(state: State, runtime: Runtime[Context]) -> Findings:
     """Decode the frames once for all visual tools, unless the library has all their runs."""
     start, meter, video = perf_counter(), Meter(), state["video"]
-    names = ingest_tools(runtime.context.settings, visual=True)
+    names = branch_tools(runtime.context.settings, "look")
     if not video.has_picture or all(recall(name, state, runtime.context) for name in names):
         return {}
     try:
@@ -106,24 +165,33 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
 
 def build_listen(settings: Settings) -> Subgraph:
     """Build the audio branch: tools that read the file itself, then speech recognition."""
-    names = ingest_tools(settings, visual=False)
-    sound = [n for n in names if "audio" in make_tool(n, settings.tools.get(n, {})).needs]
+    names, tools = branch_tools(settings, "listen"), made_tools(settings)
+    sound = [n for n in names if "audio" in tools[n].needs]
     graph = _new_graph()
-    silent = [n for n in names if n not in sound]
-    add_tools(graph, [START], silent, then=sound)
-    add_tools(graph, [] if silent else [START], sound)
+    silent = [n for n in names if n not in sound and not producers(tools[n], settings)]
+    rest = [n for n in names if n not in silent]
+    first = [n for n in rest if not producers(tools[n], settings)]
+    add_tools(graph, [START], silent, settings, then=first or [END])
+    add_tools(graph, [] if silent and first else [START], rest, settings, then=[END])
     return _compile(graph, "listen", empty=not names)
 
 
 def _look(settings: Settings) -> Subgraph:
     """One decode pass, then all visual tools in parallel."""
-    names = ingest_tools(settings, visual=True)
+    names = branch_tools(settings, "look")
     graph = _new_graph()
     if names:
         graph.add_node("sample_frames", reporting(sample_frames, names))
         graph.add_edge(START, "sample_frames")
-    add_tools(graph, ["sample_frames"], names)
+    add_tools(graph, ["sample_frames"], names, settings, then=[END])
     return _compile(graph, "look", empty=not names)
+
+
+def _combine(settings: Settings, names: list[str]) -> Subgraph:
+    """The tools that use evidence of both branches."""
+    graph = _new_graph()
+    add_tools(graph, [START], names, settings, then=[END])
+    return _compile(graph, "combine", empty=False)
 
 
 def _new_graph() -> Builder:

@@ -1,0 +1,201 @@
+"""Load the plug-ins that the user names: Python files, folders of them, installed tools by name.
+
+    --plugin, REELGRAPH_PLUGINS, a profile's `plugins` -> module -> registries -> settings
+
+Plug-ins are code: nothing is imported that the user did not name or install.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from agent.answering import method
+from agent.answering.method import Method
+from agent.models import engines
+from agent.models.engines import ChatEngine
+from agent.settings import Settings, named_plugins, resolve
+from tools.base import Tool
+from tools.errors import InputError, MissingError
+from tools.registry import GROUP, TOOLS, Registry, cannot_use, names, suggest
+
+SOURCE = "_reelgraph_file"  # of a module and of its tools: the file that they come from
+log = logging.getLogger(__name__)
+
+
+class _Found(NamedTuple):
+    """Something in a file that plugs in."""
+
+    registry: Registry[Any]
+    name: str
+    value: Any
+
+
+def load_settings(
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Load the plug-ins that are named, then resolve the settings; their tools join `ingest`.
+
+    Arguments and errors are those of `agent.settings.resolve`.
+    """
+    tools = load_plugins(named_plugins(profile, overrides, environ))
+    settings = resolve(profile, overrides, environ)
+    more = tuple(name for name in tools if name not in settings.ingest)
+    return settings.model_copy(update={"ingest": (*settings.ingest, *more)})
+
+
+def load_plugins(named: Iterable[str]) -> list[str]:
+    """Load plug-ins and return the names of their tools, in order.
+
+    A file that cannot be used is told of in one line, and listed with the tools as broken.
+
+    Raises:
+        InputError: There is no such file, folder or installed tool.
+    """
+    found: list[str] = []
+    for given in named:
+        if given in names(GROUP) and not Path(given).suffix:
+            found.append(given)
+            continue
+        for file in _files(given):
+            found += load_file(file)
+    return list(dict.fromkeys(found))
+
+
+def load_file(file: Path) -> list[str]:
+    """Load one file or package and return the names of its tools; unchanged ones stay loaded."""
+    origin = str(file)
+    mark = _mark(file)
+    known = sys.modules.get(_module_name(file))
+    if known is not None and getattr(known, SOURCE, None) == (origin, mark):
+        return [one.name for one in _plug_ins(known) if one.registry is TOOLS]
+    _forget(origin)
+    try:
+        module = _import(file, mark)
+        found = list(_plug_ins(module))
+        if not found:
+            raise cannot_use(
+                *("plug-in", file.name, origin, "it has no tool, method or chat engine"),
+                "decorate a function with @tool from tools",
+            )
+    except MissingError as error:
+        TOOLS.report(origin, str(error))
+        return []
+    return _register(found, origin, mark)
+
+
+def _files(given: str) -> list[Path]:
+    """Return the plug-ins of a file or folder: a package is one, else each Python file of it."""
+    place = Path(given).expanduser().absolute()
+    if not place.exists():
+        near = suggest(given, names(GROUP))
+        raise InputError(f"no plug-in {given!r}: there is no such file or installed tool{near}")
+    if place.is_file():
+        if place.suffix != ".py":
+            raise InputError(f"the plug-in {given} is no Python file; its name must end in .py")
+        return [place]
+    if (place / "__init__.py").is_file():
+        return [place]
+    inside = sorted(p for p in place.iterdir() if not p.name.startswith((".", "_")))
+    return [p for p in inside if p.suffix == ".py" or (p / "__init__.py").is_file()]
+
+
+def _mark(file: Path) -> str:
+    """Return the hash of a plug-in's code: its tools' findings depend on it."""
+    sources = sorted(file.rglob("*.py")) if file.is_dir() else [file]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0")
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _module_name(file: Path) -> str:
+    place = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    return f"reelgraph_plugin_{file.stem.replace('-', '_')}_{place}"
+
+
+def _forget(origin: str) -> None:
+    for registry in (TOOLS, method.REGISTRY, engines.REGISTRY):
+        registry.remove(origin)
+
+
+def _import(file: Path, mark: str) -> ModuleType:
+    """Run a file as a module. `MissingError` says in one line why it cannot be used."""
+    name = _module_name(file)
+    package = [str(file)] if file.is_dir() else None
+    source = file / "__init__.py" if package else file
+    spec = importlib.util.spec_from_file_location(name, source, submodule_search_locations=package)
+    if spec is None or spec.loader is None:
+        raise cannot_use("plug-in", file.name, str(file), "Python cannot read it", "mend it")
+    module = importlib.util.module_from_spec(spec)
+    for old in [old for old in sys.modules if old == name or old.startswith(f"{name}.")]:
+        del sys.modules[old]
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a plug-in may do anything when it is imported
+        del sys.modules[name]
+        log.debug("%s", file, exc_info=error)
+        lacks = isinstance(error, ModuleNotFoundError)
+        remedy = f"install {error.name} or mend it" if lacks else "mend it"
+        why = f"{type(error).__name__}: {error}"
+        raise cannot_use("plug-in", file.name, str(file), why, remedy) from error
+    setattr(module, SOURCE, (str(file), mark))
+    return module
+
+
+def _plug_ins(module: ModuleType) -> Iterator[_Found]:
+    """Yield what a module defines itself, not what it imports; each object once."""
+    seen: set[int] = set()
+    for value in list(vars(module).values()):
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Method) and not _installed(method.REGISTRY, value):
+            yield _Found(method.REGISTRY, value.name, value)
+        elif isinstance(value, ChatEngine) and not _installed(engines.REGISTRY, value):
+            yield _Found(engines.REGISTRY, value.name, value)
+        elif isinstance(value, type) and issubclass(value, Tool) and _own(value, module):
+            yield _Found(TOOLS, str(getattr(value, "name", value.__name__)), value)
+
+
+def _installed(registry: Registry[Any], value: Method | ChatEngine) -> bool:
+    """Whether a file only imports what a package brings."""
+    return value.name in names(registry.group) and registry.find(value.name) is value
+
+
+def _own(value: type, module: ModuleType) -> bool:
+    defined = value.__module__.startswith(module.__name__)
+    return defined and not value.__name__.startswith("_")
+
+
+def _register(found: list[_Found], origin: str, mark: str) -> list[str]:
+    """Add what a file brings; one that clashes or breaks its contract costs no other."""
+    tools = []
+    for registry, name, value in found:
+        try:
+            _require_free(registry.noun, name, origin)
+            registry.add(name, value, origin)
+        except MissingError as error:
+            TOOLS.report(origin, str(error))
+            continue
+        if registry is TOOLS:
+            if SOURCE not in vars(value):  # what is stored under its key depends on its code
+                value.version = f"{value.version}+{mark}"
+                setattr(value, SOURCE, origin)
+            tools.append(name)
+    return tools
+
+
+def _require_free(noun: str, name: str, origin: str) -> None:
+    """Reject a name that is a setting: sections of settings and plug-ins stand side by side."""
+    if noun in ("tool", "method") and name in Settings.model_fields:
+        raise cannot_use(noun, name, origin, "a setting has the same name", "rename it")
