@@ -25,6 +25,7 @@ from agent.library.store import Library
 from agent.methods import find_method
 from agent.models.pool import ModelPool
 from agent.plan import make_plan
+from agent.plugins.isolate import isolated
 from agent.plugins.load import load_settings
 from agent.records import Plan, Question, Understood
 from agent.settings import Settings
@@ -83,7 +84,7 @@ class Session:
         for name in self.settings.methods:
             read_options(name, find_method(name).options, self.settings)
         self.library = Library(self.settings.library)
-        self.context = Context(self.settings, self.library, ModelPool(self.settings))
+        self.context = Context(self.settings, self.library, ModelPool(self.settings, isolated))
 
     def ask(
         self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""

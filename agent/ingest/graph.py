@@ -4,11 +4,12 @@
           -> look   (sample_frames -> ocr, detect, ...)  -+
 
 A tool that uses the evidence of others runs after them; where these are in both branches, in a
-third one, `combine`, between the two and `index`. Each branch is a subgraph, for a LangGraph superstep ends only when all its nodes have ended: in a
-flat graph OCR would wait for speech recognition.
+third one, `combine`, between the two and `index`. Each branch is a subgraph, for a LangGraph
+superstep ends only when all its nodes have ended: in a flat graph OCR would wait for speech
+recognition.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 from time import perf_counter
@@ -26,7 +27,7 @@ from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, recall, reporting
 from agent.ingest.uses import made_tools, producers
 from agent.settings import Settings
 from agent.state import Context, Findings, State
-from tools.base import PER_QUESTION
+from tools.base import PER_QUESTION, Tool
 from tools.errors import InputError, MissingError, StoppedError
 
 Subgraph = CompiledStateGraph[State, Context, State, Findings]
@@ -66,15 +67,26 @@ def ingest_tools(settings: Settings, *, visual: bool) -> list[str]:
     ]
 
 
-def question_tools(settings: Settings) -> list[str]:
-    """Return the tools that run once a question: they need it, its phrases, or such a tool."""
-    tools = made_tools(settings)
-    after = {name: producers(tool, settings) for name, tool in tools.items()}
-    waiting: list[str] = []
+def question_tools(settings: Settings, *, phrases: bool = True) -> list[str]:
+    """Return the tools that run once a question: they need it, its phrases, or such a tool.
+
+    Args:
+        settings: Name the tools.
+        phrases: False leaves out those that need phrases, for a method that makes none.
+    """
+    found = together_with(settings, lambda tool: bool(tool.needs & PER_QUESTION))
+    without = [] if phrases else together_with(settings, lambda tool: "phrases" in tool.needs)
+    return [name for name in found if name not in without]
+
+
+def together_with(settings: Settings, picks: Callable[[Tool], bool]) -> list[str]:
+    """Return the tools that `picks` picks and all that use their evidence, those used first."""
+    tools, found = made_tools(settings), list[str]()
     for name in _in_order(settings):
-        if tools[name].needs & PER_QUESTION or any(one in waiting for one in after[name]):
-            waiting.append(name)
-    return waiting
+        before = producers(tools[name], settings)
+        if picks(tools[name]) or any(one in found for one in before):
+            found.append(name)
+    return found
 
 
 def phrase_tools(settings: Settings) -> list[str]:
@@ -117,9 +129,23 @@ def _in_order(settings: Settings) -> list[str]:
 
 
 def add_tools(
-    graph: Builder, after: Iterable[str], names: list[str], settings: Settings, then: Sequence[str]
+    graph: Builder,
+    after: Iterable[str],
+    names: list[str],
+    settings: Settings,
+    then: Sequence[str] = (END,),
+    among: Sequence[str] = (),
 ) -> None:
-    """Add a node for each tool: after the tools that it uses, or `after`, and before `then`."""
+    """Add a node for each tool: after the tools that it uses, or `after`, and before `then`.
+
+    Args:
+        graph: Where the nodes go.
+        after: Nodes before the tools that use no evidence of others.
+        names: The tools.
+        settings: Their options.
+        then: Nodes that wait for all of them.
+        among: The tools of which a used one may be; by default `names`.
+    """
     tools = made_tools(settings)
     for name in names:
         graph.add_node(
@@ -127,15 +153,19 @@ def add_tools(
             reporting(tool_node(name), [name]),
             retry_policy=RetryPolicy(max_attempts=MAX_ATTEMPTS, retry_on=is_transient),
         )
-    for name in names:
-        before = [one for one in producers(tools[name], settings) if one in names]
-        if len(before) > 1:
-            graph.add_edge(before, name)
-        else:
-            for node in before or after:
-                graph.add_edge(node, name)
-        for node in then:
-            graph.add_edge(name, node)
+        before = [one for one in producers(tools[name], settings) if one in (among or names)]
+        _join(graph, before or list(after), name)
+    for node in then:
+        _join(graph, names, node)
+
+
+def _join(graph: Builder, before: Sequence[str], node: str) -> None:
+    """Let a node wait for all nodes before it, once."""
+    if len(before) > 1 and START not in before and node != END:
+        graph.add_edge(list(before), node)
+        return
+    for one in before:
+        graph.add_edge(one, node)
 
 
 def sample_frames(state: State, runtime: Runtime[Context]) -> Findings:
@@ -166,13 +196,14 @@ def index(state: State, runtime: Runtime[Context]) -> Findings:
 def build_listen(settings: Settings) -> Subgraph:
     """Build the audio branch: tools that read the file itself, then speech recognition."""
     names, tools = branch_tools(settings, "listen"), made_tools(settings)
-    sound = [n for n in names if "audio" in tools[n].needs]
+    alone = [n for n in names if not producers(tools[n], settings)]
+    sound = [n for n in alone if "audio" in tools[n].needs]
+    silent = [n for n in alone if n not in sound]
+    using = [n for n in names if n not in alone]
     graph = _new_graph()
-    silent = [n for n in names if n not in sound and not producers(tools[n], settings)]
-    rest = [n for n in names if n not in silent]
-    first = [n for n in rest if not producers(tools[n], settings)]
-    add_tools(graph, [START], silent, settings, then=first or [END])
-    add_tools(graph, [] if silent and first else [START], rest, settings, then=[END])
+    add_tools(graph, [START], silent, settings, then=() if sound else [END])
+    add_tools(graph, silent or [START], sound, settings)
+    add_tools(graph, [], using, settings, among=names)
     return _compile(graph, "listen", empty=not names)
 
 
@@ -183,14 +214,14 @@ def _look(settings: Settings) -> Subgraph:
     if names:
         graph.add_node("sample_frames", reporting(sample_frames, names))
         graph.add_edge(START, "sample_frames")
-    add_tools(graph, ["sample_frames"], names, settings, then=[END])
+    add_tools(graph, ["sample_frames"], names, settings)
     return _compile(graph, "look", empty=not names)
 
 
 def _combine(settings: Settings, names: list[str]) -> Subgraph:
     """The tools that use evidence of both branches."""
     graph = _new_graph()
-    add_tools(graph, [START], names, settings, then=[END])
+    add_tools(graph, [START], names, settings)
     return _compile(graph, "combine", empty=False)
 
 

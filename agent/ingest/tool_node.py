@@ -314,7 +314,8 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
     """
     if not isinstance(evidence, Evidence):
         raise ReelgraphError(
-            f"{tool.name} reports {evidence!r:.80}, expected Evidence; this is a mistake in the tool"
+            f"{tool.name} reports {evidence!r:.80}, expected Evidence; this is a mistake in the "
+            f"tool"
         )
     start_s, end_s, score = (float(x) for x in (evidence.start_s, evidence.end_s, evidence.score))
     if not isinstance(evidence.text, str) or not isfinite(score):

@@ -5,9 +5,6 @@
 Plug-ins are code: nothing is imported that the user did not name or install.
 """
 
-import hashlib
-import importlib.util
-import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +16,11 @@ from agent.answering import method
 from agent.answering.method import Method
 from agent.models import engines
 from agent.models.engines import ChatEngine
+from agent.plugins.files import SOURCE, import_file, mark_of, module_name
 from agent.settings import Settings, named_plugins, resolve
 from tools.base import Tool
 from tools.errors import InputError, MissingError
 from tools.registry import GROUP, TOOLS, Registry, cannot_use, names, suggest
-
-SOURCE = "_reelgraph_file"  # of a module and of its tools: the file that they come from
-log = logging.getLogger(__name__)
 
 
 class _Found(NamedTuple):
@@ -72,13 +67,13 @@ def load_plugins(named: Iterable[str]) -> list[str]:
 def load_file(file: Path) -> list[str]:
     """Load one file or package and return the names of its tools; unchanged ones stay loaded."""
     origin = str(file)
-    mark = _mark(file)
-    known = sys.modules.get(_module_name(file))
+    mark = mark_of(file)
+    known = sys.modules.get(module_name(file))
     if known is not None and getattr(known, SOURCE, None) == (origin, mark):
         return [one.name for one in _plug_ins(known) if one.registry is TOOLS]
     _forget(origin)
     try:
-        module = _import(file, mark)
+        module = import_file(file, mark)
         found = list(_plug_ins(module))
         if not found:
             raise cannot_use(
@@ -107,49 +102,9 @@ def _files(given: str) -> list[Path]:
     return [p for p in inside if p.suffix == ".py" or (p / "__init__.py").is_file()]
 
 
-def _mark(file: Path) -> str:
-    """Return the hash of a plug-in's code: its tools' findings depend on it."""
-    sources = sorted(file.rglob("*.py")) if file.is_dir() else [file]
-    digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0")
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _module_name(file: Path) -> str:
-    place = hashlib.sha256(str(file).encode()).hexdigest()[:8]
-    return f"reelgraph_plugin_{file.stem.replace('-', '_')}_{place}"
-
-
 def _forget(origin: str) -> None:
     for registry in (TOOLS, method.REGISTRY, engines.REGISTRY):
         registry.remove(origin)
-
-
-def _import(file: Path, mark: str) -> ModuleType:
-    """Run a file as a module. `MissingError` says in one line why it cannot be used."""
-    name = _module_name(file)
-    package = [str(file)] if file.is_dir() else None
-    source = file / "__init__.py" if package else file
-    spec = importlib.util.spec_from_file_location(name, source, submodule_search_locations=package)
-    if spec is None or spec.loader is None:
-        raise cannot_use("plug-in", file.name, str(file), "Python cannot read it", "mend it")
-    module = importlib.util.module_from_spec(spec)
-    for old in [old for old in sys.modules if old == name or old.startswith(f"{name}.")]:
-        del sys.modules[old]
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # a plug-in may do anything when it is imported
-        del sys.modules[name]
-        log.debug("%s", file, exc_info=error)
-        lacks = isinstance(error, ModuleNotFoundError)
-        remedy = f"install {error.name} or mend it" if lacks else "mend it"
-        why = f"{type(error).__name__}: {error}"
-        raise cannot_use("plug-in", file.name, str(file), why, remedy) from error
-    setattr(module, SOURCE, (str(file), mark))
-    return module
 
 
 def _plug_ins(module: ModuleType) -> Iterator[_Found]:
