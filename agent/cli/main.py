@@ -157,11 +157,15 @@ def tools_check(
     deadline: Annotated[
         float, typer.Option("--deadline", help="Seconds that one run on a short clip may take.")
     ] = 60.0,
+    clip: Annotated[
+        Path | None,
+        typer.Option("--clip", help="A short video in which the tool finds something."),
+    ] = None,
 ) -> None:
     """Run a tool on generated clips and tell whether it keeps the contract of a tool."""
     from agent.cli import plugins
 
-    results = plugins.check(tool, profile, pairs or [], deadline)
+    results = plugins.check(tool, profile, pairs or [], deadline, clip)
     if as_json:
         _print_json([result.to_json() for result in results])
     else:

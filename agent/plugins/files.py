@@ -46,8 +46,8 @@ def import_file(file: Path, mark: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # a plug-in may do anything when it is imported
         del sys.modules[name]
         log.debug("%s", file, exc_info=error)
-        lacks = isinstance(error, ModuleNotFoundError)
-        remedy = f"install {error.name} or mend it" if lacks else "mend it"
+        lacks = error.name if isinstance(error, ModuleNotFoundError) else None
+        remedy = f"install {lacks} or mend it" if lacks else "mend it"
         why = f"{type(error).__name__}: {error}"
         raise cannot_use("plug-in", file.name, str(file), why, remedy) from error
     setattr(module, SOURCE, (str(file), mark))
