@@ -88,8 +88,18 @@ _WISHES: dict[Any, _Wish] = {
 }
 _ONE_A_CALL = (StoredFrame, AudioBlock)
 _EVIDENCE = (list[Evidence], Sequence[Evidence], tuple[Evidence, ...])
-_KNOWN = "StoredFrame, AudioBlock, FrameSet, Iterator[AudioBlock], Video, Question, Phrases, "
-_KNOWN += "ToolInput, list[Evidence], or a default that makes it an option"
+ASKED = {
+    "StoredFrame": "one distinct picture a call, with its time; what is returned belongs to it",
+    "AudioBlock": "one block of sound a call (16 kHz, mono), with its time",
+    "FrameSet": "all distinct pictures, and measurements of every sample",
+    "Iterator[AudioBlock]": "all sound, block by block",
+    "Video": "the probed file: path, length, size",
+    "Question": "the question; the tool then runs once a question",
+    "Phrases": "things that the question names; the tool then runs once a question",
+    "list[Evidence]": "what the tool or kind of evidence that names the parameter has found",
+    "ToolInput": "everything that a tool's `run` is given",
+}
+_KNOWN = f"one of {', '.join(ASKED)}, or a default that makes it an option"
 
 
 class FunctionTool(Tool):

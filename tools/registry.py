@@ -97,6 +97,10 @@ class Registry(Generic[T]):
         self._added[name] = origin
         self._loaded.usable[name] = plug_in
 
+    def added_by(self, origin: str) -> list[str]:
+        """Return the names that an origin added, in order."""
+        return [name for name, place in self._added.items() if place == origin]
+
     def report(self, name: str, why: str) -> None:
         """Tell once that a plug-in cannot be used, and remember it."""
         if self._loaded.broken.get(name) != why:
@@ -111,7 +115,7 @@ class Registry(Generic[T]):
 
     def remove(self, origin: str) -> None:
         """Forget what an origin added, and what was reported of it."""
-        for name in [name for name, place in self._added.items() if place == origin]:
+        for name in self.added_by(origin):
             del self._added[name]
             self._loaded.usable.pop(name, None)
         self._loaded.broken.pop(origin, None)

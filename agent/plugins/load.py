@@ -20,7 +20,9 @@ from agent.plugins.files import SOURCE, import_file, mark_of, module_name
 from agent.settings import Settings, named_plugins, resolve
 from tools.base import Tool
 from tools.errors import InputError, MissingError
-from tools.registry import GROUP, TOOLS, Registry, cannot_use, names, suggest
+from tools.registry import GROUP, METHODS, TOOLS, Registry, cannot_use, names, suggest
+
+REGISTRIES: tuple[Registry[Any], ...] = (TOOLS, method.REGISTRY, engines.REGISTRY)
 
 
 class _Found(NamedTuple):
@@ -69,8 +71,9 @@ def load_file(file: Path) -> list[str]:
     origin = str(file)
     mark = mark_of(file)
     known = sys.modules.get(module_name(file))
-    if known is not None and getattr(known, SOURCE, None) == (origin, mark):
-        return [one.name for one in _plug_ins(known) if one.registry is TOOLS]
+    brought = [name for registry in REGISTRIES for name in registry.added_by(origin)]
+    if brought and getattr(known, SOURCE, None) == (origin, mark):
+        return TOOLS.added_by(origin)
     _forget(origin)
     try:
         module = import_file(file, mark)
@@ -83,7 +86,8 @@ def load_file(file: Path) -> list[str]:
     except MissingError as error:
         TOOLS.report(origin, str(error))
         return []
-    return _register(found, origin, mark)
+    _register(found, origin, mark)
+    return TOOLS.added_by(origin)
 
 
 def _files(given: str) -> list[Path]:
@@ -103,7 +107,7 @@ def _files(given: str) -> list[Path]:
 
 
 def _forget(origin: str) -> None:
-    for registry in (TOOLS, method.REGISTRY, engines.REGISTRY):
+    for registry in REGISTRIES:
         registry.remove(origin)
 
 
@@ -132,9 +136,8 @@ def _own(value: type, module: ModuleType) -> bool:
     return defined and not value.__name__.startswith("_")
 
 
-def _register(found: list[_Found], origin: str, mark: str) -> list[str]:
+def _register(found: list[_Found], origin: str, mark: str) -> None:
     """Add what a file brings; one that clashes or breaks its contract costs no other."""
-    tools = []
     for registry, name, value in found:
         try:
             _require_free(registry.noun, name, origin)
@@ -142,15 +145,16 @@ def _register(found: list[_Found], origin: str, mark: str) -> list[str]:
         except MissingError as error:
             TOOLS.report(origin, str(error))
             continue
-        if registry is TOOLS:
-            if SOURCE not in vars(value):  # what is stored under its key depends on its code
-                value.version = f"{value.version}+{mark}"
-                setattr(value, SOURCE, origin)
-            tools.append(name)
-    return tools
+        if registry is TOOLS and SOURCE not in vars(value):
+            value.version = f"{value.version}+{mark}"  # its findings depend on its code
+            setattr(value, SOURCE, origin)
 
 
 def _require_free(noun: str, name: str, origin: str) -> None:
-    """Reject a name that is a setting: sections of settings and plug-ins stand side by side."""
-    if noun in ("tool", "method") and name in Settings.model_fields:
+    """Reject a name whose section of settings, or options, belongs to something else."""
+    others = {"tool": names(METHODS), "method": names(GROUP)}
+    if noun in others and name in Settings.model_fields:
         raise cannot_use(noun, name, origin, "a setting has the same name", "rename it")
+    if name in others.get(noun, ()):
+        other = "method" if noun == "tool" else "tool"
+        raise cannot_use(noun, name, origin, f"a {other} has the same name", "rename it")
