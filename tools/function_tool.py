@@ -75,7 +75,7 @@ class _Wish:
     get: Callable[[ToolInput], Any]
 
 
-_WISHES: dict[Any, _Wish] = {
+WISHES: dict[Any, _Wish] = {
     StoredFrame: _Wish("frames", lambda given: None),  # one a call
     AudioBlock: _Wish("audio", lambda given: None),  # one a call
     FrameSet: _Wish("frames", lambda given: given.frames),
@@ -108,7 +108,7 @@ class FunctionTool(Tool):
     function: ClassVar[Callable[..., Any]]
     wishes: ClassVar[dict[str, _Wish]]
     part: ClassVar[str]  # the parameter that is given one picture or block a call, "" if none
-    used: ClassVar[frozenset[str]]
+    used: ClassVar[dict[str, str]]  # the parameters that take evidence, and whose
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -117,14 +117,14 @@ class FunctionTool(Tool):
 
     @property
     def uses(self) -> frozenset[str]:
-        """The names of the parameters that take evidence."""
-        return self.used
+        """The tools or kinds that parameters are named after."""
+        return frozenset(self.used.values())
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Call the function, once or for each part of the video, and read what it returns."""
         options = {key: getattr(self.options, key) for key in _own(type(self.options))}
         values = {key: wish.get(given) for key, wish in self.wishes.items()}
-        values |= {key: list(given.evidence.get(_named(key), ())) for key in self.used}
+        values |= {key: list(given.evidence.get(name, ())) for key, name in self.used.items()}
         call = partial(type(self).function, **values | options)
         for part in self._parts(given):
             if given.stopped():
@@ -203,7 +203,7 @@ def tool(
         "function": staticmethod(function),
         "wishes": wishes,
         "part": parts[0] if parts else "",
-        "used": frozenset(map(_named, used)),
+        "used": {key: key.replace("_", "-") for key in used},
         "__doc__": inspect.getdoc(function) or f"What {called} finds.",
         "__module__": function.__module__,
     }
@@ -218,8 +218,8 @@ def _read(
     for key, parameter in inspect.signature(function).parameters.items():
         if parameter.default is not inspect.Parameter.empty:
             options[key] = (hints.get(key, type(parameter.default)), parameter.default)
-        elif hints.get(key) in _WISHES:
-            wishes[key] = _WISHES[hints[key]]
+        elif hints.get(key) in WISHES:
+            wishes[key] = WISHES[hints[key]]
         elif hints.get(key) in _EVIDENCE:
             used.append(key)
         else:
@@ -238,7 +238,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _without_none(kind: Any) -> Any:
     rest = [one for one in get_args(kind) if one is not type(None)]
     optional = get_origin(kind) in (Union, types.UnionType) and len(rest) == 1
-    return rest[0] if optional and rest[0] in _WISHES else kind
+    return rest[0] if optional and rest[0] in WISHES else kind
 
 
 def _several(found: Any) -> Iterable[Any]:
@@ -251,10 +251,6 @@ def _several(found: Any) -> Iterable[Any]:
 
 def _own(options: type[ToolOptions]) -> Iterator[str]:
     return (key for key in options.model_fields if key not in ToolOptions.model_fields)
-
-
-def _named(parameter: str) -> str:
-    return parameter.replace("_", "-")
 
 
 def _first(*values: float | None) -> float:

@@ -110,9 +110,7 @@ def test_its_fate_is_a_failed_channel_and_leaves_no_process(
 
 
 def test_a_missing_package_there_is_unavailable(isolated: Any) -> None:
-    body = (
-        "from tools.errors import MissingError\nraise MissingError('no zxing; get it')"
-    )
+    body = "from tools.errors import MissingError\nraise MissingError('no zxing; get it')"
     _, report = isolated(sensor(body))
     assert (report.status, report.reason) == ("unavailable", "no zxing; get it")
 
