@@ -33,12 +33,18 @@ library_app = typer.Typer(help="See and delete what is known about videos.", no_
 chats_app = typer.Typer(help="See and delete chats: questions in a row.", no_args_is_help=True)
 app.add_typer(library_app, name="library")
 app.add_typer(chats_app, name="chats")
+tools_app = typer.Typer(help="List the tools, or check one.", invoke_without_command=True)
+app.add_typer(tools_app, name="tools")
 models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
 Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
 Pairs = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A Python file, a folder, an installed tool; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
@@ -70,6 +76,7 @@ def ask(
     method: Annotated[str | None, typer.Option("--method", help="How to answer.")] = None,
     profile: Profile = None,
     pairs: Pairs = None,
+    plugins: Plugins = None,
     chat: Annotated[
         str, typer.Option("--chat", help="Name of a chat; questions in it may follow up.")
     ] = "",
@@ -86,7 +93,7 @@ def ask(
     ] = None,
 ) -> None:
     """Answer a question about a video, with the evidence and its times."""
-    session = _session(profile, pairs, _of_method(method, parity))
+    session = _session(profile, pairs, _of_method(method, parity), plugins)
     options = option or []
     if dry_run:
         if save_visuals:
@@ -110,9 +117,10 @@ def index(
     videos: Annotated[list[Path], typer.Argument(help="Video or sound files.", show_default=False)],
     profile: Profile = None,
     pairs: Pairs = None,
+    plugins: Plugins = None,
 ) -> None:
     """Look at videos ahead of the questions; what was looked at before is not done again."""
-    session = _session(profile, pairs)
+    session = _session(profile, pairs, plugins=plugins)
     from agent.cli import report
 
     failed = 0
@@ -128,35 +136,72 @@ def index(
     raise typer.Exit(failed)
 
 
-@app.command()
-def tools(profile: Profile = None, pairs: Pairs = None) -> None:
+@tools_app.callback()
+def tools(
+    context: typer.Context, profile: Profile = None, pairs: Pairs = None, plugins: Plugins = None
+) -> None:
     """List every tool, built-in or plug-in, with its options and whether it can run."""
+    if context.invoked_subcommand:
+        return
     from agent.cli import report
 
-    report.print_tools(_session(profile, pairs).settings)
+    report.print_tools(_session(profile, pairs, plugins=plugins).settings)
+
+
+@tools_app.command("check")
+def tools_check(
+    tool: Annotated[str, typer.Argument(help="A tool's name or a file.", show_default=False)],
+    profile: Profile = None,
+    pairs: Pairs = None,
+    as_json: AsJson = False,
+    deadline: Annotated[
+        float, typer.Option("--deadline", help="Seconds that one run on a short clip may take.")
+    ] = 60.0,
+    clip: Annotated[
+        Path | None,
+        typer.Option("--clip", help="A short video in which the tool finds something."),
+    ] = None,
+) -> None:
+    """Run a tool on generated clips and tell whether it keeps the contract of a tool."""
+    from agent.cli import plugins
+
+    results = plugins.check(tool, profile, pairs or [], deadline, clip)
+    if as_json:
+        _print_json([result.to_json() for result in results])
+    else:
+        plugins.print_results(results)
+    raise typer.Exit(1 if any(result.status == "failed" for result in results) else 0)
 
 
 @app.command()
-def methods() -> None:
+def methods(plugins: Plugins = None) -> None:
     """List every way to answer, what it needs of the chat model, and its options."""
     from agent.cli import report
+    from agent.plugins.load import load_plugins
+    from agent.settings import named_plugins
 
+    load_plugins(named_plugins(overrides={"plugins": plugins}))
     report.print_methods()
 
 
 @app.command()
-def doctor(profile: Profile = None, pairs: Pairs = None) -> None:
+def doctor(profile: Profile = None, pairs: Pairs = None, plugins: Plugins = None) -> None:
     """Show what works here, what is missing, and the command that gets it."""
     from agent.doctor import print_report
 
-    healthy = print_report(_session(profile, pairs).settings)
+    healthy = print_report(_session(profile, pairs, plugins=plugins).settings)
     raise typer.Exit(0 if healthy else 1)
 
 
 @app.command()
-def graph(method: str | None = None, profile: Profile = None, pairs: Pairs = None) -> None:
+def graph(
+    method: str | None = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+    plugins: Plugins = None,
+) -> None:
     """Print the graph of a method as Mermaid text, drawn from the code that runs."""
-    session = _session(profile, pairs, {"method": method} if method else {})
+    session = _session(profile, pairs, {"method": method} if method else {}, plugins)
     typer.echo(session.mermaid())
 
 
@@ -287,20 +332,25 @@ def _require_published(method: str | None) -> None:
 
 
 def _session(
-    profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
+    profile: str | None,
+    pairs: list[str] | None,
+    settings: dict[str, Any] | None = None,
+    plugins: list[str] | None = None,
 ) -> "Session":
     """Open a session; imported lazily, for `--help` must not wait for LangGraph."""
     from agent.session import Session
     from agent.settings import parse_pairs
 
-    return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
+    named = {"plugins": plugins} if plugins else {}
+    return Session(profile, {**parse_pairs(pairs or []), **(settings or {}), **named})
 
 
 def _settings(profile: str | None, pairs: list[str] | None) -> "Settings":
     """Resolve the settings alone: no library is opened."""
-    from agent.settings import parse_pairs, resolve
+    from agent.plugins.load import load_settings
+    from agent.settings import parse_pairs
 
-    return resolve(profile, parse_pairs(pairs or []))
+    return load_settings(profile, parse_pairs(pairs or []))
 
 
 def _print_json(value: Any) -> None:

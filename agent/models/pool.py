@@ -18,7 +18,7 @@ from agent.models.loading import weight_bytes
 from agent.models.transformers_writer import free_memory
 from agent.settings import ChatSettings, Settings
 from tools.base import Tool, ToolRuntime
-from tools.errors import MissingError, StoppedError
+from tools.errors import InputError, MissingError, StoppedError
 from tools.model_files.manifest import manifest
 from tools.model_files.store import ModelStore
 from tools.registry import make_tool
@@ -64,8 +64,15 @@ class ModelPool:
     releases it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, isolate: Callable[[Tool], Tool] | None = None) -> None:
+        """Load nothing yet.
+
+        Args:
+            settings: Name the models and tools.
+            isolate: Returns a tool that runs like the given one in a process of its own.
+        """
         self.settings = settings
+        self._isolate = isolate
         self.evicted: list[str] = []  # names of evicted entries, in order
         self._models = settings.models.expanduser()
         self._capabilities: dict[ChatSettings, Capabilities] = {}
@@ -328,6 +335,10 @@ class ModelPool:
 
     def _load_tool(self, name: str) -> Tool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
+        if tool.options.isolation:
+            if self._isolate is None:
+                raise InputError(f"{name}.isolation: this pool of models isolates no tool")
+            tool = self._isolate(tool)
         tool.setup(ToolRuntime(self.device, self.settings.offline, self._models))
         return tool
 
