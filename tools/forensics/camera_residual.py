@@ -56,7 +56,7 @@ def camera_motions(greys: npt.NDArray[np.uint8]) -> list[Affine | None]:
     """Return the affine motion of each frame to the next; None with too few matches."""
     import cv2
 
-    orb = cv2.ORB_create(FEATURES)
+    orb = cv2.ORB.create(FEATURES)
     seen = [orb.detectAndCompute(grey, None) for grey in greys]
     return [_affine(one, other) for one, other in pairwise(seen)]
 

@@ -5,6 +5,7 @@ equal before anything is measured: frames about 1/`fps` apart, the short side `s
 and one JPEG step.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 LONG_SIDE = 1024  # px; an extreme aspect ratio must not make the frames huge
 NATIVE_SIDE = 64  # px of the native-rate frames
+TICK_S = 1e-6  # to which times are rounded
 UNEVEN = 0.25  # deviation from the usual frame distance above which a rate counts as variable
 MAX_NATIVE = 600  # native frames read for one clip
 SHARED_CLIPS = 4  # kept in memory at once, about 20 MB each
@@ -130,9 +132,9 @@ class Clip:
     def described(self) -> str:
         """What a card says of the clip: frames, rate, start and size."""
         height, width = self.frames.shape[1:3]
-        gaps = np.diff(self.times_s)
-        rate = f" at {1 / np.median(gaps):.3g} fps" if len(gaps) else ""
-        frames = f"{len(self.times_s)} frame{'s' * (len(self.times_s) > 1)}"
+        distances, seconds = len(self.times_s) - 1, self.times_s[-1] - self.times_s[0]
+        rate = f" at {distances / seconds:.3g} fps" if distances else ""
+        frames = f"{distances + 1} frame{'s' * (distances > 0)}"
         return f"{frames}{rate} from {self.start_s:.2f} s, {width}x{height} px"
 
     def once(self, name: str, make: Callable[[], T]) -> T:
@@ -182,10 +184,10 @@ def _decode(video: Video, options: ClipOptions) -> _Decoded:
     """
     reader = open_video(video)
     native_s = _native_times(video, options)
-    chosen = set(choose_times(native_s, options))
+    chosen = choose_times(native_s, options)
     frames, times_s, lumas, luma_times_s = [], [], [], []
     seen_s = -1.0
-    for frame in reader.at(native_s):
+    for frame in reader.at([time_s for time_s in native_s if time_s <= _until(chosen)]):
         if frame.time_s <= seen_s:  # the packet of this time did not decode
             continue
         seen_s = frame.time_s
@@ -204,14 +206,25 @@ def _decode(video: Video, options: ClipOptions) -> _Decoded:
 
 
 def _native_times(video: Video, options: ClipOptions) -> list[float]:
-    """Return the times of the file's frames within the span, ascending."""
-    start_s, end_s = options.start_s, options.start_s + options.frames / options.fps
+    """Return the times of the file's frames from the start on, for a clip and half as much again.
+
+    The chosen rate may be lower than `fps`, and then the clip lasts longer.
+    """
+    start_s, length_s = options.start_s, options.frames / options.fps
+    end_s = start_s + 1.5 * length_s
     times_s = [t for t in picture_times(video.path) if start_s <= t < end_s]
     if times_s:
         return times_s[:MAX_NATIVE]
     grid = [start_s + number / options.fps for number in range(options.frames)]
     shown = [frame.time_s for frame in open_video(video).at(grid)]  # no packet has a time
     return sorted({time_s for time_s in shown if time_s >= start_s})
+
+
+def _until(chosen: Sequence[float]) -> float:
+    """Return the end of the span: one distance after the last chosen frame."""
+    if len(chosen) < 2:
+        return math.inf
+    return chosen[-1] + (chosen[-1] - chosen[0]) / (len(chosen) - 1) - TICK_S
 
 
 def choose_times(native_s: Sequence[float], options: ClipOptions) -> list[float]:
@@ -229,7 +242,7 @@ def choose_times(native_s: Sequence[float], options: ClipOptions) -> list[float]
         stride = max(1, round(1 / (options.fps * usual)))
         return list(native_s[::stride][: options.frames])
     grid = native_s[0] + np.arange(options.frames) / options.fps
-    at = np.searchsorted(native_s, grid - 1e-6)
+    at = np.searchsorted(native_s, grid - TICK_S)
     return [native_s[position] for position in dict.fromkeys(at) if position < len(native_s)]
 
 

@@ -1,5 +1,6 @@
 """Contact sheets: frames of a clip side by side, numbered, with a legend whose scale is fixed."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,9 @@ from tools.media.video import RGBImage, fit
 
 TILE = 192  # px, longer side
 COLUMNS = 4
-BAR = 26  # px, height of the legend below the tiles
+BAR = 120  # px, width of the colour scale
+LEGEND = 38  # px, height of the legend below the tiles, two lines
+LETTER = 6.4  # px, about the width of a letter of it
 QUALITY = 90
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
@@ -39,8 +42,8 @@ class Scale:
     def legend(self) -> str:
         """The scale in words."""
         return (
-            f"{self.meaning}: dark violet {self.low:g} {self.unit} to bright yellow "
-            f"{self.high:g} {self.unit} or more (fixed scale)"
+            f"{self.meaning}: black {self.low:g} to pale yellow {self.high:g} {self.unit} or more "
+            "(fixed scale)"
         ).replace("  ", " ")
 
     def paint(self, values: npt.NDArray[Any]) -> RGBImage:
@@ -60,7 +63,7 @@ def heat_sheet(
 ) -> View:
     """Return maps [height, width] in a fixed colour scale; numbered from 0 without `numbers`."""
     tiles = [scale.paint(values) for values in maps]
-    bar = scale.paint(np.linspace(scale.low, scale.high, 160)[None].repeat(10, 0))
+    bar = scale.paint(np.linspace(scale.low, scale.high, BAR)[None].repeat(10, 0))
     numbers = range(len(tiles)) if numbers is None else numbers
     return sheet(tiles, scale.legend, numbers, notes, bar)
 
@@ -76,7 +79,7 @@ def sheet(
 
     Args:
         tiles: RGB pictures.
-        legend: What they show; burned in as well, as far as it fits.
+        legend: What they show; burned in as well.
         numbers: Number of each picture's frame, burned in.
         notes: Short text after each number; none if left out.
         bar: Colours of the scale, drawn before the legend.
@@ -85,30 +88,31 @@ def sheet(
     width, height = fit(width, height, TILE)
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
-    page = np.zeros((rows * height + BAR, max(columns * width, 2 * TILE), 3), np.uint8)
+    page = np.zeros((rows * height + LEGEND, max(columns * width, 2 * TILE), 3), np.uint8)
     for place, (tile, number) in enumerate(zip(tiles, numbers, strict=True)):
         top, left = place // columns * height, place % columns * width
-        note = f" {notes[place]}" if notes else ""
-        page[top : top + height, left : left + width] = _numbered(tile, (width, height), number, note)
+        label = f"#{number} {notes[place]}" if notes else f"#{number}"
+        page[top : top + height, left : left + width] = _labelled(tile, (width, height), label)
     _caption(page, legend, bar)
     return View(encode_jpeg(page, QUALITY), legend, tuple(numbers))
 
 
-def _numbered(tile: RGBImage, size: tuple[int, int], number: int, note: str) -> RGBImage:
+def _labelled(tile: RGBImage, size: tuple[int, int], label: str) -> RGBImage:
     import cv2
 
     small = np.ascontiguousarray(cv2.resize(tile, size, interpolation=cv2.INTER_AREA))
-    _write(small, f"#{number}{note}", (4, 14), 0.42)
+    _write(small, label, (4, 14), 0.42)
     return small
 
 
 def _caption(page: RGBImage, legend: str, bar: RGBImage | None) -> None:
-    left = 4
+    left, top = 4, page.shape[0] - LEGEND
     if bar is not None:
-        top = page.shape[0] - BAR + 8
-        page[top : top + bar.shape[0], left : left + bar.shape[1]] = bar
+        page[top + 8 : top + 8 + bar.shape[0], left : left + bar.shape[1]] = bar
         left += bar.shape[1] + 8
-    _write(page, legend, (left, page.shape[0] - 9), 0.36)
+    lines = textwrap.wrap(legend, round((page.shape[1] - left) / LETTER))
+    for number, line in enumerate(lines):
+        _write(page, line, (left, top + 16 + 15 * number), 0.36)
 
 
 def _write(picture: RGBImage, text: str, at: tuple[int, int], size: float) -> None:

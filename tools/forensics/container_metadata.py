@@ -1,4 +1,4 @@
-"""What the container says: codec, rate, encoder. It tells how a file was written, not who made it."""
+"""What the container says: how a file was written, which is not who made it."""
 
 from typing import ClassVar
 

@@ -6,8 +6,6 @@ clips are straighter; on pixels the sign may be the other way round, so calibrat
 
 from typing import ClassVar
 
-import numpy as np
-
 from tools.forensics.clip import Clip
 from tools.forensics.contact_sheet import sheet
 from tools.forensics.embedding import Embedding

@@ -10,8 +10,8 @@ from pydantic import Field
 from tools.base import ToolOptions
 from tools.forensics.clip import Clip
 from tools.forensics.contact_sheet import Scale, heat_sheet
-from tools.forensics.pretrained import Checkpoint, Pretrained, PretrainedOptions
 from tools.forensics.measurement import Reading
+from tools.forensics.pretrained import Checkpoint, Pretrained, PretrainedOptions
 from tools.forensics.readings import measured
 from tools.forensics.sampling import evenly
 

@@ -1,9 +1,10 @@
-"""Frames that repeat the one before, at the file's own rate: freezes and conversions of the rate."""
+"""Frames that repeat the one before, at the file's own rate: freezes, changes of the rate."""
 
 from itertools import groupby
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tools.forensics.clip import Clip
 from tools.forensics.contact_sheet import Scale, heat_sheet
@@ -39,6 +40,14 @@ class DuplicateFrames(Measurement):
         }
         shown = [(n, clip.native.times_s.index(t)) for n, t in enumerate(clip.times_s)]
         shown = [(number, place) for number, place in shown if place < len(differences)]
-        maps = [differences[place] for _, place in shown]
+        maps = [_wide(differences[place], clip.grey.shape[1:]) for _, place in shown]
         view = heat_sheet(maps, SCALE, [number for number, _ in shown])
         return measured(clip, "Repeated frames at the file's own rate", values, view)
+
+
+def _wide(difference: npt.NDArray[np.int16], shape: tuple[int, ...]) -> npt.NDArray[np.int16]:
+    """Return a square map in the shape [height, width] of the frames."""
+    import cv2
+
+    size = shape[1], shape[0]
+    return np.asarray(cv2.resize(difference, size, interpolation=cv2.INTER_NEAREST))

@@ -1,7 +1,7 @@
 """The base of a measurement: a tool that measures one normalised clip and says what it means.
 
-A subclass implements `measure`; `run` does the rest: it opens the shared clip, times the work, and
-yields exactly one record, whatever the outcome.
+A subclass implements `measure`; `run` does the rest: it opens the shared clip, times the
+work without the decoding, and yields exactly one record, whatever the outcome.
 """
 
 import base64
@@ -10,6 +10,7 @@ import json
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar, Literal
@@ -97,11 +98,18 @@ class Measurement(Tool):
             raise StoppedError
         options = self.options if isinstance(self.options, ClipOptions) else ClipOptions()
         clip = open_clip(given.video, options)
+        self._decode(clip)
         start = perf_counter()
         reading = self._reading(clip)
         milliseconds = (perf_counter() - start) * 1000
         yield self._evidence(clip, reading, milliseconds)
         given.progress(given.video.duration_s, given.video.duration_s)
+
+    def _decode(self, clip: Clip) -> None:
+        """Decode the shared clip before the clock starts; `_reading` tells why it failed."""
+        if self.pictures and clip.video.has_picture and self.available().ok:
+            with suppress(ReelgraphError):
+                _ = clip.frames
 
     def _reading(self, clip: Clip) -> Reading:
         """Measure; a failure is a status of its own, never a crash nor an empty result."""

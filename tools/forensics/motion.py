@@ -49,7 +49,7 @@ def too_short(clip: Clip, name: str) -> Reading | None:
     frames, seconds = len(clip.times_s), clip.end_s - clip.start_s
     if frames >= MIN_FRAMES and seconds >= MIN_SECONDS:
         return None
-    why = f"the clip has {frames} frames over {seconds:.2f} s; about 1 s is needed"
+    why = f"the clip is too short, {frames} frame(s) over {seconds:.2f} s; about 1 s is needed"
     return not_applicable(name, why, {"frames": float(frames), "seconds": round(seconds, 3)})
 
 
@@ -82,7 +82,7 @@ def _samples(clip: Clip) -> list[Sample]:
 def _flows(clip: Clip) -> Flow:
     import cv2
 
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found: list[Any] = [method.calc(one, other, None) for one, other in pairwise(clip.grey)]
     scaled = np.stack(found) * clip.rates[:, None, None, None].astype(np.float32)
     scaled.flags.writeable = False

@@ -1,8 +1,8 @@
 """Signed provenance (C2PA): what the file says of its own origin, and whether that can be believed.
 
-It is no statistic. Four states are kept apart: absent (means nothing), invalid (the file was changed
-after signing), valid-untrusted (unchanged, but anyone may have signed), trusted. Only a trusted
-manifest that states the IPTC source type trainedAlgorithmicMedia may decide alone.
+It is no statistic. Four states are kept apart: absent (means nothing), invalid (the file was
+changed after signing), valid-untrusted (unchanged, but anyone may have signed), trusted. Only a
+trusted manifest that states the IPTC source type trainedAlgorithmicMedia may decide alone.
 """
 
 import json
@@ -76,7 +76,9 @@ class C2pa(Measurement):
         except C2paError.NotSupported:
             return self._without("C2PA is not defined for this container", "not_applicable")
         except C2paError.RemoteManifest:
-            return self._without("the manifest lies on a server; it is not fetched", "not_applicable")
+            return self._without(
+                "the manifest lies on a server; it is not fetched", "not_applicable"
+            )
         return _told(store)
 
     def _read(self, path: Path) -> Mapping[str, Any]:
@@ -87,7 +89,10 @@ class C2pa(Measurement):
         if self.options.trust_anchors:
             anchors = Path(self.options.trust_anchors).expanduser().read_text(encoding="ascii")
             settings["trust"] = {"trust_anchors": anchors}
-        with Context(Settings.from_dict(settings)) as context, Reader(path, context=context) as read:
+        with (
+            Context(Settings.from_dict(settings)) as context,
+            Reader(path, context=context) as read,
+        ):
             store: dict[str, Any] = json.loads(read.json())
         return store
 

@@ -23,7 +23,13 @@ DIGITS = 5  # significant ones of a value; a card says three
 def measured(
     clip: Clip, meaning: str, values: Mapping[str, float], view: View | None = None
 ) -> Reading:
-    """Return a reading that counts; the card names the frames to which it applies."""
+    """Return a reading that counts; the card names the frames to which it applies.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
+    if unusable := [name for name, value in values.items() if not np.isfinite(value)]:
+        raise ValueError(f"not finite: {', '.join(unusable)}")
     numbers = {name: float(f"{value:.{DIGITS}g}") for name, value in values.items()}
     said = ", ".join(say(name, value) for name, value in numbers.items())
     card = f"{meaning}: {said}.\nApplies to {clip.described}."

@@ -1,6 +1,6 @@
 """Segments found frame by frame (SAM and relatives): objects should not come and go."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt

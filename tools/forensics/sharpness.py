@@ -1,4 +1,4 @@
-"""Sharpness by the Laplacian; it mostly restates resolution and compression, so it is weak alone."""
+"""Sharpness by the Laplacian; weak alone, for it mostly restates resolution and compression."""
 
 from typing import ClassVar
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tools.forensics.clip import Clip
 from tools.forensics.contact_sheet import Scale, heat_sheet
 from tools.forensics.measurement import Measurement, Reading
-from tools.forensics.readings import measured
+from tools.forensics.readings import measured, not_applicable
 
 BAND = 0.1, 0.9  # of the Nyquist frequency, in which the slope is fitted
 HIGH = 0.5  # from here on a frequency counts as high
@@ -27,6 +27,8 @@ class Spectrum(Measurement):
         """Measure every frame."""
         powers = [_power(grey) for grey in clip.grey]
         frequency, radial = _radial(np.mean(powers, axis=0))
+        if not radial.any():
+            return not_applicable(self.name, "every picture is of one colour", {})
         inside = (frequency >= BAND[0]) & (frequency <= BAND[1])
         slope = np.polyfit(np.log10(frequency[inside]), np.log10(radial[inside] + 1e-9), 1)[0]
         weight = radial * frequency  # a ring holds as many samples as its radius

@@ -42,4 +42,4 @@ def pixels(clip: Clip, side: int, crop: float = 0.0) -> Vectors:
     dx, dy = (round(crop * width), 0) if width >= height else (0, round(crop * height))
     cut = clip.frames[:, dy : height - dy, dx : width - dx]
     small: list[Any] = [cv2.resize(one, (side, side), interpolation=cv2.INTER_AREA) for one in cut]
-    return np.stack(small).reshape(len(small), -1).astype(np.float32) / 255
+    return np.asarray(np.stack(small).reshape(len(small), -1) / 255, np.float32)
