@@ -1,9 +1,8 @@
-"""The command line: `reelgraph ask|index|chats|library|models|methods|tools|doctor|graph`.
+"""The command line: `reelgraph ask|detect|calibrate|prompts|index|chats|library|models|...`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
 
-import json
 import os
 import sys
 from functools import partial
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from agent.cli.detection import add_commands
+from agent.cli.options import AsJson, Pairs, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
-    from agent.session import Session
     from agent.settings import Settings
 
 ABSTAINED, STOPPED = 3, 130
@@ -35,12 +34,8 @@ app.add_typer(library_app, name="library")
 app.add_typer(chats_app, name="chats")
 models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+add_commands(app)
 
-Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
-Pairs = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
 ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]
 Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
@@ -53,10 +48,10 @@ def main() -> None:
     try:
         app()
     except StoppedError:
-        _say("stopped; what was finished is kept, run the same command again to go on")
+        say("stopped; what was finished is kept, run the same command again to go on")
         sys.exit(STOPPED)
     except ReelgraphError as error:
-        _say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+        say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
         sys.exit(error.exit_code)
 
 
@@ -86,12 +81,12 @@ def ask(
     ] = None,
 ) -> None:
     """Answer a question about a video, with the evidence and its times."""
-    session = _session(profile, pairs, _of_method(method, parity))
+    session = open_session(profile, pairs, _of_method(method, parity))
     options = option or []
     if dry_run:
         if save_visuals:
             raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")
-        _print_json(session.plan(video, question, options).to_json())
+        print_json(session.plan(video, question, options).to_json())
         return
     from agent.cli import report
 
@@ -99,7 +94,7 @@ def ask(
         lambda control: session.stream(video, question, options, control, save_visuals, chat)
     )
     if as_json:
-        _print_json(answer.to_json())
+        print_json(answer.to_json())
     else:
         report.print_answer(answer)
     raise typer.Exit(ABSTAINED if answer.abstained else 0)
@@ -112,19 +107,19 @@ def index(
     pairs: Pairs = None,
 ) -> None:
     """Look at videos ahead of the questions; what was looked at before is not done again."""
-    session = _session(profile, pairs)
+    session = open_session(profile, pairs)
     from agent.cli import report
 
     failed = 0
     for video in videos:
-        _say(f"[bold]{escape(video.name)}[/]")
+        say(f"[bold]{escape(video.name)}[/]")
         try:
             report.watch(partial(session.stream_index, video))
         except ReelgraphError as error:
             if isinstance(error, StoppedError):
                 raise
             failed = max(failed, error.exit_code)
-            _say(f"[bold red]error:[/] {escape(str(error))}")
+            say(f"[bold red]error:[/] {escape(str(error))}")
     raise typer.Exit(failed)
 
 
@@ -133,7 +128,7 @@ def tools(profile: Profile = None, pairs: Pairs = None) -> None:
     """List every tool, built-in or plug-in, with its options and whether it can run."""
     from agent.cli import report
 
-    report.print_tools(_session(profile, pairs).settings)
+    report.print_tools(open_session(profile, pairs).settings)
 
 
 @app.command()
@@ -149,14 +144,14 @@ def doctor(profile: Profile = None, pairs: Pairs = None) -> None:
     """Show what works here, what is missing, and the command that gets it."""
     from agent.doctor import print_report
 
-    healthy = print_report(_session(profile, pairs).settings)
+    healthy = print_report(open_session(profile, pairs).settings)
     raise typer.Exit(0 if healthy else 1)
 
 
 @app.command()
 def graph(method: str | None = None, profile: Profile = None, pairs: Pairs = None) -> None:
     """Print the graph of a method as Mermaid text, drawn from the code that runs."""
-    session = _session(profile, pairs, {"method": method} if method else {})
+    session = open_session(profile, pairs, {"method": method} if method else {})
     typer.echo(session.mermaid())
 
 
@@ -165,7 +160,7 @@ def library_list(profile: Profile = None, pairs: Pairs = None) -> None:
     """List the videos that are known."""
     from agent.cli import report
 
-    report.print_entries(_session(profile, pairs).library.entries())
+    report.print_entries(open_session(profile, pairs).library.entries())
 
 
 @library_app.command("show")
@@ -178,11 +173,11 @@ def library_show(
     """Show what the tools found in a video."""
     from agent.cli import report
 
-    library = _session(profile, pairs).library
+    library = open_session(profile, pairs).library
     entry = library.find(video)
     evidence = [p.evidence for p in library.passages([run.id for run in entry.runs])]
     if as_json:
-        _print_json([item.to_json() for item in evidence])
+        print_json([item.to_json() for item in evidence])
     else:
         report.print_entry(entry, evidence)
 
@@ -195,13 +190,13 @@ def library_delete(
     pairs: Pairs = None,
 ) -> None:
     """Delete everything that is known about a video, with the chats about it; the file stays."""
-    library = _session(profile, pairs).library
+    library = open_session(profile, pairs).library
     entry = library.find(video)
     name = entry.video.path.name
     if not yes:
         typer.confirm(f"Delete everything that is known about {name}?", abort=True)
     library.delete(entry.video)
-    _say(f"deleted: {escape(name)}")
+    say(f"deleted: {escape(name)}")
 
 
 @chats_app.command("list")
@@ -209,7 +204,7 @@ def chats_list(profile: Profile = None, pairs: Pairs = None) -> None:
     """List the chats, that of the latest answer first."""
     from agent.cli import report
 
-    report.print_chats(_session(profile, pairs).library.chats.entries())
+    report.print_chats(open_session(profile, pairs).library.chats.entries())
 
 
 @chats_app.command("show")
@@ -219,9 +214,9 @@ def chats_show(
     """Print a chat as Markdown, or as JSON with all that the model was sent."""
     from agent.chats.export import as_markdown
 
-    exchanges = _session(profile, pairs).library.chats.find(chat)
+    exchanges = open_session(profile, pairs).library.chats.find(chat)
     if as_json:
-        _print_json(exchanges)
+        print_json(exchanges)
     else:
         typer.echo(as_markdown(exchanges), nl=False)
 
@@ -229,10 +224,10 @@ def chats_show(
 @chats_app.command("delete")
 def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -> None:
     """Forget a chat; what is known about its videos stays."""
-    chats = _session(profile, pairs).library.chats
+    chats = open_session(profile, pairs).library.chats
     chats.find(chat)
     chats.delete(chat)
-    _say(f"deleted: {escape(chat)}")
+    say(f"deleted: {escape(chat)}")
 
 
 @models_app.command("list")
@@ -286,26 +281,8 @@ def _require_published(method: str | None) -> None:
         )
 
 
-def _session(
-    profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
-) -> "Session":
-    """Open a session; imported lazily, for `--help` must not wait for LangGraph."""
-    from agent.session import Session
-    from agent.settings import parse_pairs
-
-    return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
-
-
 def _settings(profile: str | None, pairs: list[str] | None) -> "Settings":
     """Resolve the settings alone: no library is opened."""
     from agent.settings import parse_pairs, resolve
 
     return resolve(profile, parse_pairs(pairs or []))
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)

@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 from agent.detection.canary import CANARY
 from agent.detection.detection import Detection, Percentile, conviction
 from agent.detection.kit import age_note
-from agent.detection.nodes import readings
+from agent.detection.nodes import readings, video_of
 from agent.detection.records import ToolReading, Verdict
 from agent.detection.schema import is_positive
 from agent.detection.state import DetectionContext, DetectionState, Job
@@ -19,7 +19,7 @@ MOTION_UNUSED = "motion evidence not used"
 def report(state: DetectionState, runtime: Runtime[DetectionContext]) -> DetectionState:
     """Return the detection as a whole."""
     context, job, verdict = runtime.context, runtime.context.job, state["verdict"]
-    video, found = state["video"], readings(state, context)
+    video, found = video_of(state, context), readings(state, context)
     detection = Detection(
         task=job.task.name,
         question=job.task.question,
@@ -54,6 +54,7 @@ def report(state: DetectionState, runtime: Runtime[DetectionContext]) -> Detecti
         },
         usage=dict(state.get("usage", {})),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdict=verdict,
     )
     return {"detection": detection}
 

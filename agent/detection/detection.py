@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agent.answer import Usage
-from agent.detection.records import Claim, Removed, ShownFrames, ToolReading
+from agent.detection.records import Claim, Removed, ShownFrames, ToolReading, Verdict
 
 WORDS = ((0.8, "strong"), (0.6, "moderate"), (0.0, "weak"))
 
@@ -54,6 +54,7 @@ class Detection:
         video: Hash, length in seconds, width and height in pixels; never the name.
         usage: Cost by stage.
         date: UTC, ISO 8601.
+        verdict: The verdict as such, for calibration; it is not part of `to_json`.
     """
 
     task: str
@@ -84,6 +85,7 @@ class Detection:
     video: Mapping[str, Any] = field(default_factory=dict)
     usage: Mapping[str, Usage] = field(default_factory=dict)
     date: str = ""
+    verdict: Verdict = field(default_factory=lambda: Verdict("inconclusive", "nobody"))
 
     @property
     def not_run(self) -> tuple[ToolReading, ...]:
@@ -102,7 +104,7 @@ class Detection:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON: no path, no picture; frames and views by number and legend."""
         values = asdict(self)
-        del values["shown"]
+        del values["shown"], values["verdict"]
         values["frames"] = {f.index: round(f.time_s, 3) for f in self.shown.frames}
         for reading in values["readings"]:
             view = reading["view"]

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from langgraph.runtime import RunControl
 from langsmith import tracing_context
 
 from agent.answer import Usage
-from agent.detection.detection import Detection
-from agent.detection.graph import Graph, build_detection
+from agent.detection.detection import Detection, Percentile
+from agent.detection.graph import Graph, build_detection, build_measuring
 from agent.detection.jobs import make_job
-from agent.detection.records import Claim, Removed, ShownFrames, Verdict
-from agent.detection.state import Job, with_job
+from agent.detection.nodes import readings
+from agent.detection.records import Claim, Picture, Removed, ShownFrames, ToolReading, Verdict
+from agent.detection.state import DetectionState, Job, with_job
 from agent.detection.task import Task, load_task
 from agent.graph import find_video
 from agent.library.chats import storage_error
@@ -29,11 +31,10 @@ from agent.session import Event
 from agent.state import Context
 from tools.errors import StoppedError
 from tools.evidence import ChannelReport
-from tools.media.video import SubtitleTrack, Video
 
 STORED = (  # types that a checkpoint holds
-    *(Usage, ChannelReport, PlannedFrame, Turn, Video, SubtitleTrack),
-    *(Claim, Removed, ShownFrames, Verdict),
+    *(Usage, ChannelReport, PlannedFrame, Turn, Claim, Removed, ShownFrames, Verdict),
+    *(Detection, Percentile, Picture, ToolReading),
 )
 
 
@@ -67,6 +68,13 @@ class Detector:
         events = self.stream(path, job)
         (found,) = [event.data for event in events if event.kind == "detection"]
         return cast("Detection", found)
+
+    def measure(self, path: Path | str, tools: Sequence[str]) -> tuple[ToolReading, ...]:
+        """Run tools on a clip without judging it, and return their readings."""
+        measured = replace(self.job(), kit=tuple(tools))
+        context = with_job(self.context, measured)
+        state = build_measuring().invoke({"path": Path(path)}, context=context)
+        return readings(cast("DetectionState", state), context)
 
     def stream(
         self, path: Path | str, job: Job | None = None, control: RunControl | None = None

@@ -45,3 +45,14 @@ def build_detection(saver: "BaseCheckpointSaver[Any] | None" = None) -> Graph:
     graph.add_edge("control", "report")
     graph.add_edge("report", END)
     return graph.compile(name="detection", checkpointer=saver)
+
+
+def build_measuring() -> Graph:
+    """Build the graph that only runs the tools of a job, as calibration needs it."""
+    graph = StateGraph(DetectionState, context_schema=DetectionContext)
+    graph.add_node(nodes.probe)
+    graph.add_node("run_tool", nodes.run_tool)
+    graph.add_edge(START, "probe")
+    graph.add_conditional_edges("probe", nodes.to_tools, ["run_tool", END])
+    graph.add_edge("run_tool", END)
+    return graph.compile(name="measuring")

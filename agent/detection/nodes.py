@@ -5,6 +5,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, cast
 
+from langgraph.graph import END
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send
 
@@ -32,7 +33,9 @@ from agent.graph import find_video
 from agent.ingest.tool_node import reporting, tool_node
 from agent.records import Request, Turn
 from agent.state import Findings, State
+from tools.errors import MissingError
 from tools.evidence import ChannelReport
+from tools.media.video import Video
 from tools.registry import broken_tools, tool_classes
 
 SEED = 20_250_220  # of the shuffled control
@@ -42,23 +45,30 @@ Node = Runtime[DetectionContext]
 def probe(state: DetectionState, runtime: Node) -> DetectionState:
     """Probe the file, or take the probe from the library."""
     start = perf_counter()
-    video = find_video(state["path"], runtime.context.library)
-    return {"video": video, "usage": {"probe": Usage(seconds=perf_counter() - start)}}
+    video_of(state, runtime.context)
+    return {"usage": {"probe": Usage(seconds=perf_counter() - start)}}
+
+
+def video_of(state: Any, context: DetectionContext) -> Video:
+    """Return the video of a state, which holds only its path: the library keeps the probe."""
+    return find_video(state["path"], context.library)
 
 
 def sample(state: DetectionState, runtime: Node) -> DetectionState:
     """Choose the frames by time; nothing is decoded yet."""
-    return {"planned": plan_frames(state["video"])}
+    return {"planned": plan_frames(video_of(state, runtime.context))}
 
 
 def fan_out(state: DetectionState, runtime: Node) -> list[Send] | str:
     """Send each tool of the kit to a run of its own."""
     tools = [tool for tool in runtime.context.job.kit if tool != CANARY]
-    shared = {
-        "video": state["video"],
-        "request": Request(entities=runtime.context.job.task.phrases),
-    }
-    return [Send("run_tool", {**shared, "tool": tool}) for tool in tools] or "decide"
+    return [Send("run_tool", {"path": state["path"], "tool": tool}) for tool in tools] or "decide"
+
+
+def to_tools(state: DetectionState, runtime: Node) -> list[Send] | str:
+    """Send each tool to a run of its own, and nothing else."""
+    sent = fan_out(state, runtime)
+    return END if isinstance(sent, str) else sent
 
 
 def run_tool(state: Any, runtime: Node) -> Findings:
@@ -67,13 +77,16 @@ def run_tool(state: Any, runtime: Node) -> Findings:
     if name not in tool_classes() and name not in broken_tools():
         missing = ChannelReport(name, "unavailable", reason="no such tool is installed")
         return {"channels": {name: missing}}
-    given = cast("State", {"video": state["video"], "request": state["request"]})
+    given: State = {
+        "video": video_of(state, runtime.context),
+        "request": Request(entities=runtime.context.job.task.phrases),
+    }
     return reporting(tool_node(name), [name])(given, cast("Any", runtime))
 
 
 def readings(state: DetectionState, context: DetectionContext) -> tuple[ToolReading, ...]:
     """Return the readings of the job's kit from the library."""
-    video, kit = state["video"], context.job.kit
+    video, kit = video_of(state, context), context.job.kit
     run, channels = state.get("runs", {}), state.get("channels", {})
     tools = [tool for tool in kit if tool != CANARY]
     found = read_tools(tools, channels, run, video, context.library)
@@ -82,7 +95,7 @@ def readings(state: DetectionState, context: DetectionContext) -> tuple[ToolRead
 
 def decide(state: DetectionState, runtime: Node) -> Command[str]:
     """Decide without a model where rules or trusted provenance can, or where none may judge."""
-    context, video = runtime.context, state["video"]
+    context, video = runtime.context, video_of(state, runtime.context)
     found = readings(state, context)
     verdict = decide_by_rules(context.job.task, found, video.duration_s)
     verdict = verdict or _nobody_can_judge(state, context)
@@ -93,34 +106,39 @@ def decide(state: DetectionState, runtime: Node) -> Command[str]:
 
 def _nobody_can_judge(state: DetectionState, context: DetectionContext) -> Verdict | None:
     """Return why no model may judge the clip; None if one may."""
-    video, task = state["video"], context.job.task
+    video, task = video_of(state, context), context.job.task
     if not video.has_picture:
         return Verdict(INCONCLUSIVE, "nobody", "the file has no picture", code="no_picture")
     if video.duration_s < task.min_seconds:
         why = f"the clip lasts {video.duration_s:.2f} s, too short to judge"
         return Verdict(INCONCLUSIVE, "nobody", why, code="too_short")
-    if not context.pool.capabilities().images:
-        why = (
-            f"{context.settings.chat.model} reads text only, so nobody looked at the pictures; the "
-            f"measurements alone decide nothing. Take a model that sees, as --profile gpu"
-        )
-        return Verdict(INCONCLUSIVE, "nobody", why, code="text_only_model")
-    return None
+    name = context.settings.chat.model
+    try:
+        if context.pool.capabilities().images:
+            return None
+        lack, code = f"{name} reads text only", "text_only_model"
+    except MissingError:
+        lack, code = f"{name} is not on this machine", "no_model"
+    why = (
+        f"{lack}, so nobody looked at the pictures, and measurements alone decide nothing; take a "
+        f"model that sees, as with --profile gpu or endpoint"
+    )
+    return Verdict(INCONCLUSIVE, "nobody", why, code=code)
 
 
 def compose(state: DetectionState, runtime: Node) -> DetectionState:
     """Write the request to the model, with the frames and the views as pictures."""
     start, meter, job = perf_counter(), Meter(), runtime.context.job
-    found = readings(state, runtime.context)
+    video, found = video_of(state, runtime.context), readings(state, runtime.context)
     views = min(job.task.max_views, sum(r.view is not None and r.status == "ok" for r in found))
     limit = runtime.context.pool.capabilities().max_images
     count = SHOWN if limit is None else max(1, min(SHOWN, limit - views))
     if limit is not None and views >= limit:  # the frames come first
         found = tuple(replace(r, view=None) for r in found)
     frames = measured_frames(found, tuple(state["planned"]))
-    shown = show(state["video"], frames, runtime.context.library, meter, count)
+    shown = show(video, frames, runtime.context.library, meter, count)
     turns = compose_turns(
-        job.task, job.document, found, _ordered(shown, job.order), state["video"].duration_s
+        job.task, job.document, found, _ordered(shown, job.order), video.duration_s
     )
     meter.seconds = perf_counter() - start
     return {"shown": shown, "turns": turns, "usage": {"compose": meter.usage()}}
@@ -145,7 +163,8 @@ def validate(state: DetectionState, runtime: Node) -> Command[str]:
     schema = reply_schema(job.task, job.document, job.kit)
     read = read_plain(state["reply"], schema)
     if read.reply is not None:
-        verdict = ground(read.reply, found, state["shown"], state["video"].duration_s, job.task)
+        duration_s = video_of(state, runtime.context).duration_s
+        verdict = ground(read.reply, found, state["shown"], duration_s, job.task)
         then = "control" if job.check_motion else "report"
         return Command(update={"verdict": verdict}, goto=then)
     codes = {str(state["calls"]): str(read.code)}
@@ -186,7 +205,7 @@ def abstain(state: DetectionState, runtime: Node) -> DetectionState:
 def control(state: DetectionState, runtime: Node) -> DetectionState:
     """Judge once more with the pictures of the frames shuffled under their numbers and times."""
     job, found, shown = runtime.context.job, readings(state, runtime.context), state["shown"]
-    duration_s = state["video"].duration_s
+    duration_s = video_of(state, runtime.context).duration_s
     turns = compose_turns(job.task, job.document, found, shuffled(shown, SEED), duration_s)
     schema = reply_schema(job.task, job.document, job.kit)
     outcome = judge_once(turns, runtime.context.pool.chat(), schema, job.task.max_reply_tokens)

@@ -49,9 +49,9 @@ def _meets(value: object, wanted: bool | str | Bounds) -> bool:
 
 def _claims(rule: Rule, reading: ToolReading, duration_s: float) -> list[Claim]:
     """Return one claim of each finding that the rule rests on, at most twenty."""
-    spans = reading.spans or ((0.0, duration_s),)
+    spans: Sequence[tuple[float, float]] = reading.spans or ((0.0, duration_s),)
     if rule.where.get("count") and len(spans) > 1:
-        spans = spans[1:]  # a cut is where the next shot begins
+        spans = [(start_s, start_s) for start_s, _ in spans[1:]]  # where the next shot begins
     said = f"{rule.says} ({reading.card.splitlines()[0]})" if len(spans) == 1 else rule.says
     return [
         Claim(rule.tool, said, rule.verdict, "strong", start_s=start_s, end_s=end_s)

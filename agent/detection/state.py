@@ -13,7 +13,6 @@ from agent.detection.task import Task
 from agent.library.keys import digest
 from agent.records import PlannedFrame, Turn
 from agent.state import Context, Findings, merge
-from tools.media.video import Video
 
 Order = Literal["natural", "reversed", "shuffled"]
 
@@ -72,9 +71,7 @@ class DetectionState(Findings, total=False):
     """The state of one detection; pixels stay in files."""
 
     path: Path
-    """Set by the caller."""
-    video: Video
-    """Set by `probe`."""
+    """Set by the caller; the library keeps the probe, which no checkpoint holds."""
     planned: tuple[PlannedFrame, ...]
     """Sampled frames, set by `sample`."""
     shown: ShownFrames
