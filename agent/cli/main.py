@@ -1,9 +1,8 @@
-"""The command line: `reelgraph ask|index|chats|library|models|methods|tools|doctor|graph`.
+"""The command line: `reelgraph ask|detect|calibrate|prompts|index|chats|library|models|...`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
 
-import json
 import os
 import sys
 from functools import partial
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from agent.cli.detection import add_commands
+from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
-    from agent.session import Session
     from agent.settings import Settings
 
 ABSTAINED, STOPPED = 3, 130
@@ -37,16 +36,8 @@ tools_app = typer.Typer(help="List the tools, or check one.", invoke_without_com
 app.add_typer(tools_app, name="tools")
 models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
+add_commands(app)
 
-Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profile or a YAML file.")]
-Pairs = Annotated[
-    list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
-]
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option("--plugin", help="A Python file, a folder, an installed tool; may be repeated."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
 ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]
 Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
@@ -59,10 +50,10 @@ def main() -> None:
     try:
         app()
     except StoppedError:
-        _say("stopped; what was finished is kept, run the same command again to go on")
+        say("stopped; what was finished is kept, run the same command again to go on")
         sys.exit(STOPPED)
     except ReelgraphError as error:
-        _say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+        say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
         sys.exit(error.exit_code)
 
 
@@ -93,12 +84,12 @@ def ask(
     ] = None,
 ) -> None:
     """Answer a question about a video, with the evidence and its times."""
-    session = _session(profile, pairs, _of_method(method, parity), plugins)
+    session = open_session(profile, pairs, _of_method(method, parity), plugins)
     options = option or []
     if dry_run:
         if save_visuals:
             raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")
-        _print_json(session.plan(video, question, options).to_json())
+        print_json(session.plan(video, question, options).to_json())
         return
     from agent.cli import report
 
@@ -106,7 +97,7 @@ def ask(
         lambda control: session.stream(video, question, options, control, save_visuals, chat)
     )
     if as_json:
-        _print_json(answer.to_json())
+        print_json(answer.to_json())
     else:
         report.print_answer(answer)
     raise typer.Exit(ABSTAINED if answer.abstained else 0)
@@ -120,19 +111,19 @@ def index(
     plugins: Plugins = None,
 ) -> None:
     """Look at videos ahead of the questions; what was looked at before is not done again."""
-    session = _session(profile, pairs, plugins=plugins)
+    session = open_session(profile, pairs, plugins=plugins)
     from agent.cli import report
 
     failed = 0
     for video in videos:
-        _say(f"[bold]{escape(video.name)}[/]")
+        say(f"[bold]{escape(video.name)}[/]")
         try:
             report.watch(partial(session.stream_index, video))
         except ReelgraphError as error:
             if isinstance(error, StoppedError):
                 raise
             failed = max(failed, error.exit_code)
-            _say(f"[bold red]error:[/] {escape(str(error))}")
+            say(f"[bold red]error:[/] {escape(str(error))}")
     raise typer.Exit(failed)
 
 
@@ -145,7 +136,7 @@ def tools(
         return
     from agent.cli import report
 
-    report.print_tools(_session(profile, pairs, plugins=plugins).settings)
+    report.print_tools(open_session(profile, pairs, plugins=plugins).settings)
 
 
 @tools_app.command("check")
@@ -167,7 +158,7 @@ def tools_check(
 
     results = plugins.check(tool, profile, pairs or [], deadline, clip)
     if as_json:
-        _print_json([result.to_json() for result in results])
+        print_json([result.to_json() for result in results])
     else:
         plugins.print_results(results)
     raise typer.Exit(1 if any(result.status == "failed" for result in results) else 0)
@@ -189,7 +180,7 @@ def doctor(profile: Profile = None, pairs: Pairs = None, plugins: Plugins = None
     """Show what works here, what is missing, and the command that gets it."""
     from agent.doctor import print_report
 
-    healthy = print_report(_session(profile, pairs, plugins=plugins).settings)
+    healthy = print_report(open_session(profile, pairs, plugins=plugins).settings)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -201,7 +192,7 @@ def graph(
     plugins: Plugins = None,
 ) -> None:
     """Print the graph of a method as Mermaid text, drawn from the code that runs."""
-    session = _session(profile, pairs, {"method": method} if method else {}, plugins)
+    session = open_session(profile, pairs, {"method": method} if method else {}, plugins)
     typer.echo(session.mermaid())
 
 
@@ -210,7 +201,7 @@ def library_list(profile: Profile = None, pairs: Pairs = None) -> None:
     """List the videos that are known."""
     from agent.cli import report
 
-    report.print_entries(_session(profile, pairs).library.entries())
+    report.print_entries(open_session(profile, pairs).library.entries())
 
 
 @library_app.command("show")
@@ -223,11 +214,11 @@ def library_show(
     """Show what the tools found in a video."""
     from agent.cli import report
 
-    library = _session(profile, pairs).library
+    library = open_session(profile, pairs).library
     entry = library.find(video)
     evidence = [p.evidence for p in library.passages([run.id for run in entry.runs])]
     if as_json:
-        _print_json([item.to_json() for item in evidence])
+        print_json([item.to_json() for item in evidence])
     else:
         report.print_entry(entry, evidence)
 
@@ -240,13 +231,13 @@ def library_delete(
     pairs: Pairs = None,
 ) -> None:
     """Delete everything that is known about a video, with the chats about it; the file stays."""
-    library = _session(profile, pairs).library
+    library = open_session(profile, pairs).library
     entry = library.find(video)
     name = entry.video.path.name
     if not yes:
         typer.confirm(f"Delete everything that is known about {name}?", abort=True)
     library.delete(entry.video)
-    _say(f"deleted: {escape(name)}")
+    say(f"deleted: {escape(name)}")
 
 
 @chats_app.command("list")
@@ -254,7 +245,7 @@ def chats_list(profile: Profile = None, pairs: Pairs = None) -> None:
     """List the chats, that of the latest answer first."""
     from agent.cli import report
 
-    report.print_chats(_session(profile, pairs).library.chats.entries())
+    report.print_chats(open_session(profile, pairs).library.chats.entries())
 
 
 @chats_app.command("show")
@@ -264,9 +255,9 @@ def chats_show(
     """Print a chat as Markdown, or as JSON with all that the model was sent."""
     from agent.chats.export import as_markdown
 
-    exchanges = _session(profile, pairs).library.chats.find(chat)
+    exchanges = open_session(profile, pairs).library.chats.find(chat)
     if as_json:
-        _print_json(exchanges)
+        print_json(exchanges)
     else:
         typer.echo(as_markdown(exchanges), nl=False)
 
@@ -274,10 +265,10 @@ def chats_show(
 @chats_app.command("delete")
 def chats_delete(chat: ChatName, profile: Profile = None, pairs: Pairs = None) -> None:
     """Forget a chat; what is known about its videos stays."""
-    chats = _session(profile, pairs).library.chats
+    chats = open_session(profile, pairs).library.chats
     chats.find(chat)
     chats.delete(chat)
-    _say(f"deleted: {escape(chat)}")
+    say(f"deleted: {escape(chat)}")
 
 
 @models_app.command("list")
@@ -331,31 +322,9 @@ def _require_published(method: str | None) -> None:
         )
 
 
-def _session(
-    profile: str | None,
-    pairs: list[str] | None,
-    settings: dict[str, Any] | None = None,
-    plugins: list[str] | None = None,
-) -> "Session":
-    """Open a session; imported lazily, for `--help` must not wait for LangGraph."""
-    from agent.session import Session
-    from agent.settings import parse_pairs
-
-    named = {"plugins": plugins} if plugins else {}
-    return Session(profile, {**parse_pairs(pairs or []), **(settings or {}), **named})
-
-
 def _settings(profile: str | None, pairs: list[str] | None) -> "Settings":
     """Resolve the settings alone: no library is opened."""
     from agent.plugins.load import load_settings
     from agent.settings import parse_pairs
 
     return load_settings(profile, parse_pairs(pairs or []))
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def _say(text: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)

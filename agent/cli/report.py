@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from langgraph.runtime import RunControl
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from agent.answer import Answer, how_sure
+from agent.detection.detection import Detection
 from agent.library.chats import ChatEntry
 from agent.library.rows import LibraryEntry, Run
 from agent.records import Understood
@@ -32,14 +33,23 @@ def watch(start: Callable[[RunControl], Iterator[Event]]) -> Answer:
     Returns:
         The answer; an empty one when the graph only indexes.
     """
-    control, answer = RunControl(), Answer(answer="")
-    console = Console(stderr=True)
-    with _stop_on_interrupt(control), _display(console) as show:
+    return cast("Answer", _watched(start, "answer") or Answer(answer=""))
+
+
+def watch_detection(start: Callable[[RunControl], Iterator[Event]]) -> Detection:
+    """Judge a clip in the same way and return the detection."""
+    return cast("Detection", _watched(start, "detection"))
+
+
+def _watched(start: Callable[[RunControl], Iterator[Event]], kind: str) -> Any:
+    """Show the events of a run and return the data of the last one of a kind; None without it."""
+    control, found = RunControl(), None
+    with _stop_on_interrupt(control), _display(Console(stderr=True)) as show:
         for event in start(control):
             show(event)
-            if event.kind == "answer":
-                answer = event.data
-    return answer
+            if event.kind == kind:
+                found = event.data
+    return found
 
 
 def print_answer(answer: Answer) -> None:

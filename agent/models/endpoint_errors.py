@@ -16,6 +16,10 @@ OVERFLOW = re.compile(
 )
 
 
+class ServerTimeoutError(MissingError):
+    """The server sent nothing for longer than `chat.timeout_s`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server as named in errors; `key_name` is the environment variable with its key."""
@@ -85,7 +89,7 @@ def _explained(error: Any, server: Server) -> InputError | MissingError | Contex
             f"later or raise chat.max_retries"
         )
     if isinstance(error, openai.APITimeoutError):
-        return MissingError(
+        return ServerTimeoutError(
             f"{server.address} sent nothing for {server.timeout_s:g} s; raise chat.timeout_s or "
             f"use a faster model"
         )

@@ -1,0 +1,124 @@
+"""The commands of detection: `reelgraph detect|calibrate|prompts`."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from agent.cli.options import AsJson, Pairs, Profile, open_session, print_json, say
+from tools.errors import InputError, ReelgraphError, StoppedError
+
+if TYPE_CHECKING:
+    from agent.detection.detection import Detection
+    from agent.detection.detector import Detector
+
+TaskFile = Annotated[str, typer.Option("--task", help="A shipped task's name or a YAML file.")]
+AI_GENERATED = "ai_generated"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(detect)
+
+
+def detect(
+    videos: Annotated[
+        list[Path], typer.Argument(help="Clips, or folders of clips.", show_default=False)
+    ],
+    task: TaskFile = AI_GENERATED,
+    tool: Annotated[
+        list[str] | None, typer.Option("--tool", help="A kit of your own; may be repeated.")
+    ] = None,
+    check_motion: Annotated[
+        bool, typer.Option("--check-motion", help="Judge once more with shuffled frames.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a report: FILE.html or FILE.md.")
+    ] = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge whether clips show signs of generation, or what another task asks, with evidence."""
+    from agent.cli.report import watch_detection
+    from agent.detection.report import FORMATS, write_report
+
+    if report and report.suffix.lower() not in FORMATS:
+        raise InputError(f"--report takes FILE.html or FILE.md, got {report.name}")
+    clips = clips_of(videos)
+    detector = open_detector(profile, pairs, task)
+    job = detector.job(tool or (), check_motion=check_motion)
+    found: list[Detection] = []
+    failed = 0
+    for clip in clips:
+        try:
+            found.append(watch_detection(partial(_stream, detector, clip, job)))
+        except (StoppedError, KeyboardInterrupt):
+            raise
+        except ReelgraphError as error:
+            if len(clips) == 1:
+                raise
+            failed = error.exit_code
+            say(f"[bold red]error:[/] {escape(clip.name)}: {escape(str(error))}")
+            continue
+        if not as_json:
+            print_detection(clip, found[-1])
+    if as_json:
+        plain = [one.to_json() for one in found]
+        print_json(plain[0] if len(clips) == 1 and plain else plain)
+    if report and found:
+        write_report(found, report)
+        say(f"report: {escape(str(report))}")
+    raise typer.Exit(failed or (3 if all(d.positive is None for d in found) else 0))
+
+
+def _stream(detector: "Detector", clip: Path, job: Any, control: Any) -> Iterator[Any]:
+    return detector.stream(clip, job, control)
+
+
+def open_detector(profile: str | None, pairs: list[str] | None, task: str) -> "Detector":
+    """Return a detector of a session with these settings."""
+    from agent.detection.detector import Detector
+    from agent.detection.task import load_task
+
+    return Detector(open_session(profile, pairs).context, load_task(task))
+
+
+def clips_of(paths: Sequence[Path]) -> list[Path]:
+    """Return the clips named, and those in folders named. `InputError` for an empty folder."""
+    from agent.detection.clips import clips_in
+
+    return [clip for path in paths for clip in (clips_in(path) if path.is_dir() else [path])]
+
+
+def print_detection(clip: Path, found: "Detection") -> None:
+    """Print a verdict, its evidence, what was not run, and the cost."""
+    console = Console(highlight=False, soft_wrap=True)
+    colour = "yellow" if found.positive is None else "bold"
+    console.print(f"{escape(clip.name)}: [{colour}]{escape(found.outcome)}[/]")
+    console.print(f"[dim]{escape(found.reason)}[/]")
+    if found.probability is not None:
+        console.print(f"calibrated probability {100 * found.probability:.0f} %")
+    elif found.conviction:
+        console.print(f"the model's own conviction: {found.conviction} (not a probability)")
+    for flag in found.flags:
+        console.print(f"[bold yellow]{escape(flag)}[/]")
+    from agent.detection.report import place
+
+    for claim in found.claims:
+        console.print(f"  {place(claim)} {claim.tool}: {escape(claim.claim)} ({claim.strength})")
+    for reading in found.readings:
+        first = escape(" ".join(reading.card.split()))
+        console.print(f"  [dim]{reading.tool} {reading.status}: {first}[/]")
+    for note in (*found.notes, *found.caveats):
+        console.print(f"[dim]- {escape(note)}[/]")
+    cost = found.cost()
+    console.print(
+        f"[dim]prompt {found.prompt['version']} ({found.prompt['sha256'][:12]}), kit "
+        f"{found.kit['from']}; {cost['model_calls']:.0f} model calls, {cost['tool_runs']:.0f} "
+        f"tool runs, {cost['seconds']:.1f} s of work[/]"
+    )
