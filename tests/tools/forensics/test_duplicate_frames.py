@@ -22,7 +22,7 @@ def test_repeated_frames_are_counted_at_the_rate_of_the_file(
         frame = 20 if 20 <= frame < 26 else frame - frame % 8 // 7  # a freeze, and every 8th
         return frame - 24, 0
 
-    values = measure(moving(held, fps=24, seconds=2.5), "duplicate_frames").data["values"]
+    values = measure(moving(held, fps=24, seconds=2.5, crf=4), "duplicate_frames").data["values"]
     assert values["longest_run"] == 5
     assert values["duplicates"] == 5 + 5
     assert values["native_frames"] == 48
