@@ -7,7 +7,13 @@ import pytest
 from tools.errors import InputError, MissingError
 from tools.registry import TOOLS, broken_tools, make_tool, suggest, tool_classes
 
-BUILT_IN = {"subtitles", "transcribe", "ocr", "detect", "shots", "caption"}
+MEASUREMENTS = {
+    *("saturation", "optical_flow", "flow_change", "sharpness", "denoise_residual", "edges"),
+    *("spectrum", "block_dct", "ssim_jitter", "camera_residual", "duplicate_frames", "d3_pixel"),
+    *("d3_embedding", "curvature_pixel", "curvature_embedding", "c2pa", "container_metadata"),
+    *("depth", "segmentation"),
+}
+BUILT_IN = {"subtitles", "transcribe", "ocr", "detect", "shots", "caption", *MEASUREMENTS}
 SENSOR = """
 from pydantic import Field
 from tools.base import Tool, ToolOptions
