@@ -108,7 +108,11 @@ def _rows(file: Path) -> Iterator[Mapping[str, object]]:
 
 
 def prepare(
-    clips: Sequence[LabelledClip], shares: Mapping[str, float], library: Library
+    clips: Sequence[LabelledClip],
+    shares: Mapping[str, float],
+    library: Library,
+    *,
+    one_label: bool = False,
 ) -> list[LabelledClip]:
     """Return the clips with hash and split, after all checks.
 
@@ -116,13 +120,14 @@ def prepare(
         clips: Labelled clips.
         shares: Share of each split, in order; they sum to 1.
         library: Keeps the probes.
+        one_label: Whether clips of one label are enough, as where no label is used.
 
     Raises:
         InputError: One class only, a file that is no video, or the same or nearly the same clip
             in two splits or classes.
     """
     counts = Counter(clip.positive for clip in clips)
-    if len(counts) < 2:
+    if len(counts) < 2 and not one_label:
         have = "positive" if counts[True] else "negative"
         raise InputError(f"all clips are {have}; calibration needs clips of both labels")
     videos = [find_video(clip.path, library) for clip in clips]

@@ -40,7 +40,12 @@ class Outcome:
 
 
 class Outcomes:
-    """Judges clips, each once for a job and model; the file holds what is known."""
+    """Judges clips, each once for a job and model; the file holds what is known.
+
+    Attributes:
+        judged: Clips that were judged now, rather than known.
+        tokens: Tokens of their calls.
+    """
 
     def __init__(self, file: Path, detector: Detector) -> None:
         """Use a file; a line that was cut off by a kill is judged again."""
@@ -48,6 +53,7 @@ class Outcomes:
         self._model = digest(reply_identity(detector.context.settings.chat))
         self._known: dict[str, Outcome] = {}
         self.judged = 0
+        self.tokens = 0
         if file.exists():
             for line in file.read_text(encoding="utf-8").splitlines():
                 self._take(line)
@@ -67,6 +73,7 @@ class Outcomes:
             self._append(key, outcome)
             self._known[key] = outcome
             self.judged += 1
+            self.tokens += outcome.tokens
         return self._known[key]
 
     def _judge(self, path: Path, job: Job) -> Outcome:
