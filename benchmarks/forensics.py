@@ -248,7 +248,7 @@ def print_tables(found: Found) -> None:
         untouched = found.values[statistic, "none"]
         cells = [cell(untouched, found.values[statistic, column]) for column in columns]
         _print(f"| {' '.join(statistic)} | {' | '.join(cells)} |")
-    print("\n| tool | ms per clip (median) | clips |\n|---|---|---|")
+    _print("\n| tool | ms per clip (median) | clips |\n|---|---|---|")
     for name, times_ms in sorted(found.times_ms.items(), key=lambda item: -median(item[1])):
         _print(f"| {name} | {median(times_ms):.1f} | {len(times_ms)} |")
 
