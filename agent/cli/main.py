@@ -318,7 +318,7 @@ def _require_published(method: str | None) -> None:
     if method in (None, "auto") or find_method(str(method)).name not in known:
         raise InputError(
             f"--parity follows the published code of a method, got --method {method or 'auto'}; "
-            f"take one of {', '.join(known)}"
+            f"take one of {', '.join(sorted(known))}"
         )
 
 
