@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import av
 import cv2
@@ -27,6 +28,7 @@ from sklearn.metrics import roc_auc_score
 
 from tools.base import ToolInput
 from tools.errors import InputError
+from tools.forensics.clip import ClipOptions, open_clip
 from tools.forensics.measurement import Measurement
 from tools.media.readers import open_video
 from tools.media.video import probe
@@ -194,12 +196,15 @@ def measure_all(samples: Sequence[Sample]) -> Found:
     tools = [tool for tool in (make_tool(name, {}) for name in names) if tool.available().ok]
     for sample in samples:
         video = probe(sample.path)
+        _ = open_clip(video, ClipOptions()).frames  # decoded once for all, before the clock starts
         for tool in tools:
+            start = perf_counter()
             (record,) = tool.run(ToolInput(video))
+            elapsed_ms = (perf_counter() - start) * 1000
             if record.data["status"] != "ok":
                 continue
             found.status[tool.name, sample.artefact] += 1
-            found.times_ms[tool.name].append(record.data["ms"])
+            found.times_ms[tool.name].append(elapsed_ms)
             for statistic in STATISTICS:
                 if statistic[0] == tool.name:
                     value = float(record.data["values"][statistic[1]])

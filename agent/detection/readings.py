@@ -49,13 +49,15 @@ def _reading(
     found = [passage.evidence for passage in library.passages([run])]
     measured = [one for one in found if one.kind == MEASUREMENT and "values" in one.data]
     if measured:
-        return _of_measurement(tool, measured[0], video, library)
+        return _of_measurement(measured[0], report, video, library)
     return _of_findings(tool, found, report)
 
 
-def _of_measurement(tool: str, record: Evidence, video: Video, library: Library) -> ToolReading:
+def _of_measurement(
+    record: Evidence, report: ChannelReport, video: Video, library: Library
+) -> ToolReading:
     """Return the reading of a measurement tool's one record."""
-    data = record.data
+    tool, data = record.tool, record.data
     return ToolReading(
         tool=tool,
         status=data["status"],
@@ -63,7 +65,7 @@ def _of_measurement(tool: str, record: Evidence, video: Video, library: Library)
         values={"count": 1.0, **dict(data["values"])},
         version=str(data.get("version", "")),
         params_hash=str(data.get("params_hash", "")),
-        ms=float(data.get("ms", 0.0)),
+        ms=float(data.get("ms", 1000 * report.seconds)),
         view=_view(tool, data.get("view"), video, library),
         frames={int(f["number"]): float(f["t_s"]) for f in data.get("frames", ())},
         spans=((record.start_s, record.end_s),),

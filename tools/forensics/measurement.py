@@ -10,9 +10,7 @@ import json
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, ClassVar, Literal
 
 from tools.base import Need, Tool, ToolInput, ToolOptions
@@ -98,18 +96,8 @@ class Measurement(Tool):
             raise StoppedError
         options = self.options if isinstance(self.options, ClipOptions) else ClipOptions()
         clip = open_clip(given.video, options)
-        self._decode(clip)
-        start = perf_counter()
-        reading = self._reading(clip)
-        milliseconds = (perf_counter() - start) * 1000
-        yield self._evidence(clip, reading, milliseconds)
+        yield self._evidence(clip, self._reading(clip))
         given.progress(given.video.duration_s, given.video.duration_s)
-
-    def _decode(self, clip: Clip) -> None:
-        """Decode the shared clip before the clock starts; `_reading` tells why it failed."""
-        if self.pictures and clip.video.has_picture and self.available().ok:
-            with suppress(ReelgraphError):
-                _ = clip.frames
 
     def _reading(self, clip: Clip) -> Reading:
         """Measure; a failure is a status of its own, never a crash nor an empty result."""
@@ -132,7 +120,7 @@ class Measurement(Tool):
         said = {"unavailable": "not run", "not_applicable": "not applicable"}.get(status, "failed")
         return Reading(status, {}, f"{self.name}: {said}: {reason}.")
 
-    def _evidence(self, clip: Clip, reading: Reading, milliseconds: float) -> Evidence:
+    def _evidence(self, clip: Clip, reading: Reading) -> Evidence:
         framed = self.pictures and reading.status in {"ok", "not_applicable"}
         framed = framed and clip.video.has_picture
         times_s = clip.times_s if framed else ()
@@ -142,7 +130,6 @@ class Measurement(Tool):
             "values": dict(reading.values),
             "version": self.version,
             "params_hash": params_hash(self.options),
-            "ms": round(milliseconds, 3),
             "view": _plain(reading.view),
             "frames": [{"number": n, "t_s": time_s} for n, time_s in enumerate(times_s)],
         }

@@ -10,19 +10,30 @@ import pytest
 from agent.plugins import kit
 from agent.plugins.kit import CHECKS, Bench, as_pytest, check_tool
 from agent.plugins.load import load_file, load_settings
-from tools.forensics.measurement import Measurement
 from tools.registry import tool_classes
 
 Write = Callable[..., Path]
 BUILT_IN = ("caption", "detect", "ocr", "shots", "subtitles", "transcribe")
+WITHOUT_WEIGHTS = ("curvature_embedding", "d3_embedding", "depth", "segmentation")
+MEASUREMENTS = (
+    *("saturation", "optical_flow", "flow_change", "sharpness", "denoise_residual", "edges"),
+    *("spectrum", "block_dct", "ssim_jitter", "camera_residual", "duplicate_frames"),
+    *("d3_pixel", "curvature_pixel", "c2pa", "container_metadata"),
+)
 
 
 def test_all_built_in_tools_are_checked() -> None:
-    measurements = {name for name, tool in tool_classes().items() if issubclass(tool, Measurement)}
-    assert set(BUILT_IN) | measurements == set(tool_classes())
+    assert {*BUILT_IN, *MEASUREMENTS, *WITHOUT_WEIGHTS} == set(tool_classes())
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
+def test_a_tool_that_wants_weights_says_so(name: str) -> None:
+    results = list(check_tool(name, load_settings()))
+    assert [r for r in results if r.status == "failed"] == []
+    assert any("unavailable: no model is set" in r.detail for r in results)
+
+
+@pytest.mark.parametrize("name", [*BUILT_IN, *MEASUREMENTS])
 def test_a_built_in_tool_keeps_the_contract(name: str) -> None:
     results = list(check_tool(name, load_settings()))
     assert [r.check for r in results] == list(CHECKS)

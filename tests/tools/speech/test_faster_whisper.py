@@ -259,10 +259,14 @@ def test_the_demo_is_heard_and_its_year_found(base: Transcribe) -> None:
 
 
 @pytest.mark.slow
-def test_a_language_is_detected_unless_it_is_named(models_folder: Path, tmp_path: Path) -> None:
-    sound = spoken("Guten Morgen und willkommen im Garten hinter der alten Mühle.", "de")
+def test_german_is_detected_as_german(models_folder: Path, tmp_path: Path) -> None:
+    said = (
+        "Guten Morgen. Heute ist Montag, der erste Januar. Wir gehen am Nachmittag in den Garten."
+    )
+    sound = spoken(said, "de")  # few synthetic words are a toss-up between languages
     (found,) = loaded(models_folder).run(given_samples(sound))
-    assert found.data["language"] not in ("", "en")  # synthetic German is not always known as such
+    assert found.data["language"] == "de"
+    assert "heute ist montag" in found.text.lower()
     (forced,) = loaded(models_folder, language="en").run(given_samples(sound))
     assert forced.data["language"] == "en"
 
