@@ -1,0 +1,1 @@
+"""Many questions of many videos, answered on workers; each result is on disk at once."""

@@ -1,0 +1,1 @@
+"""Published benchmarks: one small file each reads the question file as it is published."""
