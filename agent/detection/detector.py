@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,15 +18,13 @@ from langsmith import tracing_context
 from agent.answer import Usage
 from agent.detection.detection import Detection, Percentile
 from agent.detection.graph import Graph, build_detection, build_measuring
-from agent.detection.jobs import make_job
+from agent.detection.jobs import make_job, work_key
 from agent.detection.nodes import readings
 from agent.detection.records import Claim, Picture, Removed, ShownFrames, ToolReading, Verdict
 from agent.detection.state import DetectionState, Job, with_job
 from agent.detection.task import Task, load_task
 from agent.graph import find_video
 from agent.library.chats import storage_error
-from agent.library.keys import digest
-from agent.models.identity import reply_identity
 from agent.records import PlannedFrame, Turn
 from agent.session import Event
 from agent.state import Context
@@ -63,9 +62,11 @@ class Detector:
         """
         return make_job(self.context, self.task, tools, check_motion=check_motion)
 
-    def detect(self, path: Path | str, job: Job | None = None) -> Detection:
+    def detect(
+        self, path: Path | str, job: Job | None = None, *, resumable: bool = True
+    ) -> Detection:
         """Judge a clip; see `stream`."""
-        events = self.stream(path, job)
+        events = self.stream(path, job, resumable=resumable)
         (found,) = [event.data for event in events if event.kind == "detection"]
         return cast("Detection", found)
 
@@ -77,11 +78,21 @@ class Detector:
         return readings(cast("DetectionState", state), context)
 
     def stream(
-        self, path: Path | str, job: Job | None = None, control: RunControl | None = None
+        self,
+        path: Path | str,
+        job: Job | None = None,
+        control: RunControl | None = None,
+        *,
+        resumable: bool = True,
     ) -> Iterator[Event]:
         """Yield "progress", "channel" and "stage" events, and the "detection" at the end.
 
-        A killed or failed run of the same clip and job goes on after its last finished step.
+        Args:
+            path: The clip.
+            job: How to judge it; by default `job()`.
+            control: Its `request_drain` stops the run between pieces of work.
+            resumable: Whether a killed or failed run of the same clip and job goes on after its
+                last finished step; the tools' results are kept in any case.
 
         Raises:
             InputError: The file cannot be used.
@@ -89,23 +100,31 @@ class Detector:
             StoppedError: `control` was asked to stop.
         """
         job = job or self.job()
+        if not resumable:
+            yield from self._run(_plain_graph(), Path(path), job, control)
+            return
         video = find_video(Path(path), self.context.library)
-        key = digest([video.sha256, job.id, reply_identity(self.context.settings.chat)])
+        key = work_key(video.sha256, job, self.context.settings)
         with self.context.library.claim(video, "detection", key), self._saver() as saver:
-            yield from self._run(build_detection(saver), Path(path), job, key, control)
+            yield from self._run(build_detection(saver), Path(path), job, control, key)
             saver.delete_thread(key)
 
     def _run(
-        self, graph: Graph, path: Path, job: Job, key: str, control: RunControl | None
+        self,
+        graph: Graph,
+        path: Path,
+        job: Job,
+        control: RunControl | None,
+        key: str = "",
     ) -> Iterator[Event]:
-        config: RunnableConfig = {"configurable": {"thread_id": key}}
-        unfinished = bool(graph.get_state(config).next)
+        config: RunnableConfig = {"configurable": {"thread_id": key}} if key else {}
+        unfinished = bool(key and graph.get_state(config).next)
         parts = graph.stream(
             None if unfinished else {"path": path},
             config,
             context=with_job(self.context, job),
             control=control,
-            durability="sync",
+            durability="sync" if key else None,
             stream_mode=["updates", "custom"],
             version="v2",
         )
@@ -129,6 +148,12 @@ class Detector:
             raise storage_error(folder, error) from error
         finally:
             db.close()
+
+
+@cache
+def _plain_graph() -> Graph:
+    """Return the graph without checkpoints, built once."""
+    return build_detection()
 
 
 def _events(part: dict[str, Any]) -> Iterator[Event]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.detection.audit_log import AuditLog
-from agent.detection.kit import Calibration, load_calibration
+from agent.detection.kit import Calibration, load_calibration, tool_versions
 from agent.detection.prompt_document import first_document
 from agent.detection.state import Job
 from agent.detection.task import Task
@@ -77,3 +77,10 @@ def _calibration(context: Context, task: Task, prompt: str) -> tuple[Calibration
     except InputError as error:
         return None, [f"the default kit is used, for {error}"]
     return found, [] if found.established else [found.why]
+
+
+def work_key(sha256: str, job: Job, settings: Settings) -> str:
+    """Return the key of judging one clip: clip, job, model, tools with versions and options."""
+    options = {tool: settings.tools.get(tool, {}) for tool in job.kit}
+    model, versions = reply_identity(settings.chat), tool_versions(job.kit)
+    return digest([sha256, job.id, model, versions, options])

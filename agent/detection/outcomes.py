@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.detection.detector import Detector
+from agent.detection.jobs import work_key
 from agent.detection.records import Verdict
 from agent.detection.state import Job
-from agent.library.keys import digest
-from agent.models.identity import reply_identity
 from tools.errors import StorageError
 
 
@@ -50,7 +49,6 @@ class Outcomes:
     def __init__(self, file: Path, detector: Detector) -> None:
         """Use a file; a line that was cut off by a kill is judged again."""
         self._file, self._detector = file, detector
-        self._model = digest(reply_identity(detector.context.settings.chat))
         self._known: dict[str, Outcome] = {}
         self.judged = 0
         self.tokens = 0
@@ -61,13 +59,14 @@ class Outcomes:
     def _take(self, line: str) -> None:
         try:
             values: dict[str, Any] = json.loads(line)
-            self._known[values.pop("key")] = Outcome(**values)
+            key = values.pop("key")
+            self._known[key] = Outcome(**values)
         except (json.JSONDecodeError, KeyError, TypeError):
             return
 
     def of(self, path: Path, sha256: str, job: Job) -> Outcome:
         """Return the outcome of a clip, judging it if it is not known."""
-        key = digest([sha256, job.id, self._model])
+        key = work_key(sha256, job, self._detector.context.settings)
         if key not in self._known:
             outcome = self._judge(path, job)
             self._append(key, outcome)
@@ -77,7 +76,7 @@ class Outcomes:
         return self._known[key]
 
     def _judge(self, path: Path, job: Job) -> Outcome:
-        found = self._detector.detect(path, job)
+        found = self._detector.detect(path, job, resumable=False)
         verdict: Verdict = found.verdict
         return Outcome(
             label=verdict.label,
