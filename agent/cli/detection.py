@@ -41,6 +41,12 @@ def detect(
     check_motion: Annotated[
         bool, typer.Option("--check-motion", help="Judge once more with shuffled frames.")
     ] = False,
+    start: Annotated[
+        float, typer.Option("--start", min=0, help="Second from which clips are measured.")
+    ] = 0.0,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Judge seven changed copies of each clip too.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="Write a report: FILE.html or FILE.md.")
     ] = None,
@@ -55,13 +61,14 @@ def detect(
     if report and report.suffix.lower() not in FORMATS:
         raise InputError(f"--report takes FILE.html or FILE.md, got {report.name}")
     clips = clips_of(videos)
-    detector = open_detector(profile, pairs, task)
+    detector = open_detector(profile, [*_starting(start), *(pairs or [])], task)
     job = detector.job(tool or (), check_motion=check_motion)
     found: list[Detection] = []
     failed = 0
     for clip in clips:
         try:
-            found.append(watch_detection(partial(_stream, detector, clip, job)))
+            judged = watch_detection(partial(_stream, detector, clip, job))
+            found.append(_survived(detector, clip, job, judged) if robustness else judged)
         except (StoppedError, KeyboardInterrupt):
             raise
         except ReelgraphError as error:
@@ -83,6 +90,27 @@ def detect(
 
 def _stream(detector: "Detector", clip: Path, job: Any, control: Any) -> Iterator[Any]:
     return detector.stream(clip, job, control)
+
+
+def _survived(detector: "Detector", clip: Path, job: Any, judged: "Detection") -> "Detection":
+    """Return a detection with what became of its verdict on changed copies."""
+    from dataclasses import replace
+
+    from agent.detection.robustness import survive
+
+    found = survive(detector, clip, job, judged)
+    lines = [f"as {one.name}: {one.label}{', flipped' if one.flipped else ''}" for one in found]
+    flips = sum(one.flipped for one in found)
+    told = f"{flips} of {len(found)} changed copies flip the verdict ({'; '.join(lines)})"
+    return replace(judged, flags=(*judged.flags, told))
+
+
+def _starting(start_s: float) -> list[str]:
+    """Return the settings that let every measurement begin at a time."""
+    from tools.registry import tool_classes
+
+    known = tool_classes().items() if start_s else ()
+    return [f"{n}.start_s={start_s}" for n, t in known if "start_s" in t.Options.model_fields]
 
 
 def open_detector(profile: str | None, pairs: list[str] | None, task: str) -> "Detector":

@@ -80,7 +80,7 @@ def changes(
 def mcnemar(fixed: int, broken: int) -> float:
     """Return P(Bin(fixed + broken, 1/2) >= fixed); 1 where nothing changed."""
     total = fixed + broken
-    return sum(comb(total, k) for k in range(fixed, total + 1)) / 2**total
+    return float(sum(comb(total, k) for k in range(fixed, total + 1)) / 2**total)
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:
