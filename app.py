@@ -97,12 +97,17 @@ def main(
     pairs: Annotated[
         list[str] | None, typer.Option("--set", help="A setting, as in ocr.engine=paddleocr.")
     ] = None,
+    plugins: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", help="A Python file, a folder, an installed tool."),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.")] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Also serve tools to MCP clients.")] = False,
 ) -> None:
     """Open the page in the browser."""
+    named = {"plugins": plugins} if plugins else {}
     try:
-        context = PageContext(Sessions(profile, parse_pairs(pairs or [])))
+        context = PageContext(Sessions(profile, parse_pairs(pairs or []) | named))
         context.uploads.sweep()
     except ReelgraphError as error:
         sys.stderr.write(f"error: {error}\n")

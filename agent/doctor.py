@@ -11,9 +11,10 @@ from rich.markup import escape
 
 from agent.library.store import Library
 from agent.models.chat import find_source
+from agent.models.engines import REGISTRY
 from agent.models.gguf import gguf_file, is_gguf
 from agent.models.loading import needs_quantized
-from agent.settings import ChatSettings, Settings
+from agent.settings import ENGINES, ChatSettings, Settings
 from tools.errors import MissingError, ReelgraphError
 from tools.model_files.manifest import manifest
 from tools.model_files.ready import ready
@@ -83,6 +84,8 @@ def _library(settings: Settings) -> Check:
 def _chat(name: str, chat: ChatSettings, settings: Settings) -> Check:
     if chat.engine == "endpoint":
         return _endpoint(name, chat, settings.offline)
+    if chat.engine not in ENGINES:
+        return _plug_in(name, chat)
     device = "cuda" if settings.device == "auto" else settings.device
     if against := needs_quantized(chat.quantization, device):
         return Check(name, False, f"{chat.model} in {chat.quantization}", against)
@@ -112,6 +115,16 @@ def _endpoint(name: str, chat: ChatSettings, offline: bool) -> Check:
     if models and chat.model not in models:
         known = ", ".join(models[:5])
         return Check(name, False, f"{where}, which serves {known}", "--set chat.model=NAME")
+    return Check(name, True, where)
+
+
+def _plug_in(name: str, chat: ChatSettings) -> Check:
+    """Ask a plug-in's engine what its model can do, which loads nothing."""
+    where = f"{chat.model} by the plug-in {chat.engine}"
+    try:
+        REGISTRY.find(chat.engine).capabilities(chat)
+    except ReelgraphError as error:
+        return Check(name, False, where, str(error))
     return Check(name, True, where)
 
 

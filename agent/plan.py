@@ -16,7 +16,7 @@ from agent.models.identity import encoder_identity, reply_identity
 from agent.records import Plan, PlannedTool, Question
 from agent.settings import Settings
 from agent.state import Context
-from tools.base import Tool
+from tools.base import PER_QUESTION, Tool
 from tools.media.video import Video
 from tools.registry import make_tool
 
@@ -84,6 +84,6 @@ def _names(identities: Mapping[str, Mapping[str, Any]], tools: Sequence[Tool]) -
 
 def _planned(tool: Tool, video: Video, context: Context) -> PlannedTool:
     key = digest(run_settings(tool, video, context.settings))
-    waits = "phrases" in tool.needs
+    waits = bool(tool.needs & PER_QUESTION or tool.uses)
     known = not waits and context.library.finished_run(video, tool.name, key) is not None
     return PlannedTool(tool.name, key, known, waits)

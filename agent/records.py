@@ -137,10 +137,9 @@ class PlannedTool:
 
     Attributes:
         tool: Its name.
-        key: Key of its run in the library; for one that waits, without the phrases that the
-            question makes it search for.
+        key: Key of its run in the library; for one that waits, without what it waits for.
         known: Whether the library has that run already.
-        waits: Whether it waits for the phrases of the question.
+        waits: Whether it waits for the question, its phrases, or the evidence of other tools.
     """
 
     tool: str

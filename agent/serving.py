@@ -1,7 +1,8 @@
-"""The graph for a LangGraph server (`langgraph.json`): a path and a question in, an answer out.
+"""The graphs for a LangGraph server (`langgraph.json`): a path and a question in, an answer out.
 
-A server builds the graph once and passes no context; the session is opened here, with the profile
-that `REELGRAPH_PROFILE` names.
+A server builds a graph once and passes no context; the session is opened here, with the profile
+that `REELGRAPH_PROFILE` names and the plug-ins of `REELGRAPH_PLUGINS`. `nodes` is the graph inside
+the node `ask`, for a server's tools to draw, every tool and plug-in a node; it is not run.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
+from agent.graph import Graph, build_ask
 from agent.session import Session
 
 
@@ -37,3 +39,8 @@ def graph() -> CompiledStateGraph[Served, None, Served, Served]:
     outer.add_edge(START, "ask")
     outer.add_edge("ask", END)
     return outer.compile(name="reelgraph")
+
+
+def nodes() -> Graph:
+    """Build the graph that answers, to be drawn; no model is loaded."""
+    return build_ask(Session().settings)

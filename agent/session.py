@@ -25,8 +25,10 @@ from agent.library.store import Library
 from agent.methods import find_method
 from agent.models.pool import ModelPool
 from agent.plan import make_plan
+from agent.plugins.isolate import isolated
+from agent.plugins.load import load_settings
 from agent.records import Plan, Question, Understood
-from agent.settings import Settings, resolve
+from agent.settings import Settings
 from agent.state import Context, State
 from agent.text import is_text
 from tools.errors import InputError, StoppedError
@@ -74,7 +76,7 @@ class Session:
             InputError: Unknown profile, key, value or method.
             StorageError: The library's folder cannot be used.
         """
-        self.settings: Settings = resolve(profile, settings)
+        self.settings: Settings = load_settings(profile, settings)
         if self.settings.method != "auto":
             find_method(self.settings.method)
         for name, options in self.settings.tools.items():
@@ -82,7 +84,7 @@ class Session:
         for name in self.settings.methods:
             read_options(name, find_method(name).options, self.settings)
         self.library = Library(self.settings.library)
-        self.context = Context(self.settings, self.library, ModelPool(self.settings))
+        self.context = Context(self.settings, self.library, ModelPool(self.settings, isolated))
 
     def ask(
         self, video: Path | str, question: str, options: Sequence[str] = (), chat: str = ""

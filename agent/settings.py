@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -18,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.fields import FieldInfo
 
 from tools.errors import InputError
-from tools.registry import broken_tools, explain, names, suggest, tool_classes
+from tools.registry import METHODS, MODELS, broken_tools, explain, names, suggest, tool_classes
 
 PREFIX = "REELGRAPH_"
 NO_SETTINGS = ("profile", "test_media")  # further variables: which profile; the tests' clips
-METHODS = "reelgraph.methods"  # an entry-point group; the settings read only the names in it
+ENGINES = ("transformers", "endpoint")  # of chat models; further ones are plug-ins
 MEASURED = ("calibration", "abstain_below")  # settings of one chat model, not of the next
 PLUG_INS = frozenset({"tools", "methods"})  # fields whose keys stand at the top
 
@@ -47,9 +48,10 @@ class Sampling(Section):
 class ChatSettings(Section):
     """The frozen language or vision-language model."""
 
-    engine: Literal["transformers", "endpoint"] = Field(
+    engine: str = Field(
         "transformers",
-        description="in this process (a GGUF file by llama.cpp), or an OpenAI-compatible server",
+        description="transformers: in this process (a GGUF file by llama.cpp); endpoint: an"
+        " OpenAI-compatible server; or the name of a plug-in",
     )
     model: str = Field(
         "qwen2.5-coder-1.5b",
@@ -103,6 +105,15 @@ class ChatSettings(Section):
     )
     input_price: float | None = Field(None, ge=0, description="of a million tokens of prompt")
     output_price: float | None = Field(None, ge=0, description="of a million tokens of reply")
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        """Reject an engine that is neither built in nor a plug-in."""
+        known = (*ENGINES, *names(MODELS))
+        if engine not in known:
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return engine
 
     @field_validator("base_url")
     @classmethod
@@ -203,6 +214,11 @@ class Settings(Section):
     embedder: EmbedderSettings = EmbedderSettings()
     image_encoder: ImageEncoderSettings = ImageEncoderSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    plugins: tuple[str, ...] = Field(
+        (),
+        description="plug-ins added to the profile: Python files, folders of them, and names of"
+        " installed tools; those of the profile, the environment and the command line add up",
+    )
     tools: dict[str, dict[str, Any]] = Field(default_factory=dict)
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -235,7 +251,36 @@ def resolve(
     for key, value in given.items():
         _assign(tree, key, value)
     tree["profile"] = Path(name).stem
+    tree["plugins"] = named_plugins(profile, overrides, environ)
     return _validate(tree)
+
+
+def named_plugins(
+    profile: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> list[Any]:
+    """Return the plug-ins that the profile, the environment and the caller name together.
+
+    Their settings are unknown until they are loaded, so this comes before `resolve`; arguments and
+    errors are the same.
+    """
+    name = profile or environ.get(PREFIX + "PROFILE") or "embedded"
+    sources = (
+        _read_profile(name).get("plugins"),
+        environ.get(PREFIX + "PLUGINS"),
+        (overrides or {}).get("plugins"),
+    )
+    return list(dict.fromkeys(chain.from_iterable(map(_listed, sources))))
+
+
+def _listed(given: Any) -> list[str]:
+    """Return a list of plug-ins; a text is YAML in brackets, or paths as in PATH."""
+    if isinstance(given, str) and given.lstrip().startswith("["):
+        given = _from_yaml("plugins", given)
+    if isinstance(given, str):
+        given = given.split(os.pathsep)
+    return [str(part) for part in given or () if part]
 
 
 def parse_pairs(pairs: list[str]) -> dict[str, str]:
@@ -348,11 +393,15 @@ def _assign(tree: dict[str, Any], dotted: str, value: Any) -> None:
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
             raise InputError(f"{dotted!r}: {part!r} is a value, not a group of settings")
+    node[last] = _from_yaml(dotted, value) if isinstance(value, str) else value
+
+
+def _from_yaml(key: str, value: str) -> Any:
     try:
-        node[last] = yaml.safe_load(value) if isinstance(value, str) else value
+        return yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(
-            f"{dotted}={value!r} cannot be read as YAML; lists are written [a, b], and a text with "
+            f"{key}={value!r} cannot be read as YAML; lists are written [a, b], and a text with "
             f"special characters in quotes"
         ) from error
 

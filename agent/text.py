@@ -1,8 +1,9 @@
 """Text normalisation: makes texts of users, models and videos comparable."""
 
 import re
+import threading
 import unicodedata
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from text_to_num import alpha2digit
@@ -67,11 +68,15 @@ def numbers(text: str, *, parts: bool = False) -> set[str]:
     return found - ({"1"} - set(re.findall(r"\d+", lowered)))
 
 
-@cache
-def _stemmer() -> Any:
-    import snowballstemmer
+_own = threading.local()  # a stemmer keeps the word it works on: one a thread
 
-    return snowballstemmer.stemmer("english")
+
+def _stemmer() -> Any:
+    if not hasattr(_own, "stemmer"):
+        import snowballstemmer
+
+        _own.stemmer = snowballstemmer.stemmer("english")
+    return _own.stemmer
 
 
 def stem(word: str) -> str:

@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tools.evidence import Evidence
 
@@ -17,19 +17,43 @@ if TYPE_CHECKING:
     from tools.media.frames import FrameSet
     from tools.media.video import Video
 
-Need = Literal["file", "frames", "audio", "phrases", "vision"]
-"""Inputs that a tool can require: the file itself, sampled frames, audio, phrases to detect (known
-only once a question was asked), a vision chat model."""
+Need = Literal["file", "frames", "audio", "phrases", "question", "vision"]
+"""Inputs that a tool can require: the file itself, sampled frames, audio, phrases to detect or the
+question (both known only once one was asked), a vision chat model."""
+PER_QUESTION: frozenset[Need] = frozenset({"phrases", "question"})
 
 
 Keep = Callable[[str, Callable[[], Any]], Any]
 """Runs a unit of work, named within the run, or returns its checkpointed result."""
 
 
-class ToolOptions(BaseModel):
-    """Base of a tool's options: typed, immutable, unknown keys rejected."""
+class Isolation(BaseModel):
+    """How a tool runs in a process of its own; what exceeds a limit ends that process."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    python: Path | None = Field(None, description="another interpreter; none takes the same one")
+    timeout_s: float = Field(300, gt=0, description="seconds without a finding or progress")
+    memory_gb: float = Field(8, gt=0, description="of the process and its children")
+    output_mb: float = Field(64, gt=0, description="of all that it reports")
+
+
+class ToolOptions(BaseModel):
+    """Base of a tool's options: typed, immutable, unknown keys rejected.
+
+    `isolation` belongs to every tool: how it runs, not what it finds, so it is in no cache key.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    isolation: Isolation | None = Field(
+        None, exclude=True, repr=False, description="none, process, or limits of the process"
+    )
+
+    @field_validator("isolation", mode="before")
+    @classmethod
+    def _in_words(cls, given: Any) -> Any:
+        return {"process": {}, "none": None}.get(given, given) if isinstance(given, str) else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +74,8 @@ class ToolInput:
         frames: Distinct sampled frames; None for a tool that does not need them.
         audio: Returns the audio as 16 kHz mono blocks in time order; each call decodes it again.
         phrases: Objects to detect, for a tool that needs phrases.
+        question: The user's words, for a tool that needs the question.
+        evidence: What other tools found, by the names in the tool's `uses`, in time order.
         chat: A vision chat model, for a tool that needs vision.
         progress: Call with (seconds of video done, seconds in all) while running.
         stopped: True once the user pressed Stop; check it between units of work and raise
@@ -63,6 +89,8 @@ class ToolInput:
     frames: "FrameSet | None" = None
     audio: "Callable[[], Iterator[AudioBlock]]" = lambda: iter(())
     phrases: tuple[str, ...] = ()
+    question: str = ""
+    evidence: "Mapping[str, Sequence[Evidence]]" = field(default_factory=dict)
     chat: "BaseChatModel | None" = None
     progress: Callable[[float, float], None] = lambda done_s, total_s: None
     stopped: Callable[[], bool] = lambda: False
@@ -96,6 +124,8 @@ class Tool(ABC):
     kind: ClassVar[str]
     version: ClassVar[str]
     Options: ClassVar[type[ToolOptions]] = ToolOptions
+    expensive: ClassVar[bool] = False
+    """True: the method `explore` runs it only if the model chooses it by its description."""
 
     def __init__(self, options: ToolOptions | None = None) -> None:
         self.options = options or self.Options()
@@ -103,6 +133,14 @@ class Tool(ABC):
     @property
     def needs(self) -> frozenset[Need]:
         """What `run` requires in its input; may depend on the options."""
+        return frozenset()
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """Tools, by name or by kind of evidence, whose evidence `run` is given.
+
+        It runs after them, and their runs are part of its cache key. May depend on the options.
+        """
         return frozenset()
 
     @property

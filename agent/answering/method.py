@@ -14,7 +14,7 @@ from agent.settings import Section, Settings
 from agent.state import Context, State
 from tools.errors import InputError
 from tools.media.video import Video
-from tools.registry import explain
+from tools.registry import METHODS, Registry, explain
 
 Subgraph = CompiledStateGraph[State, Context, State, State]
 Need = Literal["images", "visual tokens", "tool calls"]
@@ -64,6 +64,16 @@ class Method:
     build: Callable[[Settings], Subgraph]
     plan: Callable[[Video, Question, Context], MethodPlan]
     needs: frozenset[Need] = frozenset()
+
+
+def _why_no_method(name: str, loaded: object) -> str:
+    """Return how an object breaks the contract of a method, "" if it keeps it."""
+    if not isinstance(loaded, Method):
+        return "it is no agent.answering.method.Method"
+    return "" if loaded.name == name else f"it calls itself {loaded.name!r}"
+
+
+REGISTRY: Registry[Method] = Registry(METHODS, "method", _why_no_method)
 
 
 def build_asking(name: str, node: Callable[..., State], chat_of: ChatOf = pool_chat) -> Subgraph:

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from agent.cli import calibration, detection
-from agent.cli.options import AsJson, Pairs, Profile, open_session, print_json, say
+from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ library_app = typer.Typer(help="See and delete what is known about videos.", no_
 chats_app = typer.Typer(help="See and delete chats: questions in a row.", no_args_is_help=True)
 app.add_typer(library_app, name="library")
 app.add_typer(chats_app, name="chats")
+tools_app = typer.Typer(help="List the tools, or check one.", invoke_without_command=True)
+app.add_typer(tools_app, name="tools")
 models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 detection.add_commands(app)
@@ -66,6 +68,7 @@ def ask(
     method: Annotated[str | None, typer.Option("--method", help="How to answer.")] = None,
     profile: Profile = None,
     pairs: Pairs = None,
+    plugins: Plugins = None,
     chat: Annotated[
         str, typer.Option("--chat", help="Name of a chat; questions in it may follow up.")
     ] = "",
@@ -82,7 +85,7 @@ def ask(
     ] = None,
 ) -> None:
     """Answer a question about a video, with the evidence and its times."""
-    session = open_session(profile, pairs, _of_method(method, parity))
+    session = open_session(profile, pairs, _of_method(method, parity), plugins)
     options = option or []
     if dry_run:
         if save_visuals:
@@ -106,9 +109,10 @@ def index(
     videos: Annotated[list[Path], typer.Argument(help="Video or sound files.", show_default=False)],
     profile: Profile = None,
     pairs: Pairs = None,
+    plugins: Plugins = None,
 ) -> None:
     """Look at videos ahead of the questions; what was looked at before is not done again."""
-    session = open_session(profile, pairs)
+    session = open_session(profile, pairs, plugins=plugins)
     from agent.cli import report
 
     failed = 0
@@ -124,35 +128,72 @@ def index(
     raise typer.Exit(failed)
 
 
-@app.command()
-def tools(profile: Profile = None, pairs: Pairs = None) -> None:
+@tools_app.callback()
+def tools(
+    context: typer.Context, profile: Profile = None, pairs: Pairs = None, plugins: Plugins = None
+) -> None:
     """List every tool, built-in or plug-in, with its options and whether it can run."""
+    if context.invoked_subcommand:
+        return
     from agent.cli import report
 
-    report.print_tools(open_session(profile, pairs).settings)
+    report.print_tools(open_session(profile, pairs, plugins=plugins).settings)
+
+
+@tools_app.command("check")
+def tools_check(
+    tool: Annotated[str, typer.Argument(help="A tool's name or a file.", show_default=False)],
+    profile: Profile = None,
+    pairs: Pairs = None,
+    as_json: AsJson = False,
+    deadline: Annotated[
+        float, typer.Option("--deadline", help="Seconds that one run on a short clip may take.")
+    ] = 60.0,
+    clip: Annotated[
+        Path | None,
+        typer.Option("--clip", help="A short video in which the tool finds something."),
+    ] = None,
+) -> None:
+    """Run a tool on generated clips and tell whether it keeps the contract of a tool."""
+    from agent.cli import plugins
+
+    results = plugins.check(tool, profile, pairs or [], deadline, clip)
+    if as_json:
+        print_json([result.to_json() for result in results])
+    else:
+        plugins.print_results(results)
+    raise typer.Exit(1 if any(result.status == "failed" for result in results) else 0)
 
 
 @app.command()
-def methods() -> None:
+def methods(plugins: Plugins = None) -> None:
     """List every way to answer, what it needs of the chat model, and its options."""
     from agent.cli import report
+    from agent.plugins.load import load_plugins
+    from agent.settings import named_plugins
 
+    load_plugins(named_plugins(overrides={"plugins": plugins}))
     report.print_methods()
 
 
 @app.command()
-def doctor(profile: Profile = None, pairs: Pairs = None) -> None:
+def doctor(profile: Profile = None, pairs: Pairs = None, plugins: Plugins = None) -> None:
     """Show what works here, what is missing, and the command that gets it."""
     from agent.doctor import print_report
 
-    healthy = print_report(open_session(profile, pairs).settings)
+    healthy = print_report(open_session(profile, pairs, plugins=plugins).settings)
     raise typer.Exit(0 if healthy else 1)
 
 
 @app.command()
-def graph(method: str | None = None, profile: Profile = None, pairs: Pairs = None) -> None:
+def graph(
+    method: str | None = None,
+    profile: Profile = None,
+    pairs: Pairs = None,
+    plugins: Plugins = None,
+) -> None:
     """Print the graph of a method as Mermaid text, drawn from the code that runs."""
-    session = open_session(profile, pairs, {"method": method} if method else {})
+    session = open_session(profile, pairs, {"method": method} if method else {}, plugins)
     typer.echo(session.mermaid())
 
 
@@ -278,12 +319,13 @@ def _require_published(method: str | None) -> None:
     if method in (None, "auto") or find_method(str(method)).name not in known:
         raise InputError(
             f"--parity follows the published code of a method, got --method {method or 'auto'}; "
-            f"take one of {', '.join(known)}"
+            f"take one of {', '.join(sorted(known))}"
         )
 
 
 def _settings(profile: str | None, pairs: list[str] | None) -> "Settings":
     """Resolve the settings alone: no library is opened."""
-    from agent.settings import parse_pairs, resolve
+    from agent.plugins.load import load_settings
+    from agent.settings import parse_pairs
 
-    return resolve(profile, parse_pairs(pairs or []))
+    return load_settings(profile, parse_pairs(pairs or []))

@@ -13,17 +13,25 @@ Profile = Annotated[str | None, typer.Option("--profile", help="A shipped profil
 Pairs = Annotated[
     list[str] | None, typer.Option("--set", help="KEY=VALUE over the profile; may be repeated.")
 ]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="A Python file, a folder, an installed tool; may be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def open_session(
-    profile: str | None, pairs: list[str] | None, settings: dict[str, Any] | None = None
+    profile: str | None,
+    pairs: list[str] | None,
+    settings: dict[str, Any] | None = None,
+    plugins: list[str] | None = None,
 ) -> "Session":
     """Open a session; imported lazily, for `--help` must not wait for LangGraph."""
     from agent.session import Session
     from agent.settings import parse_pairs
 
-    return Session(profile, {**parse_pairs(pairs or []), **(settings or {})})
+    named = {"plugins": plugins} if plugins else {}
+    return Session(profile, {**parse_pairs(pairs or []), **(settings or {}), **named})
 
 
 def print_json(value: Any) -> None:

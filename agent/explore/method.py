@@ -27,6 +27,7 @@ from agent.answering.conversation import usage_of
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import prompt_names
 from agent.answering.replies import json_objects
+from agent.explore.chosen import chosen_node, tools_for
 from agent.explore.end import SURE, add_steps, finalise, stop
 from agent.explore.start import first_frames, open_video, prompt_files
 from agent.explore.state import (
@@ -42,7 +43,8 @@ from agent.explore.state import (
     sees,
     transcript,
 )
-from agent.explore.tools import TOOLS, detectors, needed_runs, refuse
+from agent.explore.tool_choice import chosen_tools, detectors, needed_runs, without_chosen
+from agent.explore.tools import refuse
 from agent.ingest.graph import build_ingest, build_listen
 from agent.ingest.tool_node import Node, reporting, tool_node
 from agent.models.chat_model import ContextOverflowError
@@ -53,19 +55,19 @@ from tools.evidence import Evidence
 from tools.media.video import Video
 
 MAX_CALLS_AT_ONCE = 8  # tool calls of one reply; more are a degenerate reply
-SPEECH_AND_ALL = ("ingest", "hear")
 
 
 def build(settings: Settings) -> Subgraph:
     """Build the subgraph."""
     read_options("explore", Options, settings)
     graph = StateGraph(Exploring, context_schema=Context, input_schema=State, output_schema=State)
-    looking = detectors(settings)
-    graph.add_node("ingest", build_ingest(settings))
-    graph.add_node("hear", build_listen(settings))
+    looking, chosen = detectors(settings), chosen_tools(settings)
+    unasked = without_chosen(settings)
+    graph.add_node("ingest", build_ingest(unasked))
+    graph.add_node("hear", build_listen(unasked))
     graph.add_node("open", open_video)
-    graph.add_node(think, destinations=("ingest", "hear", *looking, "tools", "finalise"))
-    graph.add_node("tools", ToolNode(TOOLS, handle_tool_errors=refuse))
+    graph.add_node(think, destinations=("ingest", "hear", *looking, *chosen, "tools", "finalise"))
+    graph.add_node("tools", ToolNode(tools_for(settings), handle_tool_errors=refuse))
     graph.add_node(observe, destinations=("think", "finalise"))
     graph.add_node(finalise, destinations=("parse", "reason", "abstain"))
     graph.add_conditional_edges(START, where_to_begin, ["ingest", "open"])
@@ -73,6 +75,9 @@ def build(settings: Settings) -> Subgraph:
     graph.add_edge("hear", "tools")
     for name in looking:
         graph.add_node(name, reporting(looking_again(name), [name]))
+        graph.add_edge(name, "tools")
+    for name in chosen:
+        graph.add_node(name, chosen_node(name, settings))
         graph.add_edge(name, "tools")
     graph.add_edge("open", "think")
     graph.add_edge("tools", "observe")
@@ -104,13 +109,14 @@ def looking_again(name: str) -> Node:
 def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     """Let the model choose the next tool calls, unless a limit is reached."""
     context, start = runtime.context, perf_counter()
-    if why := limit(state, context, TOOLS):
+    tools = tools_for(context.settings)
+    if why := limit(state, context, tools):
         return Command(update=stop(state, why, runtime), goto="finalise")
     chat, meter = context.pool.chat(), Meter()
-    expected = expected_tokens(state, context, TOOLS)
+    expected = expected_tokens(state, context, tools)
     try:
         sent = transcript(state, context, meter)
-        reply = chat.bind_tools(TOOLS).invoke(sent, max_new_tokens=options_of(context).reply_tokens)
+        reply = chat.bind_tools(tools).invoke(sent, max_new_tokens=options_of(context).reply_tokens)
     except ContextOverflowError as error:
         return _shrink(state, runtime, error)
     used = usage_of(reply, perf_counter() - start)
@@ -130,7 +136,8 @@ def think(state: Exploring, runtime: Runtime[Context]) -> Command[str]:
     phrases = [c["args"].get("phrase") for c in message.tool_calls if c["name"] == "detect"]
     wanted = [" ".join(p.split()) for p in phrases if isinstance(p, str) and p.strip()]
     update["request"] = Request(entities=tuple(dict.fromkeys(wanted)), source="model")
-    needed = [n for n in needed_runs(called, state, context) if wanted or n in SPEECH_AND_ALL]
+    looking = [] if wanted else detectors(context.settings)
+    needed = [n for n in needed_runs(called, state, context) if n not in looking]
     return Command(update=update, goto=needed or ["tools"])
 
 

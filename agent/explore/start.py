@@ -22,9 +22,9 @@ from agent.explore.state import (
     picture_id,
     sees,
 )
+from agent.explore.tool_choice import unasked_tools
 from agent.explore.tools import TOOLS
 from agent.frames.files import frames_of, picture_files, shown
-from agent.ingest.graph import ingest_tools
 from agent.ingest.tool_node import recall
 from agent.records import PlannedFrame
 from agent.state import Context, Findings, State
@@ -71,7 +71,7 @@ def open_video(state: Exploring, runtime: Runtime[Context]) -> Exploring:
 def known_runs(state: State, context: Context) -> Findings:
     """Return the earlier runs in the library, to be searched without running the tools again."""
     settings, channels = context.settings, state.get("channels", {})
-    names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
+    names = unasked_tools(settings)
     runs = {n: recall(n, state, context) for n in names if n not in channels}
     found = {name: run for name, run in runs.items() if run}
     return {
@@ -100,7 +100,7 @@ def overview(state: State, context: Context) -> tuple[Evidence, ...]:
 def channel_lines(channels: Mapping[str, ChannelReport], context: Context) -> list[str]:
     """Return a line per tool of the profile, without reasons, for they may name files."""
     settings = context.settings
-    names = [*ingest_tools(settings, visual=False), *ingest_tools(settings, visual=True)]
+    names = unasked_tools(settings)
     kinds = {name: make_tool(name, settings.tools.get(name, {})).kind for name in names}
     return [f"{name} ({kinds[name]}): {_fared(channels.get(name))}" for name in names]
 

@@ -5,7 +5,7 @@ messages and are never raised further.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from time import perf_counter
@@ -30,11 +30,10 @@ from agent.explore.state import (
     pictures_among,
     sees,
 )
+from agent.explore.tool_choice import detectors
 from agent.frames.files import PICTURE, picture_files, shown
-from agent.ingest.graph import ingest_tools
 from agent.library import retrieval
 from agent.records import PlannedFrame
-from agent.settings import Settings
 from agent.state import Context
 from tools.errors import InputError
 from tools.evidence import Evidence
@@ -73,8 +72,8 @@ def search_evidence(
     end_s: End | None = None,
 ) -> Result:
     """Find the records that fit a query best."""
-    since, span = perf_counter(), _span(runtime, start_s, end_s)
-    context, state = _given(runtime)
+    since, span = perf_counter(), span_of(runtime, start_s, end_s)
+    context, state = given_to(runtime)
     runs = sorted(state.get("runs", {}).values())
     total = len(context.library.view(runs).passages)
     if not total:
@@ -87,7 +86,7 @@ def search_evidence(
     note = f"The {len(inside)} nearest records in {span}:" if inside else f"Nothing in {span}."
     if inside and best < settings.min_relevance:
         note = f"Nothing in {span} fits well. The nearest:"
-    return _told(note, inside, context, ranked=True, seconds=perf_counter() - since)
+    return told(note, inside, context, ranked=True, seconds=perf_counter() - since)
 
 
 @tool(description=_described("look"), response_format="content_and_artifact")
@@ -98,11 +97,11 @@ def look(
     frames: Annotated[int, Field(ge=1, le=64, description="pictures, at most")] = 4,
 ) -> Result:
     """Show new pictures of a span, or for a model that reads text only what was read there."""
-    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    span, (context, state) = span_of(runtime, start_s, end_s), given_to(runtime)
     if not sees(state["video"], context):
         found = [e for e in _stored(runtime, span) if e.kind != "speech"]
         note = f"What was read and recognised in {span}:" if found else _nothing_seen(runtime, span)
-        return _told(note, found, context)
+        return told(note, found, context)
     room = frames_left(state, context, str(runtime.tool_call_id))
     if not room:
         limit = options_of(context).max_frames
@@ -117,10 +116,10 @@ def look(
 @tool(description=_described("listen"), response_format="content_and_artifact")
 def listen(start_s: Start, end_s: End, runtime: Run) -> Result:
     """Tell what is said in a span."""
-    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    span, (context, state) = span_of(runtime, start_s, end_s), given_to(runtime)
     said = [e for e in _stored(runtime, span) if e.kind == "speech"]
     if said:
-        return _told(f"What is said in {span}:", said, context)
+        return told(f"What is said in {span}:", said, context)
     heard = [c for c in state.get("channels", {}).values() if c.status in ("ok", "empty")]
     kinds = [make_tool(c.tool, {}).kind for c in heard]
     if "speech" in kinds:
@@ -136,7 +135,7 @@ def detect(
     end_s: End | None = None,
 ) -> Result:
     """Report where a detector of phrases finds one."""
-    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    span, (context, state) = span_of(runtime, start_s, end_s), given_to(runtime)
     names = detectors(context.settings)
     runs = [state["runs"][n] for n in names if n in state.get("runs", {}) and _ran(state, n)]
     if not runs:
@@ -148,8 +147,8 @@ def detect(
         for p in context.library.passages(runs)
         if span.holds(p.evidence) and (len(asked) == 1 or says(p.evidence.text, phrase))
     ]
-    told = f"Where {phrase!r} was found in {span}:" if found else f"No {phrase!r} in {span}."
-    return _told(told, found, context)
+    note = f"Where {phrase!r} was found in {span}:" if found else f"No {phrase!r} in {span}."
+    return told(note, found, context)
 
 
 @tool(description=_described("count"), response_format="content_and_artifact")
@@ -160,7 +159,7 @@ def count(
     end_s: End | None = None,
 ) -> Result:
     """Count records and appearances of words or of a thing."""
-    span, (context, state) = _span(runtime, start_s, end_s), _given(runtime)
+    span, (context, state) = span_of(runtime, start_s, end_s), given_to(runtime)
     given = {e.id: e for e in state["given"].values() if e.kind != PICTURE}
     known = given | {e.id: e for e in _stored(runtime, span)}
     found = in_time_order([e for e in known.values() if span.holds(e) and says(e.text, phrase)])
@@ -171,7 +170,7 @@ def count(
         for kind, records in groupby(sorted(found, key=lambda e: e.kind), lambda e: e.kind)
     ]
     number = f"{phrase!r} in {span}: {'; '.join(counted)}."
-    text, kept = _told(number, found, context)
+    text, kept = told(number, found, context)
     return text, {**kept, "counted": number}
 
 
@@ -189,7 +188,7 @@ def answer(
             raise ToolException("confidence must be 1, 2 or 3; call answer again with one of them")
         rating = 1  # never a guess upwards
     ids = re.split(r"[,;\s]+", evidence) if isinstance(evidence, str) else evidence
-    known = _given(runtime).state["given"]
+    known = given_to(runtime).state["given"]
     cited = list(dict.fromkeys(i.strip("[]() ") for i in ids))
     dropped = [i[:60] for i in cited if i and i not in known]
     text = prompts.render("explore_noted", confidence=rating, dropped=dropped)
@@ -203,27 +202,6 @@ TOOLS: Sequence[BaseTool] = (search_evidence, look, listen, detect, count, answe
 def refuse(error: ToolException) -> str:
     """Return a call's error as a message for the model (error handler of the `ToolNode`)."""
     return str(error)
-
-
-def detectors(settings: Settings) -> list[str]:
-    """Return the phrase-driven tools of a profile, whether it ingests with them or not."""
-    names = dict.fromkeys([*settings.ingest, *settings.tools])
-    return [n for n in names if "phrases" in make_tool(n, settings.tools.get(n, {})).needs]
-
-
-def needed_runs(called: Iterable[str], state: Exploring, context: Context) -> list[str]:
-    """Return the nodes that must run before the called tools can: none if done."""
-    wanted, settings, channels = set(called), context.settings, state.get("channels", {})
-    sound = ingest_tools(settings, visual=False)
-    everything = [*sound, *ingest_tools(settings, visual=True)]
-    searched = wanted & {"search_evidence", "count"}
-    blind_look = "look" in wanted and not sees(state["video"], context)
-    runs = detectors(settings) if "detect" in wanted else []
-    if (searched or blind_look) and any(name not in channels for name in everything):
-        return ["ingest", *runs]
-    if "listen" in wanted and any(name not in channels for name in sound):
-        return ["hear", *runs]
-    return runs
 
 
 def frames_left(state: Exploring, context: Context, call_id: str) -> int:
@@ -247,23 +225,25 @@ class Given(NamedTuple):
     state: Exploring
 
 
-def _given(runtime: Run) -> Given:
+def given_to(runtime: Run) -> Given:
+    """Return what a tool is given."""
     return Given(runtime.context, runtime.state)
 
 
-def _span(runtime: Run, start_s: float | None, end_s: float | None) -> VideoSpan:
-    return read_span(_given(runtime).state["video"], start_s, end_s)
+def span_of(runtime: Run, start_s: float | None, end_s: float | None) -> VideoSpan:
+    """Return the span that a call names; `ToolException` when it is none of the video."""
+    return read_span(given_to(runtime).state["video"], start_s, end_s)
 
 
 def _stored(runtime: Run, span: VideoSpan) -> list[Evidence]:
     """Return the evidence of the profile's tools in a span."""
-    context, state = _given(runtime)
+    context, state = given_to(runtime)
     skip = detectors(context.settings)
     runs = [run for name, run in state.get("runs", {}).items() if name not in skip]
     return [one for one in context.library.view(runs).records if span.holds(one)]
 
 
-def _told(
+def told(
     note: str,
     evidence: Sequence[Evidence],
     context: Context,
@@ -287,7 +267,7 @@ def _told(
 
 def _shown(chosen: Sequence[PlannedFrame], fewer: bool, runtime: Run) -> Result:
     """Decode frames, so that their files exist when the messages are sent."""
-    (context, state), meter, since = _given(runtime), Meter(), perf_counter()
+    (context, state), meter, since = given_to(runtime), Meter(), perf_counter()
     side = options_of(context).max_side
     try:
         picture_files(state["video"], chosen, context.library, meter, side)
@@ -300,7 +280,7 @@ def _shown(chosen: Sequence[PlannedFrame], fewer: bool, runtime: Run) -> Result:
 
 
 def _nothing_seen(runtime: Run, span: VideoSpan) -> str:
-    if not _given(runtime).state["video"].has_picture:
+    if not given_to(runtime).state["video"].has_picture:
         return "The file has no picture."
     return f"Nothing was read or recognised in {span}, and you cannot be shown pictures."
 
@@ -314,5 +294,5 @@ def _failed_before(runtime: Run) -> bool:
     """Say whether an answer was rejected before."""
     return any(
         message.type == "tool" and message.name == "answer" and message.status == "error"
-        for message in _given(runtime).state["messages"]
+        for message in given_to(runtime).state["messages"]
     )

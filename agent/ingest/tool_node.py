@@ -20,6 +20,7 @@ from langgraph.runtime import Runtime
 from agent.answer import Meter
 from agent.ingest.frames import ensure_frames, progress_of
 from agent.ingest.spoken import SPEECH, told_by
+from agent.ingest.uses import producers, require_used, used_evidence, used_keys
 from agent.library.keys import captioner_of, digest, run_settings
 from agent.library.rows import Run
 from agent.library.store import Library
@@ -34,6 +35,8 @@ from tools.model_files.ready import ready
 from tools.registry import make_tool
 
 MAX_ATTEMPTS = 2  # of a node that fails with a transient error
+MAX_FINDINGS = 200_000  # of one run; an hour of words has about 10,000
+MAX_TEXT = 100_000  # characters of one finding
 logger = logging.getLogger(__name__)
 
 
@@ -113,7 +116,8 @@ def recall(name: str, state: State, context: Context) -> Run | None:
 def planned_key(tool: Tool, state: State) -> str | None:
     """Return the planned key of a tool's run; None where it waits for the question.
 
-    A graph that only ingests has no plan, and so no planned key.
+    A graph that only ingests has no plan, and so no planned key; nor has a tool that uses the
+    evidence of others, for its key depends on their runs.
     """
     return state["plan"].key(tool.name) if "plan" in state else None
 
@@ -208,9 +212,25 @@ def _values(
     """Return what a run depends on now."""
     phrases = _phrases(tool, state)
     values = dict(run_settings(tool, state["video"], context.settings, phrases))
+    if "question" in tool.needs:
+        values["question"] = state["question"].text
+    if tool.uses:
+        values["uses"] = used_keys(_used(tool, state, context), state["video"], context.library)
     if pictures:
         values["pictures"] = [[frame.path.name, frame.start_s] for frame in pictures.frames]
     return values
+
+
+def _used(tool: Tool, state: State, context: Context) -> dict[str, int]:
+    """Return the runs whose evidence a tool uses: of this graph's run, else of the library."""
+    found: dict[str, int] = {}
+    runs, channels = state.get("runs", {}), state.get("channels", {})
+    for name in producers(tool, context.settings):
+        if name in runs:
+            found[name] = runs[name]
+        elif name not in channels and (run := recall(name, state, context)):
+            found[name] = run.id
+    return found
 
 
 def _read_by(tool: Tool, video: Video) -> str:
@@ -239,19 +259,35 @@ def _input(
 
     if pictures is None and "frames" in tool.needs:
         pictures = ensure_frames(video, runtime, meter)
+    context, runs = runtime.context, _used(tool, state, runtime.context)
+    require_used(tool, runs, context.settings)
     return ToolInput(
         video=video,
         frames=pictures,
         audio=audio,
         phrases=_phrases(tool, state),
+        question=state["question"].text if "question" in tool.needs else "",
+        evidence=used_evidence(tool, runs, context.settings, context.library),
         progress=progress_of(tool.name, runtime),
         stopped=lambda: runtime.drain_requested,
     )
 
 
 def _run(tool: Tool, given: ToolInput) -> list[Evidence]:
-    """Run a tool to its end and validate its evidence. `StoppedError` when Stop was pressed."""
-    found = [checked(evidence, tool, given.video) for evidence in tool.run(given)]
+    """Run a tool to its end and validate its evidence.
+
+    Raises:
+        StoppedError: Stop was pressed.
+        ReelgraphError: Its evidence is wrong or has no end, or it tries to end the program.
+    """
+    found: list[Evidence] = []
+    try:
+        for evidence in tool.run(given):
+            found.append(checked(evidence, tool, given.video))
+            if len(found) > MAX_FINDINGS:
+                raise ReelgraphError(f"{tool.name} reports more than {MAX_FINDINGS:,} findings")
+    except SystemExit as error:  # as a library does that takes itself for a program
+        raise ReelgraphError(f"{tool.name} tried to end the program ({error.code})") from error
     if given.stopped():
         raise StoppedError("stopped by the user")
     return found
@@ -276,11 +312,21 @@ def checked(evidence: Evidence, tool: Tool, video: Video) -> Evidence:
 
     A plug-in may yield NumPy numbers, which the library would store as bytes.
     """
+    if not isinstance(evidence, Evidence):
+        raise ReelgraphError(
+            f"{tool.name} reports {evidence!r:.80}, expected Evidence; this is a mistake in the "
+            f"tool"
+        )
     start_s, end_s, score = (float(x) for x in (evidence.start_s, evidence.end_s, evidence.score))
     if not isinstance(evidence.text, str) or not isfinite(score):
         raise ReelgraphError(
             f"{tool.name} reports the text {evidence.text!r} with the score {score}, expected a "
             f"string and a number; this is a mistake in the tool"
+        )
+    if len(evidence.text) > MAX_TEXT:
+        raise ReelgraphError(
+            f"{tool.name} reports a text of {len(evidence.text):,} characters, expected at most "
+            f"{MAX_TEXT:,}"
         )
     slack_s = 0.5  # a container's duration may end before its last frame or cue does
     if not -slack_s <= start_s <= end_s <= video.duration_s + slack_s:

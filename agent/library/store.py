@@ -37,6 +37,7 @@ from agent.library.rows import (
 from agent.library.schema import prepare, run_tag
 from agent.library.search_tables import SearchTables
 from agent.library.view import EvidenceView
+from agent.models import kept_prompt
 from agent.text import letter_pairs
 from tools.errors import DeletedError, InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
@@ -208,6 +209,7 @@ class Library(ModelTables, SearchTables):
             if not db.execute("SELECT 1 FROM deleted WHERE video = ?", (sha256,)).fetchone():
                 return
             shutil.rmtree(self.folder / "frames" / sha256, ignore_errors=True)
+            shutil.rmtree(self.folder / kept_prompt.FOLDER, ignore_errors=True)  # it quotes it
             if self._claims.clear(f"{sha256[:16]}-"):  # no work on it is in progress
                 db.execute("DELETE FROM deleted WHERE video = ?", (sha256,))
 

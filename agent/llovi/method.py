@@ -30,7 +30,7 @@ from agent.answering.conversation import chat_for, kept_chat
 from agent.answering.evidence_lines import merge_neighbours
 from agent.answering.method import Method, MethodPlan, Role, Subgraph, read_options
 from agent.answering.prompt import AGAIN
-from agent.ingest.graph import build_ingest
+from agent.ingest.graph import add_tools, build_ingest, question_tools
 from agent.ingest.tool_node import Node, reporting
 from agent.library.keys import captioner_of as captioner_settings
 from agent.library.rows import CAPTIONS
@@ -104,7 +104,10 @@ def add_sources(graph: Any, settings: Settings, options: LloviOptions) -> None:
     graph.add_edge("caption", "collect_captions")
     graph.add_node("ingest", build_ingest(settings))
     graph.add_node(take_evidence)
-    graph.add_edge("ingest", "take_evidence")
+    waiting = question_tools(settings, phrases=False)
+    add_tools(graph, ["ingest"], waiting, settings, then=["take_evidence"])
+    if not waiting:
+        graph.add_edge("ingest", "take_evidence")
     graph.add_node(read_file)
     for node in ("collect_captions", "take_evidence", "read_file"):
         graph.add_edge(node, "condense")

@@ -4,23 +4,19 @@ They are plug-ins: a package registers a method in the entry-point group `reelgr
 this one does.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 
-from agent.answering.method import Method, Need
+from agent.answering.method import REGISTRY, Method, Need
 from agent.ingest.spoken import SPEECH
 from agent.models.chat_model import Capabilities
-from agent.settings import METHODS, Settings
+from agent.settings import Settings
 from tools.errors import InputError, MissingError
 from tools.media.video import Video
-from tools.registry import load_plug_in, make_tool, names, suggest, unusable
+from tools.registry import METHODS, make_tool, names, suggest
 
 DEFAULT = "video-rag"
 AUTO = (DEFAULT, "direct")  # the methods that "auto" chooses from
-log = logging.getLogger(__name__)
 SHORT_S = 60.0  # below this a few frames show nearly everything
 
 
@@ -42,38 +38,17 @@ def find_method(name: str) -> Method:
     if name not in names(METHODS):
         known = dict.fromkeys(["auto", *names(METHODS)])
         raise InputError(f"unknown method {name!r}{suggest(name, known)}")
-    return _load(name)
+    return REGISTRY.find(name)
 
 
 def methods() -> Mapping[str, Method]:
     """Return every method that loads, by name."""
-    return _installed()[0]
+    return REGISTRY.all().usable
 
 
 def broken_methods() -> Mapping[str, str]:
     """Return why methods do not load, by name."""
-    return _installed()[1]
-
-
-@cache
-def _installed() -> tuple[Mapping[str, Method], Mapping[str, str]]:
-    usable, broken = {}, {}
-    for name in names(METHODS):
-        try:
-            usable[name] = _load(name)
-        except MissingError as error:
-            log.warning("%s", error)
-            broken[name] = str(error)
-    return usable, broken
-
-
-@cache
-def _load(name: str) -> Method:
-    (entry, *_) = entry_points(group=METHODS, name=name)
-    method = load_plug_in("method", entry)
-    if not isinstance(method, Method):
-        raise unusable("method", entry, "it is no agent.answering.method.Method")
-    return method
+    return REGISTRY.all().broken
 
 
 def candidates(settings: Settings) -> tuple[str, ...]:

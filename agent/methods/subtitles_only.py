@@ -21,7 +21,7 @@ from agent.answering.evidence_lines import (
 )
 from agent.answering.method import Method, MethodPlan, Subgraph
 from agent.answering.prompt import ask_for, notes_section, prompt_names
-from agent.ingest.graph import build_listen, ingest_tools
+from agent.ingest.graph import branch_tools, build_listen
 from agent.records import Question
 from agent.settings import Section, Settings
 from agent.state import Context, State
@@ -62,7 +62,7 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["reason", "a
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Return the plan."""
     tokens = context.settings.retrieval.token_budget
-    tools = ingest_tools(context.settings, visual=False)
+    tools = branch_tools(context.settings, "listen")
     return MethodPlan(
         prompt_names(question, "given_notes"), calls=(0, 2), tokens=tokens, tools=tuple(tools)
     )

@@ -1,19 +1,18 @@
 """The factory of chat models: settings in, a `ChatModel` out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.models.chat_llama_cpp import LlamaCppChat, context_for, gguf_capabilities
 from agent.models.chat_model import Capabilities, ChatModel, ContextOverflowError, image_block
 from agent.models.chat_transformers import TransformersChat, local_capabilities
 from agent.models.context_window import context_limit
+from agent.models.engines import REGISTRY
 from agent.models.gguf import context_length, gguf_file, is_gguf
 from agent.models.llama_server import LlamaServer
 from agent.models.loading import read_config, takes_images
+from agent.settings import ENGINES, ChatSettings
+from tools.base import ToolRuntime
 from tools.errors import InputError, MissingError
-
-if TYPE_CHECKING:
-    from agent.settings import ChatSettings
 
 __all__ = [
     "Capabilities",
@@ -30,7 +29,7 @@ __all__ = [
 A_DAY_S = 86_400.0  # llama.cpp takes one call at a time; the others wait
 
 
-def configured_capabilities(settings: "ChatSettings", models: Path, offline: bool) -> Capabilities:
+def configured_capabilities(settings: ChatSettings, models: Path, offline: bool) -> Capabilities:
     """Return the capabilities of a configured chat model, without loading or calling it.
 
     They are read from the settings of a server, the metadata of a GGUF file (text-only here), or a
@@ -46,6 +45,8 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
         return served_capabilities(
             settings.images, settings.max_images, settings.context_tokens, settings.tool_calling
         )
+    if settings.engine not in ENGINES:
+        return REGISTRY.find(settings.engine).capabilities(settings)
     if is_gguf(settings.model):
         return gguf_capabilities(_gguf_context(settings, gguf_file(settings.model, models)))
     source = find_source(settings.model, offline)
@@ -55,7 +56,9 @@ def configured_capabilities(settings: "ChatSettings", models: Path, offline: boo
     return local_capabilities(made_for, settings.context_tokens, kind, settings.max_images)
 
 
-def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool) -> ChatModel:
+def make_chat(
+    settings: ChatSettings, device: str, models: Path, offline: bool, kept: Path | None = None
+) -> ChatModel:
     """Make the chat model of some settings and load its weights.
 
     Args:
@@ -63,11 +66,15 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
         device: A torch device string; an endpoint needs none.
         models: Folder of fetched weights.
         offline: True forbids downloads and servers on other machines.
+        kept: Folder where a model of a GGUF file keeps the latest prompt for the next program.
 
     Raises:
         InputError: A setting does not suit the model.
         MissingError: Weights, a package or a key are missing; the text names the remedy.
     """
+    if settings.engine not in ENGINES:
+        engine = REGISTRY.find(settings.engine)
+        return engine.load(settings, ToolRuntime(device, offline, models))
     usual = {
         "name": settings.model,
         "max_new_tokens": settings.max_new_tokens,
@@ -83,7 +90,7 @@ def make_chat(settings: "ChatSettings", device: str, models: Path, offline: bool
     if is_gguf(settings.model):
         file = gguf_file(settings.model, models)
         context = _gguf_context(settings, file)
-        llama = LlamaServer(settings.model, file, context)
+        llama = LlamaServer(settings.model, file, context, kept)
         waits = {"timeout_s": A_DAY_S, "max_retries": 0, "context_limit": context}
         address = f"{llama.url}/v1"
         return LlamaCppChat(**usual, **waits, base_url=address, source=file, llama=llama)
@@ -115,7 +122,7 @@ def find_source(name: str, offline: bool) -> str:
     )
 
 
-def _gguf_context(settings: "ChatSettings", file: Path) -> int:
+def _gguf_context(settings: ChatSettings, file: Path) -> int:
     """Return the tokens of context of a GGUF file's model, which is never stretched."""
     if settings.rope_factor > 1:
         raise InputError(

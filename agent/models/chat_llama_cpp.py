@@ -1,11 +1,14 @@
 """A chat model in a GGUF file, run by llama.cpp in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.messages import BaseMessage, convert_to_openai_messages
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from agent.models.chat_endpoint import EndpointChat
@@ -16,6 +19,7 @@ from tools.weights import file_bytes
 
 CONTEXT_TOKENS = 8192  # unless the settings say otherwise; its keys and values take memory
 MOST_LOGPROBS = 1000  # of the next token; a token beyond them counts as unlikely as the last one
+MOST = 0.5  # of a prompt's tokens
 KNOWN = 4096  # texts whose number of tokens is remembered
 
 
@@ -84,6 +88,37 @@ class LlamaCppChat(EndpointChat):
             likely = known[begun]
             total += likely.get(token, min(likely.values()))
         return total / len(reply)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        result = super()._generate(messages, stop, run_manager, **kwargs)
+        self._keep(cast("AIMessage", result.generations[0].message).usage_metadata)
+        return result
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        usage: UsageMetadata | None = None
+        for chunk in super()._stream(messages, stop, run_manager, **kwargs):
+            usage = add_usage(usage, cast("AIMessage", chunk.message).usage_metadata)
+            yield chunk
+        self._keep(usage)
+
+    def _keep(self, usage: UsageMetadata | None) -> None:
+        """Keep the prompt for later programs, if most of it was new to this one."""
+        if usage:
+            known = usage.get("input_token_details", {}).get("cache_read", 0)
+            if known < usage["input_tokens"] * MOST:
+                self.llama.keep()
 
     def _prepared(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]

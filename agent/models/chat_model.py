@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from tools.errors import InputError, ReelgraphError
 
@@ -134,6 +134,8 @@ class ChatModel(BaseChatModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
+    # LangChain notes its version in it when a model is made, which a frozen None does not allow.
+    metadata: dict[str, Any] | None = Field(default_factory=dict, exclude=True)
     max_new_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0

@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from agent.models.engines import REGISTRY
 from agent.models.gguf import is_gguf
-from agent.settings import ChatSettings, EmbedderSettings, ImageEncoderSettings
+from agent.settings import ENGINES, ChatSettings, EmbedderSettings, ImageEncoderSettings
 from tools.model_files.manifest import manifest
 
 # Always included, so that an identity is readable.
@@ -37,6 +38,9 @@ def reply_identity(chat: ChatSettings) -> dict[str, Any]:
             values[name] = getattr(chat, name)
     if served:
         return values
+    if chat.engine not in ENGINES:
+        version = REGISTRY.find(chat.engine).version
+        return values | {"engine": f"{chat.engine} {version}"} | _marked(chat.model)
     return values | ({"engine": "llama.cpp"} if in_gguf else {}) | _marked(chat.model)
 
 

@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from agent.models.kept_prompt import KeptPrompt
 from tools.errors import MissingError
 
 INSTALL = "pip install xllamacpp"
@@ -30,13 +31,26 @@ class LlamaServer:
         context_tokens: Tokens of prompt and reply together.
     """
 
-    def __init__(self, name: str, file: Path, context_tokens: int) -> None:
-        """Load a GGUF file. `MissingError` when it or llama.cpp cannot be loaded."""
+    def __init__(
+        self, name: str, file: Path, context_tokens: int, kept: Path | None = None
+    ) -> None:
+        """Load a GGUF file, and what an earlier program has read with it.
+
+        Args:
+            name: Of the model, for its requests.
+            file: The GGUF file.
+            context_tokens: Tokens of prompt and reply together.
+            kept: Folder where `keep` stores the latest prompt; None stores none.
+
+        Raises:
+            MissingError: The file or llama.cpp cannot be loaded.
+        """
         try:
             import xllamacpp
         except ImportError as error:
             raise MissingError(f"llama.cpp is not installed: {INSTALL}") from error
         self.key = secrets.token_urlsafe()
+        self._kept = None if kept is None else KeptPrompt(kept, file, xllamacpp.__version__)
         self.context_tokens = context_tokens
         try:
             self._server = xllamacpp.Server(self._parameters(xllamacpp, name, file))
@@ -47,6 +61,13 @@ class LlamaServer:
             ) from error
         self.url: str = self._server.listening_address
         self._client = self._make_client()
+        if self._kept:
+            self._kept.restore(self._client)
+
+    def keep(self) -> None:
+        """Store what the server has read and written last, for the next program."""
+        if self._kept:
+            self._kept.save(self._client)
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""
@@ -87,6 +108,8 @@ class LlamaServer:
         made.cors_origins = "null"
         made.ui = made.endpoint_slots = False
         made.verbosity = QUIET
+        if self._kept:
+            made.slot_save_path = self._kept.prepared_folder()
         return made
 
     def _make_client(self) -> Any:

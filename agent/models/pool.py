@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from agent.models import kept_prompt
 from agent.models.chat import Capabilities, ChatModel, configured_capabilities, make_chat
 from agent.models.chat_model import MemoryLimitError
 from agent.models.embedding import SentenceEmbeddings
@@ -17,7 +18,7 @@ from agent.models.loading import weight_bytes
 from agent.models.transformers_writer import free_memory
 from agent.settings import ChatSettings, Settings
 from tools.base import Tool, ToolRuntime
-from tools.errors import MissingError, StoppedError
+from tools.errors import InputError, MissingError, StoppedError
 from tools.model_files.manifest import manifest
 from tools.model_files.store import ModelStore
 from tools.registry import make_tool
@@ -63,8 +64,15 @@ class ModelPool:
     releases it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, isolate: Callable[[Tool], Tool] | None = None) -> None:
+        """Load nothing yet.
+
+        Args:
+            settings: Name the models and tools.
+            isolate: Returns a tool that runs like the given one in a process of its own.
+        """
         self.settings = settings
+        self._isolate = isolate
         self.evicted: list[str] = []  # names of evicted entries, in order
         self._models = settings.models.expanduser()
         self._capabilities: dict[ChatSettings, Capabilities] = {}
@@ -322,10 +330,15 @@ class ModelPool:
     def _make_chat(self, settings: ChatSettings) -> ChatModel:
         offline = self.settings.offline
         device = "cpu" if settings.engine == "endpoint" else self.device
-        return make_chat(settings, device, self._models, offline)
+        kept = self.settings.library.expanduser() / kept_prompt.FOLDER
+        return make_chat(settings, device, self._models, offline, kept)
 
     def _load_tool(self, name: str) -> Tool:
         tool = make_tool(name, self.settings.tools.get(name, {}))
+        if tool.options.isolation:
+            if self._isolate is None:
+                raise InputError(f"{name}.isolation: this pool of models isolates no tool")
+            tool = self._isolate(tool)
         tool.setup(ToolRuntime(self.device, self.settings.offline, self._models))
         return tool
 

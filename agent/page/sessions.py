@@ -9,7 +9,7 @@ from agent import doctor
 from agent.methods import methods
 from agent.models.gguf import is_gguf
 from agent.session import Session
-from agent.settings import ChatSettings, profiles
+from agent.settings import ENGINES, ChatSettings, profiles
 from tools.errors import InputError, ReelgraphError
 
 OpenSession = Callable[[str | None, Mapping[str, Any]], Session]
@@ -127,6 +127,8 @@ def _may_have(chat: ChatSettings, need: str) -> bool:
     """Say whether a model may have a capability, as far as known without loading it."""
     if chat.engine == "endpoint":
         return {"images": chat.images, "tool calls": chat.tool_calling}.get(need, False)
+    if chat.engine not in ENGINES:
+        return True  # a plug-in says so when it is asked
     if need == "tool calls":
         return False
     return not is_gguf(chat.model)

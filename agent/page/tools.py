@@ -101,12 +101,13 @@ def tool_card(name: str, settings: Settings) -> ToolCard:
     options = (
         ToolOption(key, values[key], field.description or meanings.get(key, ""))
         for key, field in fields.items()
+        if key in values
     )
     return ToolCard(
         name=name,
         kind=tool.kind,
         version=tool.version,
-        needs=", ".join(sorted(tool.needs)),
+        needs=", ".join([*sorted(tool.needs), *(f"what {one} finds" for one in sorted(tool.uses))]),
         origin=type(tool).__module__,
         summary=(inspect.getdoc(type(tool)) or "").split("\n\n")[0],
         state=ready(tool, settings.models),

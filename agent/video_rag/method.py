@@ -28,8 +28,9 @@ from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import ask_for, opening_prompts, pictures_section, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
-from agent.ingest.graph import build_ingest, phrase_tools
+from agent.ingest.graph import build_ingest, phrase_tools, question_tools
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
+from agent.ingest.uses import made_tools, producers
 from agent.records import CandidateAnswer, PlannedFrame, Question, Request, Turn
 from agent.settings import Settings
 from agent.state import Context, State
@@ -44,7 +45,6 @@ from tools.errors import MissingError
 from tools.evidence import Evidence
 from tools.media.video import Video
 from tools.model_files.manifest import manifest
-from tools.registry import make_tool
 
 
 def build(settings: Settings) -> Subgraph:
@@ -76,20 +76,20 @@ def build(settings: Settings) -> Subgraph:
 def _add_looking(
     graph: StateGraph[State, Context, State, State], settings: Settings, options: Options
 ) -> None:
-    """Add the tools that detect the question's entities, between decoupling and retrieval."""
-    names = phrase_tools(settings)
+    """Add the tools that wait for the question or its entities, before retrieval."""
+    names, tools = question_tools(settings), made_tools(settings)
     rule, note = options.rule, filter_note(options.parity)
     frames = options.pictures if options.parity else 0
     for name in names:
-        needs = make_tool(name, settings.tools.get(name, {})).needs
-        node = look_node(name, rule, note, frames) if "frames" in needs else tool_node(name)
+        looks = tools[name].needs >= {"frames", "phrases"}
+        node = look_node(name, rule, note, frames) if looks else tool_node(name)
         graph.add_node(
             name,
             reporting(node, [name]),
             retry_policy=RetryPolicy(max_attempts=MAX_ATTEMPTS, retry_on=is_transient),
         )
-        graph.add_edge("decouple", name)
-        graph.add_edge("ingest", name)
+        before = [one for one in producers(tools[name], settings) if one in names]
+        graph.add_edge(["decouple", "ingest", *before], name)
     for name in names or ["decouple", "ingest"]:
         graph.add_edge(name, "retrieve")
 

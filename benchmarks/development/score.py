@@ -122,8 +122,21 @@ def report(rows: Sequence[Row]) -> None:
             sum(r["right"] for r in measured),
             len(measured),
         )
+    print_risks(rows)
     seconds = [row["seconds"] for row in rows]
     sys.stdout.write(f"seconds a question: median {median(seconds):.1f}, most {max(seconds):.1f}\n")
+
+
+def print_risks(rows: Sequence[Row]) -> None:
+    """Print how many answers are wrong if only the surest are given (risk and coverage)."""
+    surest = sorted(rows, key=lambda row: (row["abstained"], -row["confidence"]))
+    given = sum(not row["abstained"] for row in rows)
+    for share in (0.1, 0.2, 0.3, 0.4, 0.5, 1.0):
+        count = min(given, round(share * len(rows)))
+        wrong = sum(not row["right"] for row in surest[:count])
+        print_share(f"wrong at coverage {count / len(rows):.0%}", wrong, count)
+        if count == given:
+            return
 
 
 def print_share(name: str, right: int, count: int) -> None:

@@ -24,6 +24,7 @@ from agent.cli.main import main
 from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool, Role
+from agent.plugins.isolate import isolated
 from agent.session import Event, Session
 from agent.state import Context
 from agent.text import words
@@ -118,7 +119,7 @@ class SharedPool(ModelPool):
     """A pool with the worker's one embedding model and, if given, a chat model."""
 
     def __init__(self, session: Session, shared: SentenceEmbeddings, chat: object | None) -> None:
-        super().__init__(session.settings)
+        super().__init__(session.settings, isolated)
         self._shared = shared
         self._chat = chat
 

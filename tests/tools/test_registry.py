@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from tools.errors import InputError, MissingError
-from tools.registry import broken_tools, installed, make_tool, suggest, tool_classes
+from tools.registry import TOOLS, broken_tools, make_tool, suggest, tool_classes
 
-BUILT_IN = {"subtitles", "transcribe", "ocr", "detect", "shots", "caption"}
+MEASUREMENTS = {
+    *("saturation", "optical_flow", "flow_change", "sharpness", "denoise_residual", "edges"),
+    *("spectrum", "block_dct", "ssim_jitter", "camera_residual", "duplicate_frames", "d3_pixel"),
+    *("d3_embedding", "curvature_pixel", "curvature_embedding", "c2pa", "container_metadata"),
+    *("depth", "segmentation"),
+}
+BUILT_IN = {"subtitles", "transcribe", "ocr", "detect", "shots", "caption", *MEASUREMENTS}
 SENSOR = """
 from pydantic import Field
 from tools.base import Tool, ToolOptions
@@ -36,10 +42,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (tmp_path / f"{name}.py").write_text(source)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[reelgraph.tools]\n{entry}\n")
-        installed.cache_clear()
+        TOOLS.forget()
 
     yield write
-    installed.cache_clear()
+    TOOLS.forget()
 
 
 def test_built_in_tools_keep_the_contract() -> None:

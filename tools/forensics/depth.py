@@ -66,7 +66,9 @@ class Depth(Pretrained):
 
         checkpoint, found = self.loaded, []
         for first in range(0, len(numbers), self.options.batch):
-            pictures: list[Any] = [clip.frames[n] for n in numbers[first:][: self.options.batch]]
+            pictures: list[Any] = [
+                clip.frames[n].copy() for n in numbers[first:][: self.options.batch]
+            ]
             given = checkpoint.processor(images=pictures, return_tensors="pt")
             with torch.inference_mode():
                 depth = checkpoint.model(given["pixel_values"].to(checkpoint.model.device))

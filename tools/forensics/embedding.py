@@ -34,7 +34,7 @@ class Embedding(Pretrained):
 
         checkpoint, found = self.loaded, []
         for first in range(0, len(clip.frames), self.options.batch):
-            pictures: list[Any] = list(clip.frames[first : first + self.options.batch])
+            pictures: list[Any] = list(clip.frames[first : first + self.options.batch].copy())
             given = checkpoint.processor(images=pictures, return_tensors="pt")
             with torch.inference_mode():
                 state = checkpoint.model(given["pixel_values"].to(checkpoint.model.device))

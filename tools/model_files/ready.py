@@ -9,7 +9,11 @@ from tools.model_files.store import ModelStore
 
 def ready(tool: Tool, models: Path) -> Availability:
     """Check cheaply whether a tool can run with the weights in a folder; no file is read."""
-    found = tool.available()
+    own = tool.options.isolation
+    if own and own.python:  # what it imports can be seen from there alone
+        found = Availability(own.python.is_file(), f"there is no {own.python}", "name a Python")
+    else:
+        found = tool.available()
     if not found.ok:
         return found
     store, known = ModelStore(models), manifest()

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from agent.library.rows import across_videos
 from agent.library.store import Library
+from agent.models import kept_prompt
 from tools.errors import InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
 from tools.media.video import SubtitleTrack, Video
@@ -126,9 +127,13 @@ def test_delete_leaves_nothing_but_the_file(library: Library, video: Video) -> N
     frames = library.frames_folder(video, "k")
     frames.mkdir(parents=True)
     (frames / "0.jpg").write_bytes(b"x")
+    read = library.folder / kept_prompt.FOLDER
+    read.mkdir()
+    (read / "a.state").write_bytes(b"secret words")
     assert library.entries()[0].frame_bytes == 1
     library.delete(video)
     assert library.entries() == []
+    assert not read.exists()
     assert not frames.exists()
     assert video.path.exists()
     with sqlite3.connect(library.folder / "library.sqlite") as db:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.methods import _installed, broken_methods, choose, find_method, has, methods
+from agent.answering.method import REGISTRY
+from agent.methods import broken_methods, choose, find_method, has, methods
 from agent.models.chat_model import Capabilities
 from agent.session import Session
 from agent.settings import resolve
 from tools.errors import InputError, MissingError
 from tools.media.video import Video, probe
-from tools.registry import names
 
 Open = Callable[..., Session]
 QUESTION, OPTIONS = "What is the gate code?", ("1111", "7391", "2222")
@@ -128,8 +128,7 @@ def test_a_broken_method_is_told_of_and_costs_no_other(
     (info / "entry_points.txt").write_text(entries)
     known = set(methods())
     monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (names, _installed):
-        cached.cache_clear()
+    REGISTRY.forget()
     try:
         assert set(methods()) == known
         assert set(broken_methods()) == {"count", "muse"}
@@ -140,8 +139,7 @@ def test_a_broken_method_is_told_of_and_costs_no_other(
             find_method("muse")
     finally:
         monkeypatch.undo()
-        for cached in (names, _installed):
-            cached.cache_clear()
+        REGISTRY.forget()
 
 
 def test_needs_are_read_off_the_capabilities() -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from tools.base import ToolInput
 from tools.errors import StoppedError
 from tools.evidence import Evidence
+from tools.registry import tool_classes
 
 Serve = Callable[..., str]
 Visit = Callable[[str], Page]
@@ -318,7 +319,7 @@ def test_tools_and_graph_are_shown(address: str, visit: Visit) -> None:
     page = visit(address)
     page.get_by_role("tab", name="Tools", exact=True).click()
     names = page.locator("#tools-list summary b")
-    expect(names).to_have_count(6)
+    expect(names).to_have_count(len(tool_classes()))
     assert names.all_inner_texts() == sorted(names.all_inner_texts())
     page.locator("#tools-list summary").filter(has_text="ocr").click()
     row = page.locator("#tools-list tr").filter(has_text="ocr.min_confidence")
