@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from agent.cli.options import AsJson, Pairs, Profile, open_session, print_json, say
+from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
 if TYPE_CHECKING:
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from agent.detection.detector import Detector
 
 TaskFile = Annotated[str, typer.Option("--task", help="A shipped task's name or a YAML file.")]
+CheckMotion = Annotated[
+    bool, typer.Option("--check-motion", help="Judge once more with shuffled frames.")
+]
+Start = Annotated[
+    float, typer.Option("--start", min=0, help="Second from which clips are measured.")
+]
+Robustness = Annotated[
+    bool, typer.Option("--robustness", help="Judge seven changed copies of each clip too.")
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Write a report: FILE.html or FILE.md.")
+]
 AI_GENERATED = "ai_generated"
 
 
@@ -33,20 +45,13 @@ def detect(
     tool: Annotated[
         list[str] | None, typer.Option("--tool", help="A kit of your own; may be repeated.")
     ] = None,
-    check_motion: Annotated[
-        bool, typer.Option("--check-motion", help="Judge once more with shuffled frames.")
-    ] = False,
-    start: Annotated[
-        float, typer.Option("--start", min=0, help="Second from which clips are measured.")
-    ] = 0.0,
-    robustness: Annotated[
-        bool, typer.Option("--robustness", help="Judge seven changed copies of each clip too.")
-    ] = False,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write a report: FILE.html or FILE.md.")
-    ] = None,
+    check_motion: CheckMotion = False,
+    start: Start = 0.0,
+    robustness: Robustness = False,
+    report: Report = None,
     profile: Profile = None,
     pairs: Pairs = None,
+    plugins: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge whether clips show signs of generation, or what another task asks, with evidence."""
@@ -56,7 +61,7 @@ def detect(
     if report and report.suffix.lower() not in FORMATS:
         raise InputError(f"--report takes FILE.html or FILE.md, got {report.name}")
     clips = clips_of(videos)
-    detector = open_detector(profile, [*_starting(start), *(pairs or [])], task)
+    detector = open_detector(profile, [*_starting(start), *(pairs or [])], task, plugins)
     job = detector.job(tool or (), check_motion=check_motion)
     found, failed = [], 0
     for clip in clips:
@@ -114,12 +119,14 @@ def _starting(start_s: float) -> list[str]:
     return [f"{n}.start_s={start_s}" for n, t in known if "start_s" in t.Options.model_fields]
 
 
-def open_detector(profile: str | None, pairs: list[str] | None, task: str) -> "Detector":
+def open_detector(
+    profile: str | None, pairs: list[str] | None, task: str, plugins: list[str] | None = None
+) -> "Detector":
     """Return a detector of a session with these settings."""
     from agent.detection.detector import Detector
     from agent.detection.task import load_task
 
-    return Detector(open_session(profile, pairs).context, load_task(task))
+    return Detector(open_session(profile, pairs, plugins=plugins).context, load_task(task))
 
 
 def clips_of(paths: Sequence[Path]) -> list[Path]:
