@@ -99,7 +99,7 @@ def test_an_artefact_for_something_else_refuses_to_load(
     with pytest.raises(InputError, match="another version of meter; calibrate again"):
         load_calibration(file, agent.task, model, made.prompt)
     found = detector(judge([reply()])).detect(clip())
-    assert any("default kit is used" in note and "meter" in note for note in found.notes)
+    assert any("calibration is not used" in note and "meter" in note for note in found.notes)
     assert found.percentiles == ()
     file.write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be read; calibrate again"):

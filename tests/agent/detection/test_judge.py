@@ -1,5 +1,6 @@
 """A clip judged end to end with a scripted model: recovery, grounding, leaks, the graph."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -382,3 +383,14 @@ def test_html_report_escapes_and_shows_the_view(
     assert text.count("data:image/jpeg;base64,") == 9
     assert "black 0 to white 8" in text
     assert "http" not in text
+
+
+def test_the_example_report_is_of_the_example_clip() -> None:
+    """The report that ships is that of the clip that ships; it holds views and no path."""
+    examples = Path(__file__).parents[3] / "examples"
+    sha256 = hashlib.sha256((examples / "tour.mp4").read_bytes()).hexdigest()
+    text = (examples / "detection" / "tour.html").read_text(encoding="utf-8")
+    assert sha256 in text
+    assert "inconclusive" in text
+    assert "data:image/jpeg;base64," in text
+    assert "tour.mp4" not in text
