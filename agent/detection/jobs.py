@@ -76,7 +76,7 @@ def _calibration(context: Context, task: Task, prompt: str) -> tuple[Calibration
         found = load_calibration(file, task, reply_identity(context.settings.chat), prompt)
     except InputError as error:
         return None, [f"the calibration is not used: {error}"]
-    return found, [] if found.established else [found.why]
+    return found, [*([] if found.established else [found.why]), *filter(None, [found.warning])]
 
 
 def work_key(sha256: str, job: Job, settings: Settings) -> str:

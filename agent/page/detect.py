@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from agent.detection.detection import Detection
 from agent.detection.detector import Detector
-from agent.detection.report import data_uri, percentiles_of, place, report_text
+from agent.detection.report import cost_of, data_uri, percentiles_of, place, report_text
 from agent.detection.task import DEFAULT_TASK, load_task, shipped_tasks
 from agent.page.markup import render
 from agent.page.page_context import PageContext
@@ -151,9 +151,8 @@ class DetectTab:
         views = {r.tool: data_uri(r.view.file) for r in detection.readings if r.view}
         placed = {r.tool: percentiles_of(detection, r.tool) for r in detection.readings}
         places = [place(claim) for claim in detection.claims]
-        return render(
-            "detection", d=detection, token=token, views=views, placed=placed, places=places
-        )
+        shown = {"views": views, "placed": placed, "places": places, "cost": cost_of(detection)}
+        return render("detection", d=detection, token=token, **shown)
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it stops between two pieces of work."""

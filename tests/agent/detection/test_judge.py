@@ -11,8 +11,10 @@ from langchain_core.messages import AIMessage
 
 from agent.detection.conclusion import MOTION_UNUSED
 from agent.detection.prompt_document import first_document
+from agent.detection.records import ToolReading
 from agent.detection.reply import first_object
 from agent.detection.report import report_text
+from agent.detection.rules import decide_by_rules
 from agent.detection.schema import AFTER, parse_reply, reply_schema
 from agent.detection.task import load_task, parse_task, shipped_tasks
 from agent.models.pool import ModelPool
@@ -394,3 +396,21 @@ def test_the_example_report_is_of_the_example_clip() -> None:
     assert "inconclusive" in text
     assert "data:image/jpeg;base64," in text
     assert "tour.mp4" not in text
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "longest", "label", "strength"),
+    [(5, 5, "edited", "strong"), (3, 1, "edited", "weak"), (0, 0, "continuous", None)],
+)
+def test_a_freeze_speaks_louder_than_single_repeats(
+    duplicates: float, longest: float, label: str, strength: str | None
+) -> None:
+    values = {"duplicates": duplicates, "longest_run": longest}
+    readings = [
+        ToolReading("shots", "ok", "one shot", {"count": 1.0}),
+        ToolReading("duplicate_frames", "ok", "repeats", values, spans=((0.0, 2.0),)),
+    ]
+    verdict = decide_by_rules(load_task("edits"), readings, 4.0)
+    assert verdict is not None
+    assert verdict.label == label
+    assert [claim.strength for claim in verdict.claims] == ([strength] if strength else [])
