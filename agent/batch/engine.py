@@ -3,8 +3,9 @@
 The local engine has one worker process with one session, in which each video has a thread. Threads
 share the loaded models and tools, so memory hardly grows with their number, and models release the
 interpreter's lock while they compute. The process is there for what a thread cannot survive: a
-tool that hangs, a crash inside a library, the end of memory. It is then ended and started again,
-and only the row at fault fails.
+tool that hangs, a crash inside a library, the end of memory. It is then ended and started again.
+A row at work in a crash, or over its deadline beside others that may have kept it waiting, is
+asked again alone before it fails: so what fails does not depend on the number of workers.
 """
 
 import signal
@@ -22,14 +23,14 @@ from typing import Protocol
 import psutil
 
 from agent.batch.records import Job, Result, Row
-from agent.batch.work import Progress, WorkSettings, failed, too_long
+from agent.batch.work import Progress, WorkSettings, failed, is_overdue, too_long
 from agent.batch.worker import Numbered, Told, Unable
 from tools.errors import ReelgraphError
 
 LOOK_S = 0.1  # between two looks at deadlines and Stop
 GRACE_S = 10.0  # that a row has to end by itself after its deadline, and a job after Stop
 BOOT = "import sys; sys.path.extend({paths!r}); from agent.batch.worker import serve; serve({file})"
-CRASHES = 2  # of its worker, the last while it was alone, that fail a row
+CRASHES = 2  # of its worker, the last while it was asked alone, that fail a row
 
 
 Events = Generator[Result | Progress, None, None]
@@ -94,7 +95,8 @@ class _Flight:
 
     video: Path
     rows: deque[Row]
-    since: float
+    alone: bool
+    since: float = field(default_factory=monotonic)
 
     def left(self) -> Job:
         """The job of the rows without result."""
@@ -147,33 +149,36 @@ class _Run:
         """Give the worker as many jobs as it may have; a suspect works alone."""
         if self.suspects:
             if not self.flights:
-                self._begin(self.suspects.popleft())
+                self._begin(self.suspects.popleft(), alone=True)
             return
-        alone = any(self.crashes[row.id] for f in self.flights.values() for row in f.rows)
-        while len(self.flights) < self.workers and not alone:
+        while len(self.flights) < self.workers and not any(f.alone for f in self.flights.values()):
             job = self.again.popleft() if self.again else next(self.jobs, None)
             if job is None:
                 return
-            self._begin(job)
+            self._begin(job, alone=self.workers == 1)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, job: Job, alone: bool) -> None:
         if self.worker is None:
             self.worker = _Worker(self.settings, self.log)
         self.number += 1
-        self.flights[self.number] = _Flight(job.video, deque(job.rows), monotonic())
+        self.flights[self.number] = _Flight(job.video, deque(job.rows), alone)
         self.worker.say(Numbered(self.number, job))
 
     def _take(self, told: Told) -> Iterator[Result | Progress]:
-        flight = self.flights[told.number]
-        if isinstance(told.event, Result):
-            row = flight.rows.popleft()
-            self.crashes.pop(row.id, None)
-        elif told.event is None:
+        flight, event = self.flights[told.number], told.event
+        if event is None:
             del self.flights[told.number]
-        elif not told.event.stage:
-            flight.since = monotonic()  # the row begins
-        if told.event is not None:
-            yield told.event
+        elif isinstance(event, Progress):
+            if not event.stage:
+                flight.since = monotonic()  # the row begins
+            yield event
+        else:
+            row = flight.rows.popleft()
+            if is_overdue(event, self.settings) and not flight.alone:
+                self.suspects.append(Job(flight.video, (row,)))
+            else:
+                self.crashes.pop(row.id, None)
+                yield event
 
     def _end_hung(self) -> Iterator[Result]:
         """End the worker if a row is long over its deadline; other rows are asked again."""
@@ -182,29 +187,34 @@ class _Run:
         if not hung:
             return
         self.end()
+        why = f"{too_long(self.settings)}; it did not stop, so its process was ended"
         for flight in hung:
-            row = flight.rows.popleft()
-            why = f"{too_long(self.settings)}; it did not stop, so its process was ended"
-            yield failed(row, why, seconds=monotonic() - flight.since)
-        self.again.extend(f.left() for f in self.flights.values() if f.rows)
-        self.flights.clear()
+            yield from self._suspect(flight, why if flight.alone else "")
+        self._restart()
 
     def _crashed(self) -> Iterator[Result]:
         """Find the row at fault after the worker ended: each row that was at work is suspect."""
         assert self.worker is not None
-        how, alone = self.worker.how_it_ended(), len(self.flights) == 1
+        why = f"the worker process ended twice while it was asked, {self.worker.how_it_ended()}"
         self.end()
         for flight in [f for f in self.flights.values() if f.rows]:
-            row = flight.rows.popleft()
+            row = flight.rows[0]
             self.crashes[row.id] += 1
-            if alone and self.crashes[row.id] >= CRASHES:
-                self.crashes.pop(row.id)
-                why = f"the worker process ended twice while it was asked, {how}"
-                yield failed(row, why, seconds=monotonic() - flight.since)
-            else:
-                self.suspects.append(Job(flight.video, (row,)))
-            if flight.rows:
-                self.again.append(flight.left())
+            at_fault = flight.alone and self.crashes[row.id] >= CRASHES
+            yield from self._suspect(flight, why if at_fault else "")
+        self._restart()
+
+    def _suspect(self, flight: _Flight, why: str) -> Iterator[Result]:
+        """Fail the row at work in a flight, or let it be asked again alone."""
+        row = flight.rows.popleft()
+        if why:
+            yield failed(row, why, seconds=monotonic() - flight.since)
+        else:
+            self.suspects.append(Job(flight.video, (row,)))
+
+    def _restart(self) -> None:
+        """Let the rows without result be asked again, by another worker."""
+        self.again.extend(f.left() for f in self.flights.values() if f.rows)
         self.flights.clear()
 
 

@@ -174,3 +174,8 @@ def failed(row: Row, why: str, sha256: str = "", seconds: float = 0.0) -> Result
 def too_long(settings: WorkSettings) -> str:
     """Return the reason of a row that exceeded its deadline."""
     return f"it took longer than the deadline of {settings.deadline_s:g} s; see --deadline"
+
+
+def is_overdue(result: Result, settings: WorkSettings) -> bool:
+    """Whether a row failed because it exceeded its deadline."""
+    return result.status == "failed" and result.error.startswith(too_long(settings))

@@ -65,19 +65,23 @@ def batch(
     Exit codes: 0 every question has an answer or was abstained from, 1 some failed, 2 bad input,
     130 stopped before the end.
     """
+    from agent.batch.estimate import estimate_batch
     from agent.batch.questions import read_questions
     from agent.batch.runner import Limits, run_batch
     from agent.batch.videos import find_videos
-    from agent.cli.batch_progress import print_summary, watch_batch
+    from agent.cli.batch_progress import print_estimate, print_summary, watch_batch
 
     work = _work(profile, pairs, plugins, method, deadline)
     again = _retries(retry or [])
     chosen = _engine(engine, workers)
     rows = read_questions(questions, find_videos(videos))
+    if estimate:
+        expected = estimate_batch(rows, out, work, again)
+        print_json(expected.to_json()) if as_json else print_estimate(expected)
+        return
     given = {"cost": max_cost, "seconds": max_seconds, "tokens": max_tokens}
     limits = Limits(**{name: limit for name, limit in given.items() if limit is not None})
     summary = watch_batch(
-        rows,
         lambda show: run_batch(
             rows,
             out,

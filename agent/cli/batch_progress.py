@@ -21,9 +21,11 @@ from rich.progress import (
 )
 
 from agent.batch import work
+from agent.batch.estimate import Estimate
 from agent.batch.records import Result, Row
 from agent.batch.runner import Summary
 from agent.cli.options import say
+from agent.text import clock
 
 COLOURS = {"answered": "green", "abstained": "yellow", "failed": "red"}
 RATE_S = 600  # of the last so many seconds the time left is reckoned
@@ -43,7 +45,7 @@ class Display(Protocol):
         ...
 
 
-def watch_batch(rows: Sequence[Row], run: Callable[[Display], Summary]) -> Summary:
+def watch_batch(run: Callable[[Display], Summary]) -> Summary:
     """Run a batch with progress; the first Ctrl-C stops it cleanly, a second one at once."""
     console = Console(stderr=True, highlight=False)
     stop = Event()
@@ -68,6 +70,26 @@ def print_summary(summary: Summary) -> None:
         say(f"{summary.stopped}; run the same command again to go on")
     if summary.counts["failed"]:
         say("some failed: their lines say why; --retry failed asks them again")
+
+
+def print_estimate(found: Estimate) -> None:
+    """Print what a batch will take, and what is not known."""
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(f"{found.rows} questions to ask, {found.videos} videos, {clock(found.video_s)} long")
+    if found.unreadable:
+        out.print(f"{found.unreadable} of the questions will fail: they or their video are broken")
+    for name, share in found.tools.items():
+        took = "unknown" if share.seconds is None else f"{share.seconds:.0f} s"
+        out.print(f"  {name}: {share.videos} videos, {clock(share.video_s)}: {took}")
+    out.print(f"  calls of the chat model: {found.calls[0]} to {found.calls[1]}")
+    if found.row_seconds is not None and found.row_tokens is not None:
+        out.print(
+            f"  a question to a known video: {found.row_seconds:.1f} s, {found.row_tokens:.0f} "
+            f"tokens, cost {found.row_cost:.4f} (medians of the results there are)"
+        )
+    out.print(f"what is known of it takes {found.seconds:.0f} s with one worker")
+    for one in found.unknown:
+        out.print(f"not known: {escape(one)}")
 
 
 class Lines:
