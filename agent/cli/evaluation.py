@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -67,8 +67,8 @@ def evaluate(
         typer.Option("--submission", help="Write the first method's choices for the organisers."),
     ] = None,
     retry: Annotated[
-        list[str] | None,
-        typer.Option("--retry", help="Ask again: failed, abstained, changed; may be repeated."),
+        Literal["failed", "abstained", "changed"] | None,
+        typer.Option("--retry", help="Ask again what came to this."),
     ] = None,
     profile: Profile = None,
     pairs: Pairs = None,
@@ -80,21 +80,23 @@ def evaluate(
     Stop it at any time, it goes on from there. Exit codes: 0 every question has an answer or was
     abstained from, 1 some failed, 2 bad input, 130 stopped before the end.
     """
-    from agent.cli.batch import read_retries, work_settings
+    from agent.batch.work import WorkSettings
     from agent.evaluation.run import BASELINES, usable_methods
+    from agent.settings import parse_pairs
     from agent.tasks import find_benchmark
 
     chosen = find_benchmark(benchmark)
     if submission and not chosen.submit:
         raise InputError(f"{chosen.name} takes no submissions: its answers are public")
     folder = out or Path("eval") / f"{chosen.name}{'-subtitles' * with_subtitles}"
-    work = work_settings(profile, pairs, plugins, None, 3600.0)
+    given = {"plugins": plugins} if plugins else {}
+    work = WorkSettings(profile, {**parse_pairs(pairs or []), **given})
     named = [name.strip() for name in methods.split(",") if name.strip()]
     usable = usable_methods(named or ["auto", *BASELINES], work)
     asked = _read(chosen, path, videos, folder, with_subtitles, limit)
     run = _Run(chosen, asked, folder, with_subtitles)
     able = [name for name, why in usable.items() if not why]
-    code = run.answer(able, work, workers, read_retries(retry or []))
+    code = run.answer(able, work, workers, [retry] if retry else [])
     _print_scores(run, able, {name: why for name, why in usable.items() if why}, as_json)
     if submission:
         run.submit(able[0], submission)

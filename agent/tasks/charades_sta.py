@@ -47,7 +47,7 @@ def _item(number: int, row: Values, file: Path, videos: Videos) -> Item:
     )
     name = video.removesuffix(".mp4")
     truth = Truth(spans=(span,))
-    return Item(f"{name}-{number}", name, videos.find(video), Question(question), truth)
+    return Item(f"{name}-{number}", name, videos.find(f"{name}.mp4"), Question(question), truth)
 
 
 BENCHMARK = Benchmark(

@@ -1,7 +1,8 @@
 """EgoSchema (Mangalam et al., arXiv 2308.09126): five options to 3 minutes of egocentric video.
 
 Only 500 of the 5,031 answers are public: those of `subset_answers.json`. For the others a
-submission file is written and no accuracy is given. Naming `subset_answers.json` as the path asks those 500.
+submission file is written and no accuracy is given. Naming `subset_answers.json` as the path asks
+those 500.
 """
 
 from collections.abc import Mapping, Sequence

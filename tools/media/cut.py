@@ -27,6 +27,7 @@ from tools.media.container import (
 QUALITY = {"crf": "16", "preset": "veryfast"}
 TICKS = Fraction(1, 90_000)
 AUDIO_RATE = 48_000
+RATE = 25  # pictures a second, of a file that does not say
 SEEK_S = 1.0  # begin so much earlier: the picture shown at the start may have come before
 
 
@@ -60,13 +61,13 @@ def join_pictures(pictures: Sequence[Path], rate: float, target: Path) -> None:
     """
     if not pictures:
         raise InputError(f"there are no pictures for {target.name}; check the folder")
-    period = round(1 / (TICKS * Fraction(rate).limit_denominator(1000)))
+    period = round(1 / (TICKS * _exact(rate)))
     stream: VideoStream | None = None
     with _writing(target) as out:
         for number, picture in enumerate(pictures):
             with _reading(picture) as container:
                 frame = next(container.decode(video=0))
-            stream = stream or _picture_stream(out, frame.width, frame.height)
+            stream = stream or _picture_stream(out, (frame.width, frame.height), rate)
             _write_picture(out, stream, frame, number * period, period)
         if stream:
             out.mux(stream.encode(None))
@@ -87,7 +88,8 @@ class _Part:
         if picture:
             size = picture.width, picture.height
             turned = clockwise_turn(next(source.decode(picture))) % 180  # a frame knows, no stream
-            self._video = _picture_stream(out, *(reversed(size) if turned else size))
+            size = size[::-1] if turned else size
+            self._video = _picture_stream(out, size, picture.average_rate or RATE)
         self._resampler = AudioResampler("fltp", "stereo", AUDIO_RATE)
         self._before: av.VideoFrame | None = None  # the last picture before the start
         self._count = 0
@@ -133,11 +135,18 @@ class _Part:
         self._count += 1
 
 
-def _picture_stream(out: OutputContainer, width: int, height: int) -> VideoStream:
-    stream = cast("VideoStream", out.add_stream("libx264", options=QUALITY))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p"  # odd sizes too
+def _picture_stream(
+    out: OutputContainer, size: tuple[int, int], rate: Fraction | float
+) -> VideoStream:
+    """Add a stream; the rate says how long the last picture lasts, times are those of pictures."""
+    stream = cast("VideoStream", out.add_stream("libx264", rate=_exact(rate), options=QUALITY))
+    (stream.width, stream.height), stream.pix_fmt = size, "yuv444p"  # odd sizes too
     stream.time_base = stream.codec_context.time_base = TICKS
     return stream
+
+
+def _exact(rate: Fraction | float) -> Fraction:
+    return Fraction(rate).limit_denominator(1001)
 
 
 def _write_picture(
