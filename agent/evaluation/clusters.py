@@ -64,7 +64,7 @@ def estimate(
     else:
         half = _quantile(freedom) * sqrt(squared) if freedom else bounds[1] - bounds[0]
         low, high = mean - half, mean + half
-    inside = (max(bounds[0], low), min(bounds[1], high))
+    inside = (max(bounds[0], min(low, mean)), min(bounds[1], max(high, mean)))
     return Estimate(mean, *inside, error, len(values), groups)
 
 

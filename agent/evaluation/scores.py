@@ -101,11 +101,12 @@ def _overall(known: Sequence[Outcome], mean: Mean) -> Score:
 
 
 def _score(name: str, outcomes: Sequence[Outcome], strata: Sequence[str] | None = None) -> Score:
-    answered = [o for o in outcomes if o.kind == "answered"]
-    kept = [s for o, s in zip(outcomes, strata, strict=True) if o in answered] if strata else None
+    places = [n for n, outcome in enumerate(outcomes) if outcome.kind == "answered"]
+    answered = [outcomes[n] for n in places]
+    kept = [strata[n] for n in places] if strata else None
     return Score(
         name,
-        Counter(o.kind for o in outcomes),
+        dict(Counter(o.kind for o in outcomes)),
         _mean(outcomes, [o.value for o in outcomes], strata),
         _mean(answered, [o.value for o in answered], kept) if answered else None,
         dict(_extras(outcomes)),

@@ -88,7 +88,7 @@ def _row(name: str, run: RunScores, first: RunScores, extras: Sequence[str]) -> 
 
 
 def _counts(run: RunScores) -> tuple[str, ...]:
-    kinds = [outcome.kind for outcome in run.outcomes]
+    kinds: list[str] = [outcome.kind for outcome in run.outcomes]
     share = kinds.count("answered") / len(kinds)
     return (f"{share:.0%}", *(str(kinds.count(kind)) for kind in UNPARSED))
 

@@ -9,6 +9,7 @@ word's lemma is the first that WordNet knows as a noun, verb, adjective or adver
 comparable with each other, and near but not equal to published ones.
 """
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -99,9 +100,12 @@ def _wordnet() -> Any:
         ) from error
     for place in ("corpora/wordnet", "corpora/wordnet.zip/wordnet"):
         try:
-            return WordNetCorpusReader(nltk.data.find(place), None)
+            found = nltk.data.find(place)
         except LookupError:
             continue
+        with warnings.catch_warnings():  # that other languages are missing, which nobody asked for
+            warnings.simplefilter("ignore")
+            return WordNetCorpusReader(found, None)
     raise MissingError(
         "WUPS needs the files of WordNet 3.0 in nltk's data folder; get them with "
         "`python -m nltk.downloader wordnet`, or set NLTK_DATA to a folder with corpora/wordnet"

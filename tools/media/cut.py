@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
@@ -83,7 +82,7 @@ class _Part:
         self._video: VideoStream | None = None
         self._audio: AudioStream | None = None
         if audio_stream(source):
-            self._audio = cast("AudioStream", out.add_stream("aac", rate=AUDIO_RATE))
+            self._audio = out.add_stream("aac", rate=AUDIO_RATE)
         picture = video_stream(source)
         if picture:
             size = picture.width, picture.height
@@ -98,19 +97,26 @@ class _Part:
         """Write the part; return the number of pictures and blocks of sound in it."""
         source.seek(max(0, int((self._start_s - SEEK_S) * av.time_base)))
         for frame in source.decode(*seen_or_heard(source)):
-            since_s = (frame.time or 0.0) - self._start_s
-            if frame.time is None or since_s >= self._length_s:
+            if not isinstance(frame, av.VideoFrame | av.AudioFrame) or frame.time is None:
+                continue
+            since_s = frame.time - self._start_s
+            if since_s >= self._length_s:
                 continue
             if isinstance(frame, av.VideoFrame):
                 self._take_picture(frame, since_s)
-            elif isinstance(frame, av.AudioFrame) and since_s >= 0 and self._audio:
+            elif since_s >= 0 and self._audio:
                 self._take_sound(frame, since_s)
-        if self._before is not None:
+        if self._before is not None and self._lasts(self._before):
             self._put(self._before, 0.0)
         if self._count:
-            for stream in filter(None, (self._video, self._audio)):
-                self._out.mux(stream.encode(None))
+            self._end()
         return self._count
+
+    def _end(self) -> None:
+        if self._video:
+            self._out.mux(self._video.encode(None))
+        if self._audio:
+            self._out.mux(self._audio.encode(None))
 
     def _take_picture(self, frame: av.VideoFrame, since_s: float) -> None:
         if since_s < 0:
@@ -120,6 +126,11 @@ class _Part:
             self._put(self._before, 0.0)
         self._before = None
         self._put(frame, since_s)
+
+    def _lasts(self, frame: av.VideoFrame) -> bool:
+        """Whether the last picture of the video is still shown at the start of the part."""
+        length_s = float((frame.duration or 0) * (frame.time_base or 0))
+        return (frame.time or 0.0) + length_s > self._start_s
 
     def _put(self, frame: av.VideoFrame, since_s: float) -> None:
         assert self._video is not None
@@ -139,7 +150,7 @@ def _picture_stream(
     out: OutputContainer, size: tuple[int, int], rate: Fraction | float
 ) -> VideoStream:
     """Add a stream; the rate says how long the last picture lasts, times are those of pictures."""
-    stream = cast("VideoStream", out.add_stream("libx264", rate=_exact(rate), options=QUALITY))
+    stream = out.add_stream("libx264", rate=_exact(rate), options=QUALITY)
     (stream.width, stream.height), stream.pix_fmt = size, "yuv444p"  # odd sizes too
     stream.time_base = stream.codec_context.time_base = TICKS
     return stream
@@ -184,4 +195,5 @@ def _writing(target: Path) -> Iterator[OutputContainer]:
     except OSError as error:
         raise StorageError(f"{target} cannot be written ({error.strerror})") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
