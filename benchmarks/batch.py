@@ -1,0 +1,171 @@
+"""A batch that is killed again and again, and what more workers bring and take.
+
+    python benchmarks/batch.py kill --videos 30 --kills 10
+    python benchmarks/batch.py workers --videos 8
+
+kill: the command is ended at random moments with SIGKILL, its process group as a whole, and started
+again; its results must be those of an undisturbed run with one worker, though it has two. workers:
+questions a minute, and the largest memory (PSS of all processes), each on a new library.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+import av
+import cv2
+import numpy as np
+import psutil
+
+from agent.batch.results import read_results
+
+RATE, SECONDS, SIZE = 5, 6, (640, 360)
+PLACES = ("harbour", "museum", "station", "theatre", "library", "market")
+QUESTIONS = (
+    {"id": "code", "question": "What is the gate code?"},
+    {"id": "time", "question": "When does the tour begin?"},
+    {"id": "place", "question": "Where are we?", "options": list(PLACES)},
+    {"id": "sign", "question": "Which number is written on the screen?"},
+    {"id": "colour", "question": "Which colour has the guide's umbrella?"},
+)
+
+
+def main() -> None:
+    """Make videos and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=("kill", "workers"))
+    parser.add_argument("--videos", type=int, default=8)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--longest", type=float, default=90, help="seconds before a kill, at most")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for number in range(args.videos):
+            make_video(folder / "videos", number)
+        lines = "".join(json.dumps(question) + "\n" for question in QUESTIONS)
+        (folder / "questions.jsonl").write_text(lines)
+        measure_kills(folder, args) if args.part == "kill" else measure_workers(folder, args)
+
+
+def make_video(folder: Path, number: int) -> None:
+    """Write a video with a number on the screen, and subtitles beside it."""
+    folder.mkdir(exist_ok=True)
+    place = PLACES[number % len(PLACES)]
+    with av.open(str(folder / f"tour{number:02}.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE)
+        stream.width, stream.height = SIZE
+        for _ in range(RATE * SECONDS):
+            image = np.full((SIZE[1], SIZE[0], 3), 40 + number, np.uint8)
+            cv2.putText(image, f"Gate {200 + number}", (60, 200), 0, 3, (250, 250, 250), 6)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    cues = (
+        f"Welcome to the {place}.",
+        f"The gate code is {7000 + 13 * number}.",
+        f"The tour begins at {1 + number % 11} o'clock.",
+    )
+    times = ((0, 2), (2, 4), (4, 6))
+    text = "\n".join(
+        f"{n}\n00:00:0{a},000 --> 00:00:0{b},000\n{cue}\n"
+        for n, ((a, b), cue) in enumerate(zip(times, cues, strict=True), 1)
+    )
+    (folder / f"tour{number:02}.srt").write_text(text)
+
+
+def start(folder: Path, name: str, workers: int) -> subprocess.Popen[bytes]:
+    """Start a batch with results and library of its own, in a process group of its own."""
+    program = "from agent.cli.main import main; main()"
+    where = ["--out", f"{name}.jsonl", "--set", f"library={folder / name}"]
+    given = ["batch", "videos", "--questions", "questions.jsonl", "--workers", str(workers)]
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *given, *where],
+        cwd=folder,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def measure_kills(folder: Path, args: argparse.Namespace) -> None:
+    """Compare the results of a run killed at random moments with those of an undisturbed one."""
+    drawn, total = random.Random(args.seed), args.videos * len(QUESTIONS)
+    counts = []
+    process = start(folder, "killed", 2)
+    while len(counts) < args.kills:
+        wait_s = drawn.uniform(2, args.longest)
+        try:
+            process.wait(wait_s)
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        path = folder / "killed.jsonl"
+        counts.append(len(read_results(path)) if path.exists() else 0)
+        say(f"killed after {wait_s:.0f} s: {counts[-1]} of {total} results")
+        process = start(folder, "killed", 2)
+    code = process.wait()
+    begun = monotonic()
+    assert start(folder, "whole", 1).wait() == code
+    say(f"undisturbed, 1 worker: {monotonic() - begun:.0f} s for {total} questions, exit {code}")
+    killed, whole = (lines(folder / f"{name}.jsonl") for name in ("killed", "whole"))
+    same = killed == whole and len(whole) == total
+    say(f"{len(counts)} kills; {len(killed)} results, equal to the undisturbed run: {same}")
+    sys.exit(not same)
+
+
+def measure_workers(folder: Path, args: argparse.Namespace) -> None:
+    """Print speed and memory by number of workers, and whether the results are the same."""
+    results = []
+    for workers in args.workers:
+        process, ended, peak = start(folder, f"w{workers}", workers), Event(), [0.0]
+        begun = monotonic()
+        watcher = Thread(target=watch, args=(process.pid, ended, peak))
+        watcher.start()
+        process.wait()
+        seconds = monotonic() - begun
+        ended.set()
+        watcher.join()
+        results.append(lines(folder / f"w{workers}.jsonl"))
+        rate = 60 * len(results[-1]) / seconds
+        same = results[-1] == results[0]
+        say(f"{workers} workers: {rate:.1f} questions a minute, {seconds:.0f} s, {peak[0]:.2f} GB")
+        say(f"  results as with {args.workers[0]}: {same}")
+
+
+def watch(pid: int, ended: Event, peak: list[float]) -> None:
+    """Keep the largest memory of a process and its children, shared pages counted once (PSS)."""
+    while not ended.wait(0.5):
+        try:
+            parent = psutil.Process(pid)
+            family = [parent, *parent.children(recursive=True)]
+            used = sum(process.memory_full_info().pss for process in family)
+        except psutil.NoSuchProcess:
+            continue
+        peak[0] = max(peak[0], used / 1e9)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    """Return the comparable results of a file, ordered by id; each line must be whole."""
+    assert path.read_bytes().endswith(b"\n")
+    found = read_results(path)
+    return [found[id].comparable() for id in sorted(found)]
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
