@@ -19,6 +19,7 @@ from agent.page import markup
 from agent.page.api import Endpoints
 from agent.page.ask import AskTab, Example
 from agent.page.chats import chat_routes
+from agent.page.detect import DetectTab, Reports, run_name
 from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
 from agent.page.sessions import Sessions
@@ -35,7 +36,7 @@ EXAMPLES = (
 )
 
 
-def build_page(context: PageContext) -> gr.Blocks:
+def build_page(context: PageContext, reports: Reports | None = None) -> gr.Blocks:
     """Return the page; it is served by `launch`."""
     examples = EXAMPLES if DEMO.is_file() else ()
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
@@ -45,6 +46,8 @@ def build_page(context: PageContext) -> gr.Blocks:
             with gr.Tab("Ask"):
                 ask.lay_out(examples)
                 ask.wire(examples)
+            with gr.Tab("Detect"):
+                DetectTab(context, reports or Reports()).lay_out()
             with gr.Tab("Library") as library_tab:
                 library.lay_out()
             with gr.Tab("Tools") as tools_tab:
@@ -57,6 +60,7 @@ def build_page(context: PageContext) -> gr.Blocks:
 
         def leave(request: gr.Request) -> None:
             context.running.stop(str(request.session_hash))
+            context.running.stop(run_name(request))
 
         page.unload(leave)
     return page
@@ -67,7 +71,8 @@ def launch(context: PageContext, **options: Any) -> gr.Blocks:
     # Gradio puts uploads there, and reads the name when the page is built.
     os.environ["GRADIO_TEMP_DIR"] = str(context.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    page = build_page(context)
+    reports = Reports()
+    page = build_page(context, reports)
     fonts = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
     mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
     page.launch(
@@ -79,7 +84,7 @@ def launch(context: PageContext, **options: Any) -> gr.Blocks:
         head=markup.head(),
         footer_links=["api"],
         app_kwargs={
-            "routes": [*context.files.routes(), *chat_routes(context)],
+            "routes": [*context.files.routes(), *chat_routes(context), reports.route()],
             "middleware": [Middleware(UploadLimit, uploads=context.uploads)],
         },
         **options,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli.detection import add_commands
+from agent.cli import calibration, detection
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
@@ -36,7 +36,8 @@ tools_app = typer.Typer(help="List the tools, or check one.", invoke_without_com
 app.add_typer(tools_app, name="tools")
 models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
-add_commands(app)
+detection.add_commands(app)
+calibration.add_commands(app)
 
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
 ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]

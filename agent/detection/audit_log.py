@@ -37,6 +37,7 @@ class Round:
         after: Those of the patched one on B; empty if the patch was not allowed.
         cost: Calls, tokens and seconds.
         model: Name of the chat model.
+        clips: Hashes of the clips that the rewriting saw.
     """
 
     decision: Decision
@@ -47,6 +48,7 @@ class Round:
     after: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
+    clips: Sequence[str] = ()
 
 
 class AuditLog:
@@ -112,6 +114,10 @@ class AuditLog:
             return apply_patch(parent, entry["patch"], self.task)
         except PatchError as error:
             raise InputError(f"{self.file.name} holds a patch that is not allowed") from error
+
+    def clips(self) -> frozenset[str]:
+        """Return the hashes of all clips that a rewriting saw."""
+        return frozenset(clip for entry in self.entries() for clip in entry.get("clips", ()))
 
     def active(self) -> tuple[int, PromptDocument]:
         """Return number and document of the version in use."""

@@ -4,7 +4,7 @@ Resumable: each judged clip is on disk at once, each tool run in the library.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ class Calibrator:
     detector: Detector
     clips: Sequence[LabelledClip]
     progress: Progress = lambda stage, done, total: None
+    rated: Mapping[str, float] | None = field(default=None, init=False)
 
     def run(self) -> Calibration:
         """Calibrate, store the artefact and return it.
@@ -45,7 +46,8 @@ class Calibrator:
         """
         context, task = self.detector.context, self.detector.task
         self.clips = prepare(self.clips, SHARES, context.library)
-        _, document = audit_log(context, task).active()
+        log = audit_log(context, task)
+        _, document = log.active()
         self.outcomes = Outcomes(folder_of(context, task) / "outcomes.jsonl", self.detector)
         candidates = tuple(tool for tool in task.tools if tool in tool_classes())
         negatives = self._measure(candidates)
@@ -65,8 +67,9 @@ class Calibrator:
             why=selection.why,
             scores=selection.scores,
             negatives=negatives,
+            warning=_warning(self.clips, log.clips()),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            **self._evaluate(selection.kit),
+            **self._evaluate(candidates, selection),
         )
         save_calibration(made, calibration_file(context, task))
         return made
@@ -98,21 +101,29 @@ class Calibrator:
             return False
 
     def _select(self, tools: Kit) -> Selection:
-        task = self.detector.task
         if not self._sees():
+            task = self.detector.task
             why = "no tool was selected, for no model that sees judges this task; percentiles only"
             return Selection(task.default_kit, False, why, ())
-        clips = [clip for clip in self.clips if clip.split == "select"]
-        chat = self.detector.context.pool.chat()
+        return self._selected_on([c for c in self.clips if c.split == "select"], tools)
+
+    def _selected_on(self, clips: Sequence[LabelledClip], tools: Kit) -> Selection:
+        task = self.detector.task
         return select_tools(
             tools,
             [clip.positive for clip in clips],
             lambda kit: self._right(clips, kit),
-            ask_usefulness(task, tools, chat),
+            self._usefulness(tools),
             CANARY,
             task.default_kit,
             task.max_views,
         )
+
+    def _usefulness(self, tools: Kit) -> Mapping[str, float]:
+        if self.rated is None:
+            chat = self.detector.context.pool.chat()
+            self.rated = ask_usefulness(self.detector.task, tools, chat)
+        return self.rated
 
     def _judge(self, clips: Sequence[LabelledClip], kit: Kit, stage: str) -> list[Outcome]:
         job, found = self._job(kit), []
@@ -128,16 +139,33 @@ class Calibrator:
         outcomes = self._judge(clips, kit, stage)
         return [o.label == wanted[c.positive] for o, c in zip(outcomes, clips, strict=True)]
 
-    def _evaluate(self, kit: Kit) -> dict[str, Any]:
-        """Judge the held-out split once, with the kit."""
+    def _evaluate(self, tools: Kit, selection: Selection) -> dict[str, Any]:
+        """Judge the held-out split once, with the kit; each generator also without its clips."""
         clips = [clip for clip in self.clips if clip.split == "held_out"]
         if not clips or not (self._sees() or self.detector.task.decided_by == "rules"):
             return {"metrics": {}, "probability": None}
-        outcomes = self._judge(clips, kit, "held-out clips")
+        outcomes = self._judge(clips, selection.kit, "held-out clips")
+        unseen = self._without_generator(tools) if selection.established else {}
         return {
-            "metrics": self._metrics(clips, outcomes),
+            "metrics": {
+                **self._metrics(clips, outcomes),
+                "recall_of_unseen_generator": unseen,
+            },
             "probability": self._probability(clips, outcomes),
         }
+
+    def _without_generator(self, tools: Kit) -> dict[str, float]:
+        """Return the recall of each generator with the kit selected without any clip of it."""
+        chosen = [clip for clip in self.clips if clip.split == "select"]
+        found: dict[str, float] = {}
+        for generator in sorted({c.generator for c in chosen if c.positive and c.generator}):
+            held = [c for c in self.clips if (c.split, c.generator) == ("held_out", generator)]
+            others = [clip for clip in chosen if clip.generator != generator]
+            if held:
+                kit = self._selected_on(others, tools).kit
+                outcomes = self._judge(held, kit, f"{generator}, unseen")
+                found |= _by_generator(held, outcomes, self.detector.task.positive)
+        return found
 
     def _probability(
         self, clips: Sequence[LabelledClip], outcomes: Sequence[Outcome]
@@ -168,6 +196,17 @@ class Calibrator:
             "calls": sum(outcome.calls for outcome in outcomes),
             "tokens": sum(outcome.tokens for outcome in outcomes),
         }
+
+
+def _warning(clips: Sequence[LabelledClip], seen: frozenset[str]) -> str:
+    """Say how many clips also shaped the prompt, so that the figures may be too good."""
+    shared = sum(clip.sha256 in seen for clip in clips)
+    if not shared:
+        return ""
+    return (
+        f"{shared} of {len(clips)} clips were also used to rewrite the prompt, so its figures may "
+        f"be too good; calibrate on others"
+    )
 
 
 def _by_generator(

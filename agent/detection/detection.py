@@ -98,18 +98,22 @@ class Detection:
 
     def cost(self) -> dict[str, float]:
         """Return what the detection cost in all."""
-        names = ("seconds", "model_calls", "input_tokens", "output_tokens", "tool_runs", "decodes")
-        return {name: round(self.total(name), 3) for name in (*names, "cost")}
+        counts = ("model_calls", "input_tokens", "output_tokens", "tool_runs", "decodes")
+        return {
+            "seconds": round(self.total("seconds"), 2),
+            **{name: int(self.total(name)) for name in counts},
+            "cost": round(self.total("cost"), 6),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON: no path, no picture; frames and views by number and legend."""
         values = asdict(self)
         del values["shown"], values["verdict"]
-        values["frames"] = {f.index: round(f.time_s, 3) for f in self.shown.frames}
+        values["frames"] = [_frame(f.index, f.time_s) for f in self.shown.frames]
         for reading in values["readings"]:
-            view = reading["view"]
-            if view:
-                del view["file"]
+            reading["frames"] = [_frame(n, time_s) for n, time_s in reading["frames"].items()]
+            if reading["view"]:
+                del reading["view"]["file"]
         values["usage"] = self.cost()
         return values
 
@@ -117,3 +121,7 @@ class Detection:
 def conviction(confidence: float) -> str:
     """Return a self-reported confidence as an ordered word."""
     return next(word for limit, word in WORDS if confidence >= limit)
+
+
+def _frame(number: int, time_s: float) -> dict[str, float]:
+    return {"number": number, "t_s": round(time_s, 3)}

@@ -69,14 +69,14 @@ def _calibration(context: Context, task: Task, prompt: str) -> tuple[Calibration
         if task.decided_by == "rules":
             return None, []
         return None, [
-            "not calibrated: the default kit is used, and no percentile or probability is known; "
-            "see `reelgraph calibrate`"
+            "not calibrated: which tools help this model, percentiles and a probability are not "
+            "known; see `reelgraph calibrate`"
         ]
     try:
         found = load_calibration(file, task, reply_identity(context.settings.chat), prompt)
     except InputError as error:
-        return None, [f"the default kit is used, for {error}"]
-    return found, [] if found.established else [found.why]
+        return None, [f"the calibration is not used: {error}"]
+    return found, [*([] if found.established else [found.why]), *filter(None, [found.warning])]
 
 
 def work_key(sha256: str, job: Job, settings: Settings) -> str:

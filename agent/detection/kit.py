@@ -55,6 +55,7 @@ class Calibration(BaseModel):
         negatives: Sorted values of each measurement on the user's own negative clips.
         probability: Map from confidence to probability.
         metrics: Metric blocks of the held-out split.
+        warning: Why the figures may be too good; empty if nothing speaks against them.
         created: UTC, ISO 8601.
     """
 
@@ -74,6 +75,7 @@ class Calibration(BaseModel):
     negatives: dict[str, dict[str, list[float]]] = {}
     probability: Probability | None = None
     metrics: dict[str, Any] = {}
+    warning: str = ""
     created: str
 
     @property

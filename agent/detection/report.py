@@ -52,6 +52,21 @@ def place(claim: Claim) -> str:
     return f"{start_s:.2f}-{end_s:.2f} s"
 
 
+def cost_of(detection: Detection) -> str:
+    """Return the cost in words: only what there was."""
+    cost = detection.cost()
+    counts = {
+        "model calls": cost["model_calls"],
+        "input tokens": cost["input_tokens"],
+        "output tokens": cost["output_tokens"],
+        "tools run": cost["tool_runs"],
+        "decoding passes": cost["decodes"],
+    }
+    price = [f"price {cost['cost']:g}"] if cost["cost"] else []
+    said = [f"{count:.0f} {name}" for name, count in counts.items() if count]
+    return ", ".join([f"{cost['seconds']:.1f} s", *said, *price])
+
+
 def percentiles_of(detection: Detection, tool: str) -> str:
     """Return the percentiles of a tool's values in words; "" without any."""
     placed = [p for p in detection.percentiles if p.tool == tool and p.value != "count"]
@@ -71,7 +86,7 @@ def _environment(html: bool) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"data_uri": data_uri, "place": place, "one_line": _one_line}
-    environment.globals |= {"percentiles_of": percentiles_of}
+    environment.globals |= {"percentiles_of": percentiles_of, "cost_of": cost_of}
     return environment
 
 

@@ -150,6 +150,7 @@ class Rewriter:
             before=now,
             cost={"calls": usage.model_calls, "tokens": usage.input_tokens + usage.output_tokens},
             model=self.detector.context.settings.chat.model,
+            clips=sorted(clip.sha256 for clip in self.clips),
         )
         try:
             patch = read_patch(reply)

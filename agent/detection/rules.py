@@ -54,6 +54,6 @@ def _claims(rule: Rule, reading: ToolReading, duration_s: float) -> list[Claim]:
         spans = [(start_s, start_s) for start_s, _ in spans[1:]]  # where the next shot begins
     said = f"{rule.says} ({reading.card.splitlines()[0]})" if len(spans) == 1 else rule.says
     return [
-        Claim(rule.tool, said, rule.verdict, "strong", start_s=start_s, end_s=end_s)
+        Claim(rule.tool, said, rule.verdict, rule.strength, start_s=start_s, end_s=end_s)
         for start_s, end_s in spans[:20]
     ]

@@ -15,6 +15,7 @@ from tools.registry import explain
 
 INCONCLUSIVE = "inconclusive"
 DEFAULT_TASK = "ai_generated"
+Strength = Literal["weak", "moderate", "strong"]
 _NAME = r"^[a-z][a-z0-9_]{1,39}$"
 
 
@@ -47,12 +48,14 @@ class Rule(Part):
             the number of the tool's findings and exists for every tool.
         verdict: Label that follows.
         says: What this means, for the report.
+        strength: How much it speaks for the verdict.
     """
 
     tool: str
     where: Mapping[str, bool | str | Bounds] = Field(min_length=1)
     verdict: str
     says: str
+    strength: Strength = "strong"
 
 
 class PromptField(Part):

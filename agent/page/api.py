@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from agent.detection.task import DEFAULT_TASK
+from agent.page.detect import detector_of
 from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
@@ -24,7 +26,15 @@ class Endpoints:
 
     def add(self) -> None:
         """Register the endpoints; call it inside a `gr.Blocks`."""
-        actions = (self.ask, self.index, self.evidence, self.videos, self.tools, self.chat)
+        actions = (
+            self.ask,
+            self.detect,
+            self.index,
+            self.evidence,
+            self.videos,
+            self.tools,
+            self.chat,
+        )
         for function in actions:
             gr.api(function, api_name=function.__name__)
 
@@ -57,6 +67,35 @@ class Endpoints:
         try:
             session = self.context.sessions.get(profile, method)
             return session.ask(_file(video), question, options or [], chat).to_json()
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def detect(
+        self,
+        video: str,
+        task: str = DEFAULT_TASK,
+        profile: str = "",
+        check_motion: bool = False,
+    ) -> dict[str, Any]:
+        """Judge whether a clip shows signs of AI generation, or what another task asks.
+
+        "No signs found" does not mean authentic, and a person must decide before anything follows
+        from a verdict.
+
+        Args:
+            video: Path of a video file on the computer where the page runs.
+            task: Name of a shipped task: `ai_generated`, or `edits` for cuts and repeated frames.
+            profile: Name of the models to use, as `gpu`, no file; empty for the page's own.
+            check_motion: Judge once more with shuffled frames, to see whether motion was used.
+
+        Returns:
+            The verdict, why, the evidence with frames or times, every measurement, what was not
+            run, versions of prompt and tools, and the cost.
+        """
+        try:
+            detector = detector_of(self.context, profile, task)
+            found = self.context.open(self.context.sessions.get(profile), str(_file(video)))
+            return detector.detect(found.path, detector.job(check_motion=check_motion)).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

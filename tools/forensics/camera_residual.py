@@ -27,13 +27,13 @@ class CameraResidual(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure every pair of neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         cameras = camera_motions(clip.grey)
         known = [number for number, one in enumerate(cameras) if one is not None]
         if 2 * len(known) < len(cameras):
             why = f"the camera's motion was found for {len(known)} of {len(cameras)} pairs"
-            return not_applicable(self.name, why, {"pairs": float(len(known))})
+            return not_applicable(why, {"pairs": float(len(known))})
         field = flows(clip)
         fields = [
             (field[number], _field(one, clip.grey.shape[1:]) * clip.rates[number])

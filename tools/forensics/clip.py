@@ -2,7 +2,7 @@
 
 Resolution, frame rate and compression identify a data set rather than a generator, so they are made
 equal before anything is measured: frames about 1/`fps` apart, the short side `short_side` pixels,
-and one JPEG step.
+and one JPEG step. Of a span with cuts the longest stretch without one is kept.
 """
 
 import math
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from tools.base import ToolOptions
 from tools.errors import InputError
+from tools.forensics.uncut import longest_uncut
 from tools.media.container import picture_times
 from tools.media.readers import open_video
 from tools.media.video import RGBImage, Video
@@ -70,6 +71,7 @@ class _Decoded:
     frames: Frames
     times_s: tuple[float, ...]
     native: Native
+    is_cut: bool
 
 
 class Clip:
@@ -109,6 +111,11 @@ class Clip:
         return self._decoded.native
 
     @property
+    def is_cut(self) -> bool:
+        """Whether a cut lies in the span, so that only its longest stretch without one is kept."""
+        return self._decoded.is_cut
+
+    @property
     def rates(self) -> npt.NDArray[np.float64]:
         """Nominal over true distance of neighbouring frames, [n-1].
 
@@ -135,7 +142,8 @@ class Clip:
         distances, seconds = len(self.times_s) - 1, self.times_s[-1] - self.times_s[0]
         rate = f" at {distances / seconds:.3g} fps" if distances else ""
         frames = f"{distances + 1} frame{'s' * (distances > 0)}"
-        return f"{frames}{rate} from {self.start_s:.2f} s, {width}x{height} px"
+        uncut = " (the longest stretch without a cut)" if self.is_cut else ""
+        return f"{frames}{rate} from {self.start_s:.2f} s{uncut}, {width}x{height} px"
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """Return what `make` returned at the first call under this name; threads wait for it."""
@@ -201,8 +209,23 @@ def _decode(video: Video, options: ClipOptions) -> _Decoded:
             f"no picture decodes from {options.start_s:g} s on; choose an earlier start_s "
             f"(the video lasts {video.duration_s:g} s)"
         )
-    native = Native(_fixed(lumas), tuple(luma_times_s))
-    return _Decoded(_fixed(frames), tuple(times_s), native)
+    return _uncut(frames, times_s, lumas, luma_times_s)
+
+
+def _uncut(
+    frames: list[RGBImage], times_s: list[float], lumas: list[Grey], luma_times_s: list[float]
+) -> _Decoded:
+    """Keep the longest stretch without a cut: the chosen frames, and all native ones in it."""
+    stretch = longest_uncut(frames, times_s)
+    kept_s = times_s[stretch]
+    last_s = kept_s[-1] if stretch.stop < len(times_s) else math.inf
+    native = [n for n, time_s in enumerate(luma_times_s) if kept_s[0] <= time_s <= last_s]
+    return _Decoded(
+        _fixed(frames[stretch]),
+        tuple(kept_s),
+        Native(_fixed([lumas[n] for n in native]), tuple(luma_times_s[n] for n in native)),
+        is_cut=len(kept_s) < len(times_s),
+    )
 
 
 def _native_times(video: Video, options: ClipOptions) -> list[float]:

@@ -25,7 +25,7 @@ class CurvaturePixel(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure the turns at all inner frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         return _bend(clip, pixels(clip, SIDE), self.name)
 
@@ -37,7 +37,7 @@ class CurvatureEmbedding(Embedding):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure the turns at all inner frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         tokens = self.tokens(clip)
         return _bend(clip, tokens.reshape(len(tokens), -1), self.name)
@@ -46,7 +46,7 @@ class CurvatureEmbedding(Embedding):
 def _bend(clip: Clip, vectors: Vectors, name: str) -> Reading:
     angle, length = turns(vectors), steps(vectors, clip.rates)
     if not len(angle):
-        return not_applicable(name, "no two steps in a row have a direction", {})
+        return not_applicable("no two steps in a row have a direction", {})
     values = {
         "mean_deg": angle.mean(),
         "least_deg": angle.min(),

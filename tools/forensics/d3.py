@@ -28,7 +28,7 @@ class D3Pixel(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure the steps between neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         return _evenness(clip, pixels(clip, SIDE, CROP), "of pixels")
 
@@ -40,7 +40,7 @@ class D3Embedding(Embedding):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure the steps between neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         return _evenness(clip, self.tokens(clip)[:, 0], "of the model's class token")
 

@@ -25,7 +25,7 @@ class DuplicateFrames(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure every pair of neighbouring frames of the file within the clip."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         luma = clip.native.luma.astype(np.int16)
         differences = np.abs(np.diff(luma, axis=0))  # [m-1, 64, 64]

@@ -25,7 +25,7 @@ class FlowChange(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure every triple of neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         field = flows(clip)
         changes = lengths(np.diff(field, axis=0))

@@ -62,7 +62,7 @@ class Measurement(Tool):
     """Measures one clip. A subclass sets `name` and `version` and implements `measure`."""
 
     kind: ClassVar[str] = "measurement"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     Options: ClassVar[type[ToolOptions]] = ClipOptions
     options: ToolOptions
     pictures: ClassVar[bool] = True
@@ -117,8 +117,8 @@ class Measurement(Tool):
             return self._without(_told(error, clip.video), "error")
 
     def _without(self, reason: str, status: Outcome) -> Reading:
-        said = {"unavailable": "not run", "not_applicable": "not applicable"}.get(status, "failed")
-        return Reading(status, {}, f"{self.name}: {said}: {reason}.")
+        said = {"unavailable": "Not run", "not_applicable": "Not applicable"}.get(status, "Failed")
+        return Reading(status, {}, f"{said}: {reason}.")
 
     def _evidence(self, clip: Clip, reading: Reading) -> Evidence:
         framed = self.pictures and reading.status in {"ok", "not_applicable"}

@@ -9,10 +9,6 @@ import numpy.typing as npt
 from tools.forensics.clip import Clip
 from tools.forensics.measurement import Reading
 from tools.forensics.readings import not_applicable
-from tools.media.frames import Sample
-from tools.media.picture_stats import colour_shares
-from tools.media.picture_stats import motion as luma_change
-from tools.shots import ShotsOptions, find_cuts
 
 Flow = npt.NDArray[np.float32]  # [n-1, height, width, 2], pixels per 1/fps seconds, x then y
 Lengths = npt.NDArray[np.float32]  # [n, height, width]
@@ -36,47 +32,30 @@ def lengths(vectors: npt.NDArray[np.float32]) -> Lengths:
     return np.asarray(np.hypot(vectors[..., 0], vectors[..., 1]))
 
 
-def too_still(clip: Clip, name: str) -> Reading | None:
+def too_still(clip: Clip) -> Reading | None:
     """Return a not-applicable reading where statistics of motion would mean nothing, else None.
 
-    That is a clip of less than about a second, one with a cut, and one without motion.
+    That is a clip of less than about a second between its cuts, and one without motion.
     """
-    return too_short(clip, name) or _cut(clip, name) or _static(clip, name)
+    return too_short(clip) or _static(clip)
 
 
-def too_short(clip: Clip, name: str) -> Reading | None:
+def too_short(clip: Clip) -> Reading | None:
     """Return a not-applicable reading for less than about a second or four frames, else None."""
     frames, seconds = len(clip.times_s), clip.end_s - clip.start_s
     if frames >= MIN_FRAMES and seconds >= MIN_SECONDS:
         return None
-    why = f"the clip is too short, {frames} frame(s) over {seconds:.2f} s; about 1 s is needed"
-    return not_applicable(name, why, {"frames": float(frames), "seconds": round(seconds, 3)})
+    which = "longest stretch without a cut" if clip.is_cut else "clip"
+    why = f"the {which} is too short, {frames} frame(s) over {seconds:.2f} s; about 1 s is needed"
+    return not_applicable(why, {"frames": float(frames), "seconds": round(seconds, 3)})
 
 
-def _static(clip: Clip, name: str) -> Reading | None:
+def _static(clip: Clip) -> Reading | None:
     mean_px = float(lengths(flows(clip)).mean())
     if mean_px >= STATIC_PX:
         return None
     why = f"the clip is static, mean motion {mean_px:.2f} px a frame, under {STATIC_PX} px"
-    return not_applicable(name, why, {"mean_px": round(mean_px, 4)})
-
-
-def _cut(clip: Clip, name: str) -> Reading | None:
-    cuts = clip.once("cuts", lambda: find_cuts(_samples(clip), ShotsOptions()))
-    if not cuts:
-        return None
-    cut_s = clip.times_s[cuts[0]]
-    why = f"the picture cuts at {cut_s:.2f} s; measure from there with start_s={cut_s:.2f}"
-    return not_applicable(name, why, {"cut_s": round(cut_s, 3)})
-
-
-def _samples(clip: Clip) -> list[Sample]:
-    changes = [0.0, *(luma_change(after, before) for before, after in pairwise(clip.grey))]
-    numbered = enumerate(zip(clip.times_s, changes, clip.frames, strict=True))
-    return [
-        Sample(time_s, number, 0.0, change, colour_shares(frame))
-        for number, (time_s, change, frame) in numbered
-    ]
+    return not_applicable(why, {"mean_px": round(mean_px, 4)})
 
 
 def _flows(clip: Clip) -> Flow:

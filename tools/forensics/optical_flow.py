@@ -30,7 +30,7 @@ class OpticalFlow(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure every pair of neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         field = flows(clip)
         speed = lengths(field)

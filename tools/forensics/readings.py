@@ -36,9 +36,9 @@ def measured(
     return Reading("ok", numbers, card, view)
 
 
-def not_applicable(name: str, why: str, values: Mapping[str, float]) -> Reading:
+def not_applicable(why: str, values: Mapping[str, float]) -> Reading:
     """Return the reading of a clip that does not allow a measurement."""
-    return Reading("not_applicable", dict(values), f"{name}: not applicable: {why}.")
+    return Reading("not_applicable", dict(values), f"Not applicable: {why}.")
 
 
 def say(name: str, value: float) -> str:

@@ -28,7 +28,7 @@ class Spectrum(Measurement):
         powers = [_power(grey) for grey in clip.grey]
         frequency, radial = _radial(np.mean(powers, axis=0))
         if not radial.any():
-            return not_applicable(self.name, "every picture is of one colour", {})
+            return not_applicable("every picture is of one colour", {})
         inside = (frequency >= BAND[0]) & (frequency <= BAND[1])
         slope = np.polyfit(np.log10(frequency[inside]), np.log10(radial[inside] + 1e-9), 1)[0]
         weight = radial * frequency  # a ring holds as many samples as its radius

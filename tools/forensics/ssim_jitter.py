@@ -21,7 +21,7 @@ class SsimJitter(Measurement):
 
     def measure(self, clip: Clip) -> Reading:
         """Measure every pair of neighbouring frames."""
-        if still := too_still(clip, self.name):
+        if still := too_still(clip):
             return still
         from skimage.metrics import structural_similarity
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from agent.detection.audit_log import Round
 from agent.detection.calibrate import Calibrator
 from agent.detection.clips import LabelledClip, assign, from_folders, from_manifest
-from agent.detection.jobs import calibration_file
+from agent.detection.jobs import audit_log, calibration_file
 from agent.detection.kit import Calibration, age_note, load_calibration
+from agent.detection.outcomes import Outcome
 from agent.detection.prompt_document import first_document
+from agent.graph import find_video
 from agent.models.identity import reply_identity
 from tools.errors import InputError
 
@@ -99,7 +102,7 @@ def test_an_artefact_for_something_else_refuses_to_load(
     with pytest.raises(InputError, match="another version of meter; calibrate again"):
         load_calibration(file, agent.task, model, made.prompt)
     found = detector(judge([reply()])).detect(clip())
-    assert any("default kit is used" in note and "meter" in note for note in found.notes)
+    assert any("calibration is not used" in note and "meter" in note for note in found.notes)
     assert found.percentiles == ()
     file.write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be read; calibrate again"):
@@ -186,3 +189,45 @@ def test_first_prompt_is_the_task_files(task: Any) -> None:
     document = first_document(task)
     assert document.instructions == task.instructions
     assert document.sha256 == first_document(task).sha256
+
+
+def test_a_generator_is_scored_with_a_kit_selected_without_it(
+    detector: Make, judge: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B24: "alpha" shows the clips of g1 alone, "beta" those of g2; unseen, each is missed."""
+    shows = {"g1": "alpha", "g2": "beta"}
+    clips = [
+        LabelledClip(
+            Path(f"{k}"), k % 2 == 0, "", f"g{1 + k // 2 % 2}" if k % 2 == 0 else "", split
+        )
+        for split in ("select", "held_out")
+        for k in range(200)
+    ]
+
+    def judged(self: Calibrator, some: list[LabelledClip], kit: tuple[str, ...], stage: str) -> Any:
+        seen = [c.positive and shows[c.generator] in kit for c in some]
+        return [Outcome("ai_generated" if found else "real") for found in seen]
+
+    monkeypatch.setattr(Calibrator, "_judge", judged)
+    calibrator = Calibrator(detector(judge([])), clips)
+    calibrator.rated = {}
+    tools = ("alpha", "beta")
+    kit = calibrator._selected_on([c for c in clips if c.split == "select"], tools).kit
+    assert sorted(kit) == ["alpha", "beta"]
+    assert calibrator._without_generator(tools) == {"g1": 0.0, "g2": 0.0}
+    shows["g2"] = "alpha"  # what shows both is selected from either
+    assert calibrator._without_generator(tools) == {"g1": 1.0, "g2": 1.0}
+
+
+def test_clips_that_shaped_the_prompt_are_told_of(
+    detector: Make, judge: Make, reply: Make, meter: Make, folders: tuple[Path, Path], clip: Make
+) -> None:
+    meter()
+    agent = detector(judge(always(reply)))
+    clips = from_folders(*folders)
+    seen = find_video(clips[0].path, agent.context.library).sha256
+    audit_log(agent.context, agent.task).append(Round("reject", "tried", clips=[seen]))
+    made = Calibrator(agent, clips).run()
+    assert "1 of 8 clips were also used to rewrite the prompt" in made.warning
+    found = detector(judge([reply(evidence=[], verdict="inconclusive")])).detect(clip())
+    assert made.warning in found.notes

@@ -1,5 +1,6 @@
 """A clip judged end to end with a scripted model: recovery, grounding, leaks, the graph."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from langchain_core.messages import AIMessage
 
 from agent.detection.conclusion import MOTION_UNUSED
 from agent.detection.prompt_document import first_document
+from agent.detection.records import ToolReading
 from agent.detection.reply import first_object
 from agent.detection.report import report_text
+from agent.detection.rules import decide_by_rules
 from agent.detection.schema import AFTER, parse_reply, reply_schema
 from agent.detection.task import load_task, parse_task, shipped_tasks
 from agent.models.pool import ModelPool
@@ -382,3 +385,32 @@ def test_html_report_escapes_and_shows_the_view(
     assert text.count("data:image/jpeg;base64,") == 9
     assert "black 0 to white 8" in text
     assert "http" not in text
+
+
+def test_the_example_report_is_of_the_example_clip() -> None:
+    """The report that ships is that of the clip that ships; it holds views and no path."""
+    examples = Path(__file__).parents[3] / "examples"
+    sha256 = hashlib.sha256((examples / "tour.mp4").read_bytes()).hexdigest()
+    text = (examples / "detection" / "tour.html").read_text(encoding="utf-8")
+    assert sha256 in text
+    assert "inconclusive" in text
+    assert "data:image/jpeg;base64," in text
+    assert "tour.mp4" not in text
+
+
+@pytest.mark.parametrize(
+    ("duplicates", "longest", "label", "strength"),
+    [(5, 5, "edited", "strong"), (3, 1, "edited", "weak"), (0, 0, "continuous", None)],
+)
+def test_a_freeze_speaks_louder_than_single_repeats(
+    duplicates: float, longest: float, label: str, strength: str | None
+) -> None:
+    values = {"duplicates": duplicates, "longest_run": longest}
+    readings = [
+        ToolReading("shots", "ok", "one shot", {"count": 1.0}),
+        ToolReading("duplicate_frames", "ok", "repeats", values, spans=((0.0, 2.0),)),
+    ]
+    verdict = decide_by_rules(load_task("edits"), readings, 4.0)
+    assert verdict is not None
+    assert verdict.label == label
+    assert [claim.strength for claim in verdict.claims] == ([strength] if strength else [])

@@ -135,26 +135,25 @@ def test_a_rewriter_that_always_worsens_is_stopped_after_two_rounds(
 def test_a_rewriter_that_oscillates_is_stopped_by_the_hash(
     detector: Make, judge: Make, reply: Make, meter: Make, clips: list[LabelledClip], task: Task
 ) -> None:
-    """B19: A to B is accepted, back to A ends it; with J = 0 it ends before."""
+    """B19: A to B is accepted, for B is better; back to A ends it."""
     meter()
+    claim = {"tool": "meter", "frame": 0, "direction": "real", "strength": "weak"}
+    half = [{**claim, "claim": "it reads 0.25"}, {**claim, "claim": "it reads 0.99"}]
     back = json.dumps([{"op": "replace", "path": "/instructions", "value": task.instructions}])
 
-    def partly(text: str) -> bool:  # B repairs: its second call is valid, so refusals remain
-        return "Be brief" in text and "frame 7 at 0.88 s" in text and "x" in text
-
-    refused = "I'm sorry, I can't help."
-    first = rewriter(reply, [BETTER, back], partly)
-
     def answer(messages: Any) -> str:
-        text = messages[-1].text
-        said: str = first(messages)
-        halfway = "Be brief" in text and sum(map(ord, text)) >= 0
-        return refused if said == "no json at all" and halfway else said
+        text = messages[1].text if len(messages) > 1 else messages[0].text
+        if "JSON Patch" in text:
+            return back if "Be brief" in text else BETTER
+        return reply("real", evidence=half) if "Be brief" in text else "no json at all"
 
     agent = detector(judge(answer))
     done = Rewriter(agent, clips).run()
-    assert done.version == 1
-    assert done.why in (REPEATED, "the loss is 0")
+    assert (done.version, done.rounds, done.why) == (1, 2, REPEATED)
+    assert done.final["loss"] == pytest.approx(0.45)
+    entries = audit_log(agent.context, agent.task).entries()
+    assert [e["decision"] for e in entries] == ["start", "accept", "reject"]
+    assert entries[1]["before"]["B"]["loss"] == pytest.approx(0.98)
 
 
 def test_replay_gives_the_active_prompt_byte_for_byte(tmp_path: Path, task: Task) -> None:

@@ -15,7 +15,7 @@ from mcp.types import TextContent
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., str]
-NAMES = ["ask", "chat", "evidence", "index", "tools", "videos"]
+NAMES = ["ask", "chat", "detect", "evidence", "index", "tools", "videos"]
 
 
 def test_the_endpoints_answer_a_program(
@@ -42,6 +42,14 @@ def test_the_endpoints_answer_a_program(
         client.predict("nobody", api_name="/chat")
     with pytest.raises(Exception, match="takes profiles by name"):
         client.predict(str(harbour), ferry, profile=str(harbour), api_name="/ask")
+    with pytest.raises(Exception, match="takes tasks by name"):
+        client.predict(str(harbour), task=str(harbour), api_name="/detect")
+    with pytest.raises(Exception, match="no video is named"):
+        client.predict(" ", api_name="/detect")
+    judged = client.predict(str(harbour), api_name="/detect")
+    assert (judged["label"], judged["code"]) == ("inconclusive", "text_only_model")
+    assert judged["readings"][0]["tool"] == "optical_flow"
+    assert str(harbour.parent) not in str(judged)
     with pytest.raises(Exception, match="no video is named"):
         client.predict(" ", "What?", api_name="/ask")
 

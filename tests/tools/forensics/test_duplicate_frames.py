@@ -30,6 +30,19 @@ def test_repeated_frames_are_counted_at_the_rate_of_the_file(
     assert smooth.data["values"]["duplicates"] == 0
 
 
+def test_a_freeze_is_found_beside_a_cut(moving: Moving, measure: Measure) -> None:
+    def held(number: float) -> tuple[float, float]:
+        frame = round(number * 3)
+        return 3 * (20 if 20 <= frame < 26 else frame) - 24, 0
+
+    def cut(picture: np.ndarray, number: int) -> np.ndarray:
+        return picture // 3 if number < 12 else 255 - picture[:, ::-1] // 3
+
+    found = measure(moving(held, fps=24, seconds=2.5, crf=4, alter=cut), "duplicate_frames")
+    assert found.data["values"]["longest_run"] == 5
+    assert "without a cut" in found.text
+
+
 def test_the_camera_explains_its_own_motion(moving: Moving, measure: Measure) -> None:
     values = measure(moving(lambda n: (3 * n - 24, n)), "camera_residual").data["values"]
     assert values["camera_px"] == pytest.approx(10**0.5 * 256 / 240, rel=0.1)

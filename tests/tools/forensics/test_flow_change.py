@@ -94,8 +94,25 @@ def test_a_cut_is_not_motion(moving: Moving, measure: Measure) -> None:
     def cut(picture: Picture, number: int) -> Picture:
         return 255 - picture[:, ::-1] // 3 if number >= 8 else picture // 3
 
-    clip = moving(even, alter=cut)
-    found = measure(clip, "flow_change")
+    whole, found = (
+        measure(moving(even), "flow_change"),
+        measure(moving(even, alter=cut), "flow_change"),
+    )
+    assert found.data["status"] == "ok"
+    assert "the longest stretch without a cut" in found.text
+    assert (found.start_s, found.end_s) == pytest.approx((0.0, 1.0), abs=0.01)
+    assert len(found.data["frames"]) == 8
+    assert found.data["values"]["second_ratio"] == pytest.approx(
+        whole.data["values"]["second_ratio"], abs=0.05
+    )
+
+
+def test_stretches_between_cuts_that_are_too_short_are_not_applicable(
+    moving: Moving, measure: Measure
+) -> None:
+    def cuts(picture: Picture, number: int) -> Picture:
+        return 255 - picture[:, ::-1] // 3 if 5 <= number < 10 else picture // 3
+
+    found = measure(moving(even, alter=cuts), "flow_change")
     assert found.data["status"] == "not_applicable"
-    assert found.data["values"]["cut_s"] == pytest.approx(1.0, abs=0.01)
-    assert measure(clip, "saturation").data["status"] == "ok"
+    assert "the longest stretch without a cut is too short, 6 frame(s)" in found.text

@@ -212,7 +212,7 @@ def test_a_failure_is_a_status_and_names_no_file(moving: Moving) -> None:
     path = moving(even, "private.mp4")
     (found,) = Failing().run(ToolInput(probe(path)))
     assert found.data["status"] == "error"
-    assert found.text == "failing: failed: RuntimeError: cannot open the file."
+    assert found.text == "Failed: RuntimeError: cannot open the file."
     with pytest.raises(StoppedError):
         list(Failing().run(ToolInput(probe(path), stopped=lambda: True)))
 

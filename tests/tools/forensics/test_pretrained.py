@@ -142,7 +142,7 @@ def test_without_weights_it_is_unavailable_and_says_how_to_get_them(
     assert f"set {name}.model=" in state.remedy
     found = run(tool, moving(even))
     assert (found.data["status"], found.data["values"]) == ("unavailable", {})
-    assert found.text.startswith(f"{name}: not run: no model is set")
+    assert found.text.startswith("Not run: no model is set")
     with pytest.raises(MissingError, match=f"set {name}.model="):
         tool.setup(ToolRuntime("cpu", offline=True, models=tmp_path))
 
