@@ -12,12 +12,13 @@ from typing import Any, cast
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 from langsmith import tracing_context
 
 from agent.answer import Answer
 from agent.answering.method import read_options
-from agent.chats.conversation import Asked, Conversation, build_conversation
+from agent.chats.conversation import Asked, build_conversation
 from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library.chats import storage_error, thread
@@ -187,8 +188,8 @@ class Session:
 
     def run(
         self,
-        graph: Graph | Conversation,
-        state: State | Asked,
+        graph: CompiledStateGraph[Any, Context, Any, Any],
+        state: Mapping[str, Any],
         control: RunControl | None,
         visuals: VisualsFolder | None = None,
         config: RunnableConfig | None = None,

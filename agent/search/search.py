@@ -1,6 +1,6 @@
 """Search the moments of many videos: what was said, written or seen in them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -98,7 +98,9 @@ class VideoSearch:
         latest = self.context.library.latest_runs()
         runs = list(latest) if videos is None else runs_of(videos, latest)
         ranking, note = self.rank([query], runs, kinds)
-        moments = self._moments(ranking, Collected(top, per_video))
+        rows = [row for row in ranking.rows if self._fits(row, ranking)]
+        collected = Collected(top, per_video)
+        moments = self.read(rows, ranking, collected, names(self.context.library.paths()))
         seconds = perf_counter() - start
         if pictures:
             moments = with_thumbnails(moments, self.context.library)
@@ -124,11 +126,22 @@ class VideoSearch:
         index.follow(runs, library.latest_runs())
         return index
 
-    def _moments(self, ranking: Ranking, collected: Collected) -> list[Moment]:
-        """Read records in the order of their ranks until enough moments are collected."""
-        library = self.context.library
-        named, known = names(library.paths()), dict[str, Video | None]()
-        rows = [row for row in ranking.rows if self._fits(row, ranking)]
+    def read(
+        self,
+        rows: Sequence[int],
+        ranking: Ranking,
+        collected: Collected,
+        named: Mapping[str, str],
+    ) -> list[Moment]:
+        """Read records, best first, until enough moments are collected.
+
+        Args:
+            rows: Of the ranking, in its order.
+            ranking: Holds their cosines.
+            collected: Takes the moments.
+            named: Name of each video by its hash.
+        """
+        library, known = self.context.library, dict[str, Video | None]()
         for start in range(0, len(rows), AT_ONCE):
             records = library.records(rows[start : start + AT_ONCE])
             for row in rows[start : start + AT_ONCE]:
