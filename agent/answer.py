@@ -80,6 +80,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchedVideo:
+    """One of several videos that were searched for an answer.
+
+    Attributes:
+        name: Its name in the evidence (`tools.evidence.Evidence.video`).
+        path: Its file.
+        sha256: Content hash; empty if it could not be read.
+        skipped: Why it was not searched; empty if it was.
+    """
+
+    name: str
+    path: str
+    sha256: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a question about a video, and everything needed to check it.
 
@@ -104,6 +121,7 @@ class Answer:
         seconds: Wall time from the question to the answer.
         steps: Steps of the model, for a method that lets it explore.
         guess: The answer it would have given, where it judged the evidence insufficient.
+        videos: The videos of a question to several; empty for a question to one.
     """
 
     answer: str
@@ -123,6 +141,7 @@ class Answer:
     seconds: float = 0.0
     steps: tuple[Step, ...] = ()
     guess: str = ""
+    videos: tuple[SearchedVideo, ...] = ()
 
     def total(self, field_name: str) -> float:
         """Return the sum of one field of `Usage` over all stages."""

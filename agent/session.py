@@ -1,7 +1,7 @@
 """The Python API: open a session, ask questions, index videos, stream events."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any, cast
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import RunControl
 from langsmith import tracing_context
 
 from agent.answer import Answer
 from agent.answering.method import read_options
-from agent.chats.conversation import Asked, Conversation, build_conversation
+from agent.chats.conversation import Asked, build_conversation
 from agent.frames.saved import VisualsFolder
 from agent.graph import Graph, build_ask, build_index, find_video
 from agent.library.chats import storage_error, thread
@@ -29,7 +30,7 @@ from agent.plugins.isolate import isolated
 from agent.plugins.load import load_settings
 from agent.records import Plan, Question, Understood
 from agent.settings import Settings
-from agent.state import Context, State
+from agent.state import Context, Findings, State
 from agent.text import is_text
 from tools.errors import InputError, StoppedError
 from tools.evidence import ChannelReport
@@ -47,7 +48,8 @@ class Event:
         kind: "progress" (data: stage, done_s, total_s), "channel" (a `ChannelReport`), "stage" (the
             name of a finished node), "token" (text of the answer as it is generated), "answer"
             (an `Answer`); in a chat also "understood" (an `Understood`, for a follow-up question)
-            and at the end "exchange" (an `Exchange`).
+            and at the end "exchange" (an `Exchange`); for several videos also "video" (the path of
+            the one that is looked at) and "skipped" (an `agent.answer.SearchedVideo`).
         data: Payload of the event.
     """
 
@@ -126,7 +128,7 @@ class Session:
             events = self._converse(chat, Path(video), asked, control, folder)
         else:
             state: State = {"path": Path(video), "question": asked}
-            events = self._run(self._ask_graph, state, control, folder)
+            events = self.run(self._ask_graph, state, control, folder)
         for event in events:
             if event.kind == "answer":
                 event = Event("answer", replace(event.data, seconds=perf_counter() - start))
@@ -137,9 +139,11 @@ class Session:
         events = self.stream_index(video)
         return tuple(e.data for e in events if e.kind == "channel")
 
-    def stream_index(self, video: Path | str, control: RunControl | None = None) -> Iterator[Event]:
-        """Yield events while a video is indexed."""
-        yield from self._run(self._index_graph, {"path": Path(video)}, control)
+    def stream_index(
+        self, video: Path | str, control: RunControl | None = None
+    ) -> Generator[Event, None, Findings]:
+        """Yield events while a video is indexed; return what was found."""
+        return (yield from self.run(self._index_graph, {"path": Path(video)}, control))
 
     def plan(self, video: Path | str, question: str, options: Sequence[str] = ()) -> Plan:
         """Return the plan that `ask` would execute, without calling a model."""
@@ -178,18 +182,30 @@ class Session:
             "options": list(question.options),
         }
         try:
-            yield from self._run(graph, asked, control, visuals, thread(chat))
+            yield from self.run(graph, asked, control, visuals, thread(chat))
         except sqlite3.Error as error:
             raise storage_error(self.library.folder, error) from error
 
-    def _run(
+    def run(
         self,
-        graph: Graph | Conversation,
-        state: State | Asked,
+        graph: CompiledStateGraph[Any, Context, Any, Any],
+        state: Mapping[str, Any],
         control: RunControl | None,
         visuals: VisualsFolder | None = None,
         config: RunnableConfig | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, Findings]:
+        """Yield the events of a graph; return what the tools found in it.
+
+        Args:
+            graph: A compiled graph with `Context` as its context.
+            state: Its input.
+            control: Its `request_drain` stops the run between pieces of work.
+            visuals: Where the pictures given to the model are saved.
+            config: LangGraph's, for a thread of a checkpointer.
+
+        Raises:
+            StoppedError: `control` was asked to stop; finished work is stored.
+        """
         parts = graph.stream(
             cast("Any", state),
             config,
@@ -203,11 +219,14 @@ class Session:
         if self.settings.offline:
             parts = _untraced(parts)
         told: set[str] = set()  # an enclosing graph repeats what its subgraphs reported
+        found: Findings = {}
         try:
             for part in parts:
-                if visuals and part["type"] == "updates":
+                if part["type"] == "updates":
                     for update in part["data"].values():
-                        visuals.take(update or {})
+                        if visuals:
+                            visuals.take(update or {})
+                        found = _joined(found, update or {})
                 for event in _events(cast("dict[str, Any]", part)):
                     if event.kind == "channel" and event.data.tool in told:
                         continue
@@ -216,6 +235,7 @@ class Session:
                     yield event
         except GraphDrained as stop:
             raise StoppedError("stopped by the user") from stop
+        return found
 
 
 def make_question(text: str, options: Sequence[str] = ()) -> Question:
@@ -248,6 +268,15 @@ def _untraced(parts: Iterator[Any]) -> Iterator[Any]:
         if part is None:
             return
         yield part
+
+
+def _joined(found: Findings, update: Mapping[str, Any]) -> Findings:
+    """Return what the tools found so far with the update of a node."""
+    return {
+        "channels": {**found.get("channels", {}), **update.get("channels", {})},
+        "runs": {**found.get("runs", {}), **update.get("runs", {})},
+        "usage": {**found.get("usage", {}), **update.get("usage", {})},
+    }
 
 
 def _events(part: dict[str, Any]) -> Iterator[Event]:

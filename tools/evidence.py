@@ -20,6 +20,7 @@ class Evidence:
         score: The tool's own confidence, 0 to 1; after retrieval, the relevance.
         data: Further values as plain JSON (boxes, counts, language, ...).
         id: `tool:run:number`, assigned by the library and unique in it; empty until stored.
+        video: Name of its video, in results over several videos; empty where there is only one.
     """
 
     tool: str
@@ -30,6 +31,7 @@ class Evidence:
     score: float = 1.0
     data: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
+    video: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as a plain dictionary."""

@@ -1,5 +1,6 @@
 """Evidence as prompt lines: sorted, merged, cut to a token budget."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,16 +12,32 @@ MAX_SENTENCE_S = 20.0  # ASR output has no full stops: it must not all become on
 SAID_OR_SHOWN = ("speech", "text")  # kinds of records that explain one another
 NEIGHBOURS = 6  # of one hit, at most
 SEPARATOR = " | "  # between the rows of one record
+MAX_NAME = 40  # characters of a video's name in a line
 
 
 def as_line(evidence: Evidence) -> str:
     """Return evidence as one prompt line, quoted so that it reads as data, not instructions."""
-    return f"[{clock(evidence.start_s)}] {evidence.kind}: {quoted(evidence.text)}"
+    place = f"{_name(evidence.video)} {clock(evidence.start_s)}".lstrip()
+    return f"[{place}] {evidence.kind}: {quoted(evidence.text)}"
+
+
+def _name(video: str) -> str:
+    """Return a video's name on one line, without brackets; of a long one both ends."""
+    name = " ".join(re.sub(r"[\[\]\"]", " ", video).split())
+    if len(name) <= MAX_NAME:
+        return name
+    half = MAX_NAME // 2
+    return f"{name[: half - 1]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
+
+
+def told_by(evidence: Evidence) -> str:
+    """Return all that a prompt line tells: the text and, of several videos, the video's name."""
+    return f"{_name(evidence.video)}\n{evidence.text}" if evidence.video else evidence.text
 
 
 def in_time_order(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """Return evidence sorted by its start."""
-    return tuple(sorted(evidence, key=lambda e: (e.start_s, e.end_s, e.tool)))
+    """Return evidence sorted by its start, video by video."""
+    return tuple(sorted(evidence, key=lambda e: (e.video, e.start_s, e.end_s, e.tool)))
 
 
 def merge_neighbours(evidence: Sequence[Evidence], gap_s: float) -> tuple[Evidence, ...]:
@@ -52,7 +69,7 @@ def with_neighbours(
 
     Args:
         hits: Best first.
-        records: All evidence of the video.
+        records: All evidence of the videos.
         reach_s: Seconds before and after a hit; 0 adds nothing.
     """
     found = {part for hit in hits for part in hit.data.get("joined", [hit.id])}
@@ -62,6 +79,7 @@ def with_neighbours(
             record
             for record in records
             if record.id not in found
+            and record.video == hit.video
             and record.kind in SAID_OR_SHOWN
             and record.start_s <= hit.end_s + reach_s
             and record.end_s >= hit.start_s - reach_s
@@ -85,7 +103,8 @@ def _join(best: Evidence, before: Evidence, after: Evidence) -> Evidence:
 
 
 def _goes_on(before: Evidence, after: Evidence, gap_s: float) -> bool:
-    same = (before.tool, before.kind) == (after.tool, after.kind) and before.kind == "speech"
+    places = [(each.video, each.tool, each.kind) for each in (before, after)]
+    same = places[0] == places[1] and before.kind == "speech"
     near = 0 <= after.start_s - before.end_s <= gap_s
     open_end = not before.text.rstrip().endswith(SENTENCE_ENDS)
     return same and near and open_end and after.end_s - before.start_s <= MAX_SENTENCE_S

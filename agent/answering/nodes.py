@@ -20,7 +20,7 @@ import prompts
 from agent.answer import Answer, Usage
 from agent.answering.confidence import calibrated, with_odds
 from agent.answering.conversation import option_likelihoods, send
-from agent.answering.evidence_lines import in_time_order
+from agent.answering.evidence_lines import in_time_order, told_by
 from agent.answering.support import claims_of, held_by
 from agent.answering.verification import ask_again, fall_back, judge
 from agent.frames.files import PICTURE
@@ -152,7 +152,7 @@ def _cited(said: str, state: State) -> list[Evidence]:
     told = [line for line in lines if line.kind != PICTURE]
     if state["candidate"].needs_all:
         about = claims_of(f"{question}\n{said}", "").all
-        told = _each_once([line for line in told if about & held_by(line.text)])
+        told = _each_once([line for line in told if about & held_by(told_by(line))])
     else:
         told = holding(said, told, question)
     return [*told, *(line for line in lines if line.kind == PICTURE)]
@@ -161,7 +161,7 @@ def _cited(said: str, state: State) -> list[Evidence]:
 def holding(text: str, lines: Sequence[Evidence], question: str) -> list[Evidence]:
     """Return the lines that support most claims of a text; none that supports no claim."""
     claims = claims_of(text, question).all
-    shared = [len(claims & held_by(line.text)) for line in lines]
+    shared = [len(claims & held_by(told_by(line))) for line in lines]
     ranked = sorted(range(len(lines)), key=lambda i: (-shared[i], i))
     return _each_once([lines[i] for i in ranked if shared[i]])[:MAX_CITED]
 

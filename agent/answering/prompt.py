@@ -103,20 +103,26 @@ def records_section(evidence: Sequence[Evidence]) -> PromptSection:
     return section("given_records", lines=[as_line(e) for e in in_time_order(evidence)])
 
 
-def opening_prompts(examples: bool) -> tuple[str, ...]:
+def opening_prompts(examples: bool, several: bool = False) -> tuple[str, ...]:
     """Return the names of the prompts that the turns of `opening` are made of."""
-    return ("read_system", *(("read_examples", "question_open") if examples else ()))
+    end = "_videos" if several else ""
+    return (f"read_system{end}", *((f"read_examples{end}", "question_open") if examples else ()))
 
 
-def opening(examples: bool) -> tuple[Turn, ...]:
+def opening(examples: bool, several: bool = False) -> tuple[Turn, ...]:
     """Return the turns before the notes: how to read them and, if wanted, examples of it.
 
     They are the same for every question, so a model that keeps what it has read reads them once.
+
+    Args:
+        examples: Whether to show the model how notes are read.
+        several: Whether the notes are of several videos.
     """
-    system = Turn("system", prompts.render("read_system"))
+    names = opening_prompts(examples, several)
+    system = Turn("system", prompts.render(names[0]))
     if not examples:
         return (system,)
-    notes, _, rest = prompts.render("read_examples").rpartition("\n\n")
+    notes, _, rest = prompts.render(names[1]).rpartition("\n\n")
     lines, turns = rest.splitlines(), [system]
     for number, (asked, answer) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
         question = question_section(Question(asked)).text

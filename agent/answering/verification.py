@@ -7,6 +7,7 @@ import prompts
 from agent.answer import Usage
 from agent.answering.choice import parse_choice
 from agent.answering.conversation import send
+from agent.answering.evidence_lines import told_by
 from agent.answering.support import Text, held_by, is_refusal, support
 from agent.answering.voting import majority
 from agent.frames.files import PICTURE
@@ -126,7 +127,8 @@ def ground(candidate: CandidateAnswer, state: State) -> CandidateAnswer:
     options = [held_by(option) for option in question.options]
     shared = frozenset.intersection(*options) if options else frozenset()
     text = candidate.text if candidate.choice is None else question.options[candidate.choice]
-    found = support(text, [*told, *results], question.text, shared)
+    given = [Text(told_by(line)) for line in told]
+    found = support(text, [*given, *results], question.text, shared)
     if found.enough or (question.options and not found.missing):
         if candidate.measured_by or question.options:
             return candidate

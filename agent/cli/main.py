@@ -1,6 +1,7 @@
 """The command line: `reelgraph ask|batch|eval|detect|calibrate|prompts|index|library|models|...`.
+"""The command line: `reelgraph ask|search|detect|calibrate|index|watch|chats|library|models|...`.
 
-Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
+Exit codes: 0 answered, 3 abstained or nothing found, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
 
 import os
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli import batch, calibration, detection, evaluation
+from agent.cli import batch, calibration, detection, evaluation, search
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
@@ -40,8 +41,11 @@ detection.add_commands(app)
 calibration.add_commands(app)
 batch.add_commands(app)
 evaluation.add_commands(app)
+search.add_commands(app)
 
-VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
+VideoPath = Annotated[
+    Path, typer.Argument(help="A video or sound file, or a folder.", show_default=False)
+]
 ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]
 Known = Annotated[str, typer.Argument(help="File name, path or the start of the hash.")]
 
@@ -86,9 +90,14 @@ def ask(
         typer.Option("--save-visuals", help="Folder for the pictures that the model is shown."),
     ] = None,
 ) -> None:
-    """Answer a question about a video, with the evidence and its times."""
+    """Answer a question about a video, or from all videos of a folder, with evidence and times."""
     session = open_session(profile, pairs, _of_method(method, parity), plugins)
     options = option or []
+    if video.is_dir():
+        one = {"method": method, "chat": chat, "dry_run": dry_run, "save_visuals": save_visuals}
+        search.refuse(video, **one)
+        answer = search.ask_folder(session, video, question, options, as_json)
+        raise typer.Exit(ABSTAINED if answer.abstained else 0)
     if dry_run:
         if save_visuals:
             raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")

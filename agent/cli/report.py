@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from agent.answer import Answer, how_sure
 from agent.detection.detection import Detection
@@ -166,10 +167,14 @@ def _together(runs: Sequence[Run]) -> str:
 
 
 def _evidence_table(title: str, evidence: Iterable[Evidence]) -> Table:
-    table = Table("time", "tool", "score", "text", box=None, title=title, title_justify="left")
-    for item in evidence:
+    items = list(evidence)
+    several = ["video"] if any(item.video for item in items) else []
+    columns = (*several, "time", "tool", "score", "text")
+    table = Table(*columns, box=None, title=title, title_justify="left")
+    for item in items:
         span = f"{clock(item.start_s)}-{clock(item.end_s)}"
-        table.add_row(span, item.tool, f"{item.score:.2f}", escape(item.text))
+        named = [escape(item.video)] if several else []
+        table.add_row(*named, span, item.tool, f"{item.score:.2f}", escape(item.text))
     return table
 
 
@@ -208,6 +213,8 @@ def _display(console: Console) -> Iterator[Callable[[Event], None]]:
                 progress.console.print(f"{event.data['stage']}: waits for another run")
             elif event.kind == "understood":
                 progress.console.print(_understood(event.data), highlight=False)
+            elif event.kind in ("video", "skipped"):
+                progress.console.print(_of_several(event), highlight=False)
             elif event.kind == "channel":
                 progress.console.print(_channel(event.data), highlight=False)
 
@@ -218,9 +225,18 @@ def _understood(understood: Understood) -> str:
     return f"understood as: {escape(understood.question)} [dim]({escape(understood.how)})[/]"
 
 
+def _of_several(event: Event) -> str:
+    """Say which of several videos is looked at, or that one cannot be."""
+    if event.kind == "video":
+        return f"[bold]{escape(event.data.name)}[/]"
+    return f"[bold red]skipped:[/] {escape(event.data.skipped)}"
+
+
 def _print_line(event: Event) -> None:
     if event.kind == "progress" and "waits" in event.data:
         sys.stderr.write(f"{event.data['stage']}: waits for another run\n")
+    if event.kind in ("video", "skipped"):
+        sys.stderr.write(f"{Text.from_markup(_of_several(event))}\n")
     if event.kind == "understood":
         sys.stderr.write(f"understood as: {event.data.question} ({event.data.how})\n")
     if event.kind == "channel":

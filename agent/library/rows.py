@@ -102,9 +102,9 @@ def evidence_from(row: sqlite3.Row) -> Evidence:
     )
 
 
-def across_videos(video: Video, evidence: Evidence) -> Evidence:
-    """Return a record with the video in its id, for results over several videos."""
-    return replace(evidence, id=f"{video.sha256[:12]}/{evidence.id}")
+def across_videos(video: Video, evidence: Evidence, name: str = "") -> Evidence:
+    """Return a record for results over several videos: with the video in its id, and its name."""
+    return replace(evidence, id=f"{video.sha256[:12]}/{evidence.id}", video=name)
 
 
 def caption_from(row: sqlite3.Row) -> Evidence:

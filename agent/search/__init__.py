@@ -1,1 +1,1 @@
-"""Search and questions over many videos, and a folder that is watched for new ones."""
+"""Search and questions over many videos, and folders that are watched."""

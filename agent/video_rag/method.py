@@ -130,7 +130,7 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     start, update = perf_counter(), evidence.retrieve_evidence(state, runtime)
     context, aspects = runtime.context, state["request"].aspects
     if not state["plan"].calls[1]:
-        return {**update, "candidate": CandidateAnswer(reason=_unread(context))}
+        return {**update, "candidate": CandidateAnswer(reason=unread(context))}
     options = read_options("video-rag", Options, context.settings)
     looked = [n for n in phrase_tools(context.settings) if n in state.get("runs", {})]
     seen = _seen(looked, state, context)
@@ -180,7 +180,7 @@ def look(state: State, runtime: Runtime[Context]) -> State:
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Return the plan; without a chat model the video is searched and nothing is read."""
     options = read_options("video-rag", Options, context.settings)
-    if not options.parity and _unread(context):
+    if not options.parity and unread(context):
         tools = context.settings.ingest
         return MethodPlan((), calls=(0, 0), tokens=0, tools=tools, roles=("embedder",))
     frames = choose_frames(video, context)
@@ -199,7 +199,7 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     )
 
 
-def _unread(context: Context) -> str:
+def unread(context: Context) -> str:
     """Return why no chat model reads what is found, with the remedy; "" if one does.
 
     Only for weights that can be fetched: a model that nobody knows is an error.
