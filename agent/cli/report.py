@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from agent.answer import Answer, how_sure
+from agent.cli.console import plain_table
 from agent.detection.detection import Detection
 from agent.library.chats import ChatEntry
 from agent.library.rows import LibraryEntry, Run
@@ -83,7 +84,7 @@ def print_methods() -> None:
     """Print every method with what it needs and its options."""
     from agent.methods import broken_methods, methods
 
-    table = Table("method", "what it does", "the model must have", "options", box=None)
+    table = plain_table("method", "what it does", "the model must have", "options")
     for method in methods().values():
         options = ", ".join(
             f"{name}={field.get_default()}" for name, field in method.options.model_fields.items()
@@ -95,7 +96,7 @@ def print_methods() -> None:
 
 def print_tools(settings: Settings) -> None:
     """Print every tool with its options and whether it can run here."""
-    table = Table("tool", "finds", "needs", "options", "status", box=None, header_style="bold")
+    table = plain_table("tool", "finds", "needs", "options", "status", header_style="bold")
     for name in tool_classes():
         tool = make_tool(name, settings.tools.get(name, {}))
         state = ready(tool, settings.models)
@@ -120,7 +121,7 @@ def print_entries(entries: Sequence[LibraryEntry]) -> None:
     if not entries:
         console.print("The library is empty; `reelgraph index VIDEO` adds a video.")
         return
-    table = Table("hash", "file", "length", "evidence", "frames", "added", box=None)
+    table = plain_table("hash", "file", "length", "evidence", "frames", "added")
     for entry in entries:
         count = sum(run.report.count for run in entry.runs)
         table.add_row(
@@ -140,7 +141,7 @@ def print_chats(entries: Sequence[ChatEntry]) -> None:
     if not entries:
         console.print("There is no chat; `reelgraph ask VIDEO QUESTION --chat NAME` begins one.")
         return
-    table = Table("chat", "first question", "questions", "last answer", box=None)
+    table = plain_table("chat", "first question", "questions", "last answer")
     for entry in entries:
         table.add_row(escape(entry.name), escape(entry.title), str(entry.count), entry.when)
     console.print(table)
@@ -166,7 +167,7 @@ def _together(runs: Sequence[Run]) -> str:
 
 
 def _evidence_table(title: str, evidence: Iterable[Evidence]) -> Table:
-    table = Table("time", "tool", "score", "text", box=None, title=title, title_justify="left")
+    table = plain_table("time", "tool", "score", "text", title=title, title_justify="left")
     for item in evidence:
         span = f"{clock(item.start_s)}-{clock(item.end_s)}"
         table.add_row(span, item.tool, f"{item.score:.2f}", escape(item.text))
