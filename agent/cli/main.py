@@ -1,9 +1,9 @@
-"""The command line: `reelgraph ask|batch|eval|detect|calibrate|prompts|index|library|models|...`.
-"""The command line: `reelgraph ask|search|detect|calibrate|index|watch|chats|library|models|...`.
+"""The command line: `reelgraph ask|batch|search|watch|eval|detect|index|library|models|...`.
 
 Exit codes: 0 answered, 3 abstained or nothing found, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
 
+import errno
 import os
 import sys
 from functools import partial
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli import batch, calibration, detection, evaluation, search
+from agent.cli import batch, calibration, console, detection, evaluation, search
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
@@ -54,14 +54,28 @@ def main() -> None:
     """Run the command line; errors become one line and an exit code, never a traceback."""
     # We show our own progress bars; libraries that load models would draw theirs between them.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    console.accept_all_text()
+    sys.exit(console.flush(_run()))
+
+
+def _run() -> int:
+    """Run a command and return its exit code."""
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except StoppedError:
         say("stopped; what was finished is kept, run the same command again to go on")
-        sys.exit(STOPPED)
+        return STOPPED
     except ReelgraphError as error:
         say(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
-        sys.exit(error.exit_code)
+        return error.exit_code
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        say(f"[bold red]error:[/] {console.unwritten(error)}")
+        return 1
+    return 0
 
 
 @app.command()

@@ -12,8 +12,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 
+from agent.cli.console import plain_table
 from agent.models.needed import needed_models
 from agent.settings import Settings, profiles, resolve
 from tools.errors import InputError, MissingError, ReelgraphError
@@ -29,7 +29,7 @@ STATES = {"here": "[green]here[/]", "incomplete": "[yellow]incomplete[/]", "miss
 def print_models(settings: Settings) -> None:
     """Print every model of the manifest, its size, licence and state."""
     store, wanted = ModelStore(settings.models), needed_models(settings)
-    table = Table("model", "what it is", "MB", "licence", "state", f"in {settings.profile}")
+    table = plain_table("model", "what it is", "MB", "licence", "state", f"in {settings.profile}")
     for entry in manifest().values():
         state = STATES[store.state(entry)]
         uses = "yes" if entry.name in wanted else ""

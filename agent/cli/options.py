@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from agent.cli.console import is_unicode
+
 if TYPE_CHECKING:
     from agent.session import Session
 
@@ -36,7 +38,7 @@ def open_session(
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    typer.echo(json.dumps(value, ensure_ascii=not is_unicode(), indent=2, default=str))
 
 
 def say(text: str) -> None:

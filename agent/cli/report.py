@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.answer import Answer, how_sure
+from agent.cli.console import plain_table
 from agent.detection.detection import Detection
 from agent.library.chats import ChatEntry
 from agent.library.rows import LibraryEntry, Run
@@ -84,7 +85,7 @@ def print_methods() -> None:
     """Print every method with what it needs and its options."""
     from agent.methods import broken_methods, methods
 
-    table = Table("method", "what it does", "the model must have", "options", box=None)
+    table = plain_table("method", "what it does", "the model must have", "options")
     for method in methods().values():
         options = ", ".join(
             f"{name}={field.get_default()}" for name, field in method.options.model_fields.items()
@@ -96,7 +97,7 @@ def print_methods() -> None:
 
 def print_tools(settings: Settings) -> None:
     """Print every tool with its options and whether it can run here."""
-    table = Table("tool", "finds", "needs", "options", "status", box=None, header_style="bold")
+    table = plain_table("tool", "finds", "needs", "options", "status", header_style="bold")
     for name in tool_classes():
         tool = make_tool(name, settings.tools.get(name, {}))
         state = ready(tool, settings.models)
@@ -121,7 +122,7 @@ def print_entries(entries: Sequence[LibraryEntry]) -> None:
     if not entries:
         console.print("The library is empty; `reelgraph index VIDEO` adds a video.")
         return
-    table = Table("hash", "file", "length", "evidence", "frames", "added", box=None)
+    table = plain_table("hash", "file", "length", "evidence", "frames", "added")
     for entry in entries:
         count = sum(run.report.count for run in entry.runs)
         table.add_row(
@@ -141,7 +142,7 @@ def print_chats(entries: Sequence[ChatEntry]) -> None:
     if not entries:
         console.print("There is no chat; `reelgraph ask VIDEO QUESTION --chat NAME` begins one.")
         return
-    table = Table("chat", "first question", "questions", "last answer", box=None)
+    table = plain_table("chat", "first question", "questions", "last answer")
     for entry in entries:
         table.add_row(escape(entry.name), escape(entry.title), str(entry.count), entry.when)
     console.print(table)
@@ -170,7 +171,7 @@ def _evidence_table(title: str, evidence: Iterable[Evidence]) -> Table:
     items = list(evidence)
     several = ["video"] if any(item.video for item in items) else []
     columns = (*several, "time", "tool", "score", "text")
-    table = Table(*columns, box=None, title=title, title_justify="left")
+    table = plain_table(*columns, title=title, title_justify="left")
     for item in items:
         span = f"{clock(item.start_s)}-{clock(item.end_s)}"
         named = [escape(item.video)] if several else []

@@ -4,19 +4,29 @@ Native code looks names up by itself, so what Python's sockets see would not be 
 that serves is watched alike: start `traced(log)` in front of it, end it, read `calls_out(log)`.
 """
 
+import asyncio
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
+from signal import SIGTERM
+from time import sleep
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from gradio_client import Client
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image, ImageDraw, ImageFont
 
 INTERNET = re.compile(
@@ -25,7 +35,13 @@ INTERNET = re.compile(
 NAME_PORTS = {53, 853, 5353}  # a resolver on this machine asks others
 RESOLVER = re.compile(r'sun_path="[^"]*(?:resolve|avahi)|"[^"]*hosts\\0"')  # systemd, mDNS, nscd
 
+ROOT = Path(__file__).parents[2]
 REELGRAPH = Path(sys.executable).with_name("reelgraph")
+
+
+def atom(kind: bytes, content: bytes) -> bytes:
+    """Return a box of QuickTime: length, kind, content."""
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
 
 
 def traced(log: Path) -> list[str]:
@@ -187,6 +203,111 @@ def test_weights_of_the_hub_that_are_here_load_without_asking_it(
     subprocess.run([*traced(log), sys.executable, "-c", code], env=environ, check=True)
     assert not calls_out(log)
 
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("strace")
+def test_the_page_and_its_mcp_server_call_no_other_machine(
+    film: Path, bare: dict[str, str], tmp_path: Path
+) -> None:
+    """Served, opened, indexed by REST, listed by MCP, then ended; `doctor` beside it."""
+    log, port = tmp_path / "calls.txt", free_port()
+    page = [sys.executable, str(ROOT / "app.py"), "--mcp", "--port", str(port)]
+    server = subprocess.Popen(
+        [*traced(log), *page], env=bare, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        address = f"http://127.0.0.1:{port}/"
+        assert "reelgraph" in opened(address, server)
+        client = Client(address, verbose=False, analytics_enabled=False)
+        ran = {one["tool"] for one in client.predict(str(film), api_name="/index")}
+        assert ran >= {"subtitles", "transcribe", "ocr", "detect", "shots"}
+        with ThreadPoolExecutor(1) as thread:
+            names = thread.submit(asyncio.run, mcp_tools(address)).result()
+        assert any(name.endswith("ask") for name in names)
+    finally:
+        os.killpg(server.pid, SIGTERM)
+        server.communicate(timeout=60)
+    assert not calls_out(log)
+    doctor = [*traced(log), str(REELGRAPH), "doctor"]
+    assert subprocess.run(doctor, env=bare, capture_output=True, check=False).returncode == 0
+    assert not calls_out(log)
+    assert left_by_onnxruntime(bare) == []
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def opened(address: str, server: subprocess.Popen[str]) -> str:
+    """Return the page as soon as it is served."""
+    for _ in range(600):
+        assert server.poll() is None, server.stderr and server.stderr.read()
+        with contextlib.suppress(OSError), urlopen(address) as page:
+            return str(page.read().decode())
+        sleep(0.2)
+    raise TimeoutError(address)
+
+
+async def mcp_tools(address: str) -> list[str]:
+    async with (
+        streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+        ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        return [tool.name for tool in (await session.list_tools()).tools]
+
+
+ELSEWHERE = "http://192.0.2.1/film.mp4"
+QUICKTIME_URL = (
+    b"\0\0\0\0url " + (len(ELSEWHERE) + 1).to_bytes(4, "big") + ELSEWHERE.encode() + b"\0"
+)
+NAMED = {
+    "HLS": f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{ELSEWHERE}\n#EXT-X-ENDLIST\n".encode(),
+    "HLS late": b"\n" * 200 + f"#EXTM3U\n#EXTINF:2,\n{ELSEWHERE}\n".encode(),
+    "concat": f"ffconcat version 1.0\nfile {ELSEWHERE}\n".encode(),
+    "concat of a file here": b"ffconcat version 1.0\nfile other.mp4\n",
+    "DASH": f'<?xml version="1.0"?><MPD><BaseURL>{ELSEWHERE}</BaseURL></MPD>'.encode(),
+    "SDP": b"v=0\no=- 0 0 IN IP4 192.0.2.1\nm=video 5004 RTP/AVP 96\n",
+    "ASX": f'<asx version="3.0"><entry><ref href="{ELSEWHERE}"/></entry></asx>'.encode(),
+    "PLS": f"[playlist]\nFile1={ELSEWHERE}\nNumberOfEntries=1\n".encode(),
+    "QuickTime": atom(b"ftyp", b"qt  \0\0\0\0qt  ")
+    + atom(b"moov", atom(b"rmra", atom(b"rmda", atom(b"rdrf", QUICKTIME_URL)))),
+}
+
+
+@pytest.mark.usefixtures("strace")
+def test_what_a_file_names_is_not_opened(make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    """Playlists, a redirect inside a container, an address: refused, nothing else is touched."""
+    make_clip("other.mp4", seconds=1)
+    files = []
+    for number, (kind, content) in enumerate(NAMED.items()):
+        for suffix in (".mp4", ".m3u8", ".mov"):
+            files.append(tmp_path / f"{number}{kind[:3]}{suffix}")
+            files[-1].write_bytes(content)
+    log = tmp_path / "calls.txt"
+    command = [*traced(log), sys.executable, "-c", PROBE, *map(str, files), ELSEWHERE]
+    watched = [word.replace("connect,", "connect,openat,") for word in command]
+    done = subprocess.run(watched, capture_output=True, text=True, check=True)
+    refused = done.stdout.splitlines()
+    assert len(refused) == len(files) + 1
+    assert all(line.startswith("InputError") for line in refused), refused
+    assert "is an address, not a file" in refused[-1]
+    assert not calls_out(log)
+    assert "other.mp4" not in log.read_text()
+
+
+PROBE = """
+import sys
+from pathlib import Path
+from tools.media.video import probe
+for name in sys.argv[1:]:
+    try:
+        print("opened", probe(Path(name)))
+    except Exception as error:
+        print(type(error).__name__, " ".join(str(error).split()))
+"""
 
 LIBRARIES = (
     "import onnxruntime;"

@@ -7,6 +7,7 @@ and audio. They are never derived from frame counts.
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,6 +43,8 @@ Backend = Literal["pyav", "decord"]
 TAIL_S = 10  # how far before the declared end the search for the true one starts
 
 # Formats that only point to other files: opening them would read what the user never named.
+# As a path it has one slash; a drive such as C:/ has one letter.
+ADDRESS = re.compile(r"(?:^|/)([a-z][a-z0-9+.-]+:/.+)", re.IGNORECASE)
 PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
 
 
@@ -214,6 +217,9 @@ def _hash(path: Path) -> str:
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
+        if address := ADDRESS.search(str(path)):
+            remedy = "download the video and name the file"
+            raise InputError(f"{address[1]} is an address, not a file; {remedy}") from error
         raise InputError(f"there is no file {path}; check the name and the folder") from error
     except PermissionError as error:
         remedy = "allow it (chmod u+r), and its folder too (chmod u+x)"
