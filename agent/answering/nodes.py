@@ -49,7 +49,9 @@ def reason_with(chat_of: ChatOf) -> Callable[[State, Runtime[Context]], Command[
     """
 
     def reason(state: State, runtime: Runtime[Context]) -> Command[str]:
-        return _reason(state, runtime, chat_of(state["ask"], runtime.context))
+        chat = chat_of(state["ask"], runtime.context)
+        with chat.undisturbed():  # a reply and the likelihoods of it share their prompt
+            return _reason(state, runtime, chat)
 
     return reason
 

@@ -1,6 +1,7 @@
 """A chat model in a GGUF file, run by llama.cpp in this process."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -63,6 +64,10 @@ class LlamaCppChat(EndpointChat):
         """Return the number of tokens of a plain text."""
         count: int = self._count(text)
         return count
+
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """Return the lock of the model's only prompt cache: another prompt would overwrite it."""
+        return self.llama.turn
 
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply.

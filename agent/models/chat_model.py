@@ -10,6 +10,7 @@ import binascii
 import io
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -158,6 +159,13 @@ class ChatModel(BaseChatModel):
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply."""
         raise InputError(f"{self.name} cannot score options; ask its capabilities first")
+
+    def undisturbed(self) -> AbstractContextManager[object]:
+        """Return a context in which no other thread's calls come between those of this one.
+
+        For a model that reads a prompt again after another one came between.
+        """
+        return nullcontext()
 
     @property
     def sees_images(self) -> bool:

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from agent.models.kept_prompt import KeptPrompt
@@ -29,6 +30,7 @@ class LlamaServer:
         url: Where it listens, without a path.
         key: What a request must bear.
         context_tokens: Tokens of prompt and reply together.
+        turn: Held by a thread whose next prompts begin like its last one.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class LlamaServer:
             import xllamacpp
         except ImportError as error:
             raise MissingError(f"llama.cpp is not installed: {INSTALL}") from error
+        self.turn = RLock()
         self.key = secrets.token_urlsafe()
         self._kept = None if kept is None else KeptPrompt(kept, file, xllamacpp.__version__)
         self.context_tokens = context_tokens

@@ -1,6 +1,7 @@
 """The end of every method, on a scripted model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,26 @@ def test_a_prompt_that_cannot_be_made_shorter_is_sent_twice_at_most(
     with pytest.raises(ContextOverflowError):
         session.ask(harbour, QUESTION)
     assert len(sent) == 2
+
+
+def test_a_reply_and_its_likelihoods_are_not_disturbed_by_another_thread(
+    open_session: Open, scripted: Scripted, harbour: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = scripted(replies=("B",), on_call=lambda prompt: happened.append("reply"))
+    happened: list[str] = []
+    score = type(chat).score_options
+
+    @contextmanager
+    def undisturbed(self: Any) -> Iterator[None]:
+        happened.append("begins")
+        yield
+        happened.append("ends")
+
+    def scored(*given: Any) -> list[float]:
+        happened.append("likelihoods")
+        return list(score(*given))
+
+    monkeypatch.setattr(type(chat), "undisturbed", undisturbed)
+    monkeypatch.setattr(type(chat), "score_options", scored)
+    open_session(chat, method="blind").ask(harbour, QUESTION, OPTIONS)
+    assert happened == ["begins", "reply", "likelihoods", "ends"]

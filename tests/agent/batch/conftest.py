@@ -1,7 +1,7 @@
 """Short videos, a question file, and a plug-in whose model and tool misbehave on request."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from agent.batch.engine import Events
 from agent.batch.records import Job, Row
 from agent.batch.work import JobControl, WorkSettings, answer_job
+from agent.plugins.load import REGISTRIES
 from agent.records import Question
 
 PLUG_IN = '''
@@ -55,9 +56,10 @@ class Parrot(ChatModel):
         if "please crash" in prompt or ("crash once" in prompt and not once.exists()):
             once.write_text("")
             os.kill(os.getpid(), signal.SIGSEGV)
-        if "please fail" in prompt:
+        if "please fail" in prompt and not (HERE / "mended").exists():
             raise ValueError("no luck")
-        message = AIMessage(re.findall(r"code is (\\d+)", prompt)[-1], usage_metadata={
+        message = AIMessage(re.findall(r"code is (\\d+)", prompt)[-1],
+                            response_metadata={"cost": 0.00014}, usage_metadata={
             "input_tokens": 10, "output_tokens": 2, "total_tokens": 12})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -81,7 +83,7 @@ CODES = {"a": 7391, "b": 7392, "c": 7393, "d": 7394}
 
 
 class InlineEngine:
-    """Does the work in this process; `stop_after` results it looks as if Stop was pressed."""
+    """Does the work in this process, one row after the other."""
 
     def run(
         self,
@@ -90,7 +92,7 @@ class InlineEngine:
         stopped: Callable[[], bool] = lambda: False,
     ) -> Events:
         session, control = settings.open(), JobControl()
-        for job in jobs:
+        for job in () if stopped() else jobs:
             for event in answer_job(session, job, settings, control):
                 yield event
                 if stopped():
@@ -104,12 +106,14 @@ def inline() -> InlineEngine:
 
 
 @pytest.fixture
-def plugin(tmp_path: Path) -> Path:
-    """The file of the plug-in; it leaves marks beside itself."""
+def plugin(tmp_path: Path) -> Iterator[Path]:
+    """The file of the plug-in; it leaves marks beside itself and looks for some."""
     file = tmp_path / "plugin" / "parrot.py"
     file.parent.mkdir()
     file.write_text(PLUG_IN)
-    return file
+    yield file
+    for registry in REGISTRIES:
+        registry.remove(str(file))
 
 
 @pytest.fixture
