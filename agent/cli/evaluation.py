@@ -138,7 +138,7 @@ def compare(
         print_(f"{escape(name)}: {percent(score)}")
     print_(
         f"difference: {100 * gain.mean:+.1f} points ({100 * gain.low:+.1f} to "
-        f"{100 * gain.high:+.1f}), {gain.count} questions of {gain.clusters} videos; better on "
+        f"{100 * gain.high:+.1f}), {gain.count} questions (videos: {gain.clusters}); better on "
         f"{found.better}, worse on {found.worse}"
     )
     if found.unpaired:

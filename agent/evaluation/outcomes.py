@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 from agent.answering.choice import parse_choice
 from agent.answering.time_spans import Span, parse_intervals
+from agent.answering.verification import NO_OPTION, NO_OPTION_SAMPLED
 from agent.batch.records import Result
 from agent.evaluation.task import Item, Metric
 from agent.evaluation.temporal import first_overlap
 from agent.evaluation.text_match import contains, has_substring
 from agent.evaluation.wups import wups
 
+UNPARSED = (NO_OPTION, NO_OPTION_SAMPLED)
 Kind = Literal["answered", "abstained", "unparsed", "failed", "missing"]
 
 
@@ -48,7 +50,9 @@ def outcome_of(item: Item, result: Result | None, metric: Metric) -> Outcome:
     if result.status == "failed":
         return Outcome(item, "failed", result=result)
     if result.status == "abstained":
-        return Outcome(item, "abstained", float(item.truth.abstain), result=result)
+        unparsed = str(result.answer.get("reason", "")).startswith(UNPARSED)
+        kind: Kind = "unparsed" if unparsed else "abstained"
+        return Outcome(item, kind, float(item.truth.abstain), result=result)
     sure = _confidence(result)
     if metric in ("choice", "contains", "grounded choice") and item.question.options:
         return _chosen(item, result, sure, grounded=metric == "grounded choice")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from agent.evaluation.clusters import Estimate
 from agent.evaluation.compare import compare_runs
+from agent.evaluation.outcomes import Kind
 from agent.evaluation.scores import RunScores, Score
 
-UNPARSED = ("abstained", "unparsed", "failed", "missing")
+SHORTFALLS: tuple[Kind, ...] = ("abstained", "unparsed", "failed", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,30 @@ class Table:
 
 
 def results_table(runs: Mapping[str, RunScores], not_run: Mapping[str, str] = {}) -> Table:
-    """Return one row a run: its score, what it is compared with the first, and what it took.
+    """Return one column a run: its scores, the difference to the first run, and what it took.
 
     Args:
         runs: Scores by name.
         not_run: Why further runs were not made, by name.
     """
-    extras = list(dict.fromkeys(n for r in runs.values() if r.overall for n in r.overall.extra))
-    first = next(iter(runs), "")
-    head = ("method", "all questions", *extras, "of those answered", "answered", *UNPARSED)
-    head = (*head, f"against {first}", "s a question", "tokens a question")
-    rows = [_row(name, run, runs[first], extras) for name, run in runs.items()]
-    left_out = [(name, f"not run: {why}", *[""] * (len(head) - 2)) for name, why in not_run.items()]
-    return Table(head, (*rows, *left_out), _notes(runs))
+    first, all_runs = next(iter(runs.values())), list(runs.values())
+    scores = [run.overall for run in runs.values()]
+    extras = dict.fromkeys(name for score in scores if score for name in score.extra)
+    rows = [
+        ("all questions", *map(_strict, scores)),
+        *((name, *(_extra(score, name) for score in scores)) for name in extras),
+        ("of those answered", *map(_answered, scores)),
+        (
+            "answered",
+            *(f"{_count(run, 'answered') / len(run.outcomes):.0%}" for run in runs.values()),
+        ),
+        *_shortfalls(list(runs.values())),
+        ("against the first", *("" if r is first else _against(first, r) for r in all_runs)),
+        ("seconds a question", *(f"{_cost(run)[0]:,.1f}" for run in all_runs)),
+        ("tokens a question", *(f"{_cost(run)[1]:,.0f}" for run in all_runs)),
+    ]
+    left_out = [f"{name} was not run: {why}." for name, why in not_run.items()]
+    return Table(("", *runs), tuple(rows), (*_notes(runs), *left_out))
 
 
 def category_table(runs: Mapping[str, RunScores]) -> Table:
@@ -53,7 +65,7 @@ def category_table(runs: Mapping[str, RunScores]) -> Table:
     scores = {run: {s.name: s for s in own.categories} for run, own in runs.items()}
     counts = {s.name: s.questions for run in runs.values() for s in run.categories}
     rows = [
-        (name, str(counts[name]), *(_strict(scores[run].get(name)) for run in runs))
+        (name, str(counts[name]), *(_category(scores[run].get(name)) for run in runs))
         for name in names
     ]
     return Table(("category", "questions", *runs), tuple(rows))
@@ -66,34 +78,38 @@ def percent(estimate: Estimate) -> str:
     )
 
 
-def _strict(score: Score | None) -> str:
+def _category(score: Score | None) -> str:
     return percent(score.strict) if score else ""
 
 
-def _row(name: str, run: RunScores, first: RunScores, extras: Sequence[str]) -> tuple[str, ...]:
-    score = run.overall
-    cost = tuple(f"{value:,.1f}" for value in _cost(run))
+def _strict(score: Score | None) -> str:
+    return percent(score.strict) if score else "hidden"
+
+
+def _extra(score: Score | None, name: str) -> str:
+    return percent(score.extra[name]) if score and name in score.extra else ""
+
+
+def _answered(score: Score | None) -> str:
     if score is None:
-        return (name, "hidden", *[""] * len(extras), "", *_counts(run), "", *cost)
-    return (
-        name,
-        percent(score.strict),
-        *(percent(score.extra[n]) if n in score.extra else "" for n in extras),
-        percent(score.answered) if score.answered else "none",
-        f"{score.coverage:.0%}",
-        *(str(score.counts.get(kind, 0)) for kind in UNPARSED),
-        "" if run is first else _against(first, run),
-        *cost,
-    )
+        return ""
+    return percent(score.answered) if score.answered else "none"
 
 
-def _counts(run: RunScores) -> tuple[str, ...]:
-    kinds: list[str] = [outcome.kind for outcome in run.outcomes]
-    share = kinds.count("answered") / len(kinds)
-    return (f"{share:.0%}", *(str(kinds.count(kind)) for kind in UNPARSED))
+def _shortfalls(runs: Sequence[RunScores]) -> list[tuple[str, ...]]:
+    """Return how many questions were not answered, and why; unparsed even where there are none."""
+    counts = {kind: [_count(run, kind) for run in runs] for kind in SHORTFALLS}
+    shown = {kind: own for kind, own in counts.items() if any(own) or kind == "unparsed"}
+    return [(kind, *map(str, own)) for kind, own in shown.items()]
+
+
+def _count(run: RunScores, kind: Kind) -> int:
+    return sum(outcome.kind == kind for outcome in run.outcomes)
 
 
 def _against(first: RunScores, run: RunScores) -> str:
+    if run.overall is None:
+        return ""
     shared = {o.item.id for o in first.outcomes if o.result}
     if not any(o.result and o.item.id in shared for o in run.outcomes):
         return "no question in common"

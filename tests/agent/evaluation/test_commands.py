@@ -78,7 +78,7 @@ def test_methods_stand_side_by_side_and_a_missing_video_costs_its_questions(
         *("key.json", "media", "scores.json", "scores.md"),
         *("subtitles-only.jsonl", "blind.jsonl"),
     }
-    assert "| direct | not run" in (out / "scores.md").read_text()
+    assert "direct was not run: it needs" in (out / "scores.md").read_text()
     results = [json.loads(line) for line in (out / "blind.jsonl").read_text().splitlines()]
     assert not any("truth" in result for result in results)
     assert [r["error"] for r in results if r["status"] == "failed"] == [
@@ -109,7 +109,7 @@ def test_runs_are_compared_and_reported(
 
     assert (compared.code, reported.code) == (0, 0)
     assert "difference: +0.0 points" in compared.out
-    assert "3 questions of 2 videos" in compared.out
+    assert "3 questions (videos: 2)" in compared.out
     page = (tmp_path / "report.html").read_text()
     assert "What is the gate code?" in page
     assert "<svg" in page

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from agent.answering.time_spans import Span
-from agent.batch.records import Result
+from agent.batch.records import Job, Result, Row
+from agent.batch.work import JobControl, WorkSettings, answer_job
 from agent.evaluation.outcomes import outcome_of
 from agent.evaluation.text_match import contains, has_substring
 
@@ -40,6 +41,20 @@ def test_abstained_failed_and_missing_are_told_apart(item) -> None:
     ]
 
     assert kinds == ["missing", "failed", "abstained"]
+
+
+def test_a_reply_that_chose_no_option_is_unparsed_not_abstained(
+    item, open_session, scripted, harbour
+) -> None:
+    asked = item(choice=1)
+    chat = scripted(replies=["Hm, hard to say."], option_scoring=False)
+    session = open_session(chat, method="blind")
+    row = Row("q", harbour, asked.question)
+
+    *_, result = answer_job(session, Job(harbour, (row,)), WorkSettings(), JobControl())
+
+    assert result.status == "abstained"
+    assert outcome_of(asked, result, "choice").kind == "unparsed"
 
 
 def test_to_abstain_is_right_where_the_video_does_not_say(item, answered) -> None:
