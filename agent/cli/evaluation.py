@@ -213,7 +213,6 @@ class _Run:
             engine = LocalEngine(workers)
             say(f"[bold]{file.stem}[/]")
             return watch_batch(
-                rows,
                 lambda show: run_batch(
                     rows,
                     file,
