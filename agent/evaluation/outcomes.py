@@ -62,8 +62,8 @@ def outcome_of(item: Item, result: Result | None, metric: Metric) -> Outcome:
     if item.truth.abstain or not item.truth.texts:
         return Outcome(item, "answered", 0.0, confidence=sure, result=result)
     if metric == "wups":
-        kind = item.categories.get("type", ("",))[0]
-        worth = {f"wups@{t:g}": wups(said, item.truth.texts, kind, t) for t in (0.0, 0.9)}
+        asked_for = item.categories.get("type", ("",))[0]
+        worth = {f"wups@{t:g}": wups(said, item.truth.texts, asked_for, t) for t in (0.0, 0.9)}
         return Outcome(
             item, "answered", worth["wups@0"], confidence=sure, extra=worth, result=result
         )
