@@ -68,8 +68,8 @@ def batch(
     from agent.batch.estimate import estimate_batch
     from agent.batch.questions import read_questions
     from agent.batch.runner import Limits, run_batch
-    from agent.batch.videos import find_videos
     from agent.cli.batch_progress import print_estimate, print_summary, watch_batch
+    from tools.media.folders import find_videos
 
     work = _work(profile, pairs, plugins, method, deadline)
     again = _retries(retry or [])

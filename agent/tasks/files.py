@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from agent.batch.question_files import READERS, read_lines
-from agent.batch.videos import SUFFIXES, find_videos
 from agent.evaluation.task import Media
 from tools.errors import InputError
+from tools.media.folders import SUFFIXES, find_videos
 
 Values = Mapping[str, Any]
 

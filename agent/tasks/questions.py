@@ -20,11 +20,11 @@ from pathlib import Path
 from agent.answering.time_spans import Span
 from agent.batch.questions import read_questions
 from agent.batch.records import Row
-from agent.batch.videos import find_videos
 from agent.evaluation.task import Benchmark, Item, Media, Sources, Truth
 from agent.tasks.choices import choices_of
 from agent.tasks.files import Values, read_rows
 from tools.errors import InputError
+from tools.media.folders import find_videos
 
 TRUTHS = frozenset({"answer", "choice", "answerable"})
 

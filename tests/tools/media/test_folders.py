@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.batch.videos import find_videos
 from tools.errors import InputError
+from tools.media.folders import find_videos
 
 
 @pytest.fixture
