@@ -4,7 +4,7 @@ Seconds of a tool are taken from its earlier runs in the library, those of a que
 in the same file. What was never measured stays unknown, and is said to be.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ def _add_video(found: Estimate, rows: Sequence[Row], session: Session, waiting: 
 
 def _time_tools(found: Estimate, library: Library) -> None:
     """Set the seconds of tools from their earlier runs, whatever their options were."""
-    spent, seen_s = Counter[str](), Counter[str]()
+    spent, seen_s = defaultdict[str, float](float), defaultdict[str, float](float)
     for entry in library.entries():
         for run in entry.runs:
             spent[run.tool] += run.report.seconds
