@@ -17,6 +17,10 @@ from agent.text import plain
 
 MAJORITY = 0.5  # likelihood from which an option is likelier than all others together
 
+# Why no option is chosen where no reply could be parsed, as opposed to a refusal.
+NO_OPTION = "the model chose none of the options"
+NO_OPTION_SAMPLED = "no sample chose one of the options"
+
 
 def judge(state: State) -> CandidateAnswer:
     """Accept the option or text of the reply, or of most samples, if it is grounded."""
@@ -61,7 +65,7 @@ def understand(
         return replace(candidate, accepted=True)
     parsed = parse_choice(candidate.text, question.options, parity)
     if parsed.choice is None:
-        return replace(candidate, reason="the model chose none of the options")
+        return replace(candidate, reason=NO_OPTION)
     if not candidate.likelihoods:
         return replace(candidate, choice=parsed.choice, accepted=True)
     return replace(
@@ -82,7 +86,7 @@ def vote(
     choices = [parse_choice(reply, question.options, parity).choice for reply in candidate.replies]
     winner = majority(choices)
     if winner.choice is None:
-        return replace(candidate, reason="no sample chose one of the options")
+        return replace(candidate, reason=NO_OPTION_SAMPLED)
     return replace(
         candidate,
         choice=winner.choice,

@@ -1,4 +1,4 @@
-"""The command line: `reelgraph ask|batch|detect|calibrate|prompts|index|chats|library|models|...`.
+"""The command line: `reelgraph ask|batch|eval|detect|calibrate|prompts|index|library|models|...`.
 
 Exit codes: 0 answered, 3 abstained, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli import batch, detection
+from agent.cli import batch, detection, evaluation
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 
@@ -38,6 +38,7 @@ models_app = typer.Typer(help="See, fetch and check model weights.", no_args_is_
 app.add_typer(models_app, name="models")
 detection.add_commands(app)
 batch.add_commands(app)
+evaluation.add_commands(app)
 
 VideoPath = Annotated[Path, typer.Argument(help="A video or sound file.", show_default=False)]
 ChatName = Annotated[str, typer.Argument(help="Name of a chat.", show_default=False)]

@@ -20,7 +20,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
 import prompts
+from agent.batch.records import Result
 from agent.cli.main import main
+from agent.evaluation.task import Item
 from agent.models.chat import Capabilities, ChatModel
 from agent.models.embedding import SentenceEmbeddings
 from agent.models.pool import ModelPool, Role
@@ -294,6 +296,30 @@ def install(tmp_path: Path) -> Callable[..., Path]:
         return site
 
     return write
+
+
+@pytest.fixture(scope="session")
+def answered() -> Callable[..., Result]:
+    """`answered(item, choice, text=, spans=, ...)`: the result of an item that was answered."""
+
+    def result(
+        item: Item,
+        choice: int | None = None,
+        text: str = "",
+        spans: Sequence[tuple[float, float]] = (),
+        **answer: Any,
+    ) -> Result:
+        evidence = [
+            {"tool": "sensor", "start_s": start, "end_s": end, "text": "seen", "score": 1.0}
+            for start, end in spans
+        ]
+        options = item.question.options
+        answer = {"answer": text, "choice": choice, "evidence": evidence, **answer}
+        return Result(
+            item.id, item.video, "", item.question.text, options, "answered", answer=answer
+        )
+
+    return result
 
 
 Run = Callable[[ToolInput], Iterator[Evidence]]
