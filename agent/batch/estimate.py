@@ -123,8 +123,7 @@ def _add_video(found: Estimate, rows: Sequence[Row], session: Session, waiting: 
 
 def _time_tools(found: Estimate, library: Library) -> None:
     """Set the seconds of tools from their earlier runs, whatever their options were."""
-    spent: dict[str, float] = defaultdict(float)
-    seen_s: dict[str, float] = defaultdict(float)
+    spent, seen_s = defaultdict[str, float](float), defaultdict[str, float](float)
     for entry in library.entries():
         for run in entry.runs:
             spent[run.tool] += run.report.seconds

@@ -222,7 +222,7 @@ class _Run:
                     on_begin=show.begin,
                     on_event=show.event,
                     stop=show.stop,
-                ),
+                )
             )
 
         return max(s.exit_code for _, s in run_methods(rows, methods, self.folder, work, once))

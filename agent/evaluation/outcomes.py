@@ -51,8 +51,9 @@ def outcome_of(item: Item, result: Result | None, metric: Metric) -> Outcome:
         return Outcome(item, "failed", result=result)
     if result.status == "abstained":
         unparsed = str(result.answer.get("reason", "")).startswith(UNPARSED)
-        kind: Kind = "unparsed" if unparsed else "abstained"
-        return Outcome(item, kind, float(item.truth.abstain), result=result)
+        if unparsed and not item.truth.abstain:
+            return Outcome(item, "unparsed", result=result)
+        return Outcome(item, "abstained", float(item.truth.abstain), result=result)
     sure = _confidence(result)
     if metric in ("choice", "contains", "grounded choice") and item.question.options:
         return _chosen(item, result, sure, grounded=metric == "grounded choice")
@@ -62,8 +63,8 @@ def outcome_of(item: Item, result: Result | None, metric: Metric) -> Outcome:
     if item.truth.abstain or not item.truth.texts:
         return Outcome(item, "answered", 0.0, confidence=sure, result=result)
     if metric == "wups":
-        asked_for = item.categories.get("type", ("",))[0]
-        worth = {f"wups@{t:g}": wups(said, item.truth.texts, asked_for, t) for t in (0.0, 0.9)}
+        kind = item.categories.get("type", ("",))[0]
+        worth = {f"wups@{t:g}": wups(said, item.truth.texts, kind, t) for t in (0.0, 0.9)}
         return Outcome(
             item, "answered", worth["wups@0"], confidence=sure, extra=worth, result=result
         )

@@ -87,7 +87,7 @@ def risk_plot(runs: Mapping[str, RunScores]) -> str:
         points = coverage_curve(run.outcomes)
         if points:
             drawn = True
-            axes.plot(*zip(*points, strict=True), drawstyle="steps-post", label=label)
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=label)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 102)
     axes.set_xlabel("questions answered, the surest first, %")

@@ -39,7 +39,7 @@ def results_table(runs: Mapping[str, RunScores], not_run: Mapping[str, str] = {}
         runs: Scores by name.
         not_run: Why further runs were not made, by name.
     """
-    first, all_runs = next(iter(runs.values())), list(runs.values())
+    all_runs = list(runs.values())
     scores = [run.overall for run in runs.values()]
     extras = dict.fromkeys(name for score in scores if score for name in score.extra)
     rows = [
@@ -51,7 +51,7 @@ def results_table(runs: Mapping[str, RunScores], not_run: Mapping[str, str] = {}
             *(f"{_count(run, 'answered') / len(run.outcomes):.0%}" for run in runs.values()),
         ),
         *_shortfalls(list(runs.values())),
-        ("against the first", *("" if r is first else _against(first, r) for r in all_runs)),
+        *_differences(all_runs),
         ("seconds a question", *(f"{_cost(run)[0]:,.1f}" for run in all_runs)),
         ("tokens a question", *(f"{_cost(run)[1]:,.0f}" for run in all_runs)),
     ]
@@ -105,6 +105,12 @@ def _shortfalls(runs: Sequence[RunScores]) -> list[tuple[str, ...]]:
 
 def _count(run: RunScores, kind: Kind) -> int:
     return sum(outcome.kind == kind for outcome in run.outcomes)
+
+
+def _differences(runs: Sequence[RunScores]) -> list[tuple[str, ...]]:
+    """Return the row of differences to the first run; none where there is no other."""
+    first, *others = runs
+    return [("against the first", "", *(_against(first, run) for run in others))][: len(others)]
 
 
 def _against(first: RunScores, run: RunScores) -> str:
