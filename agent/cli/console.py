@@ -29,7 +29,7 @@ def flush(code: int) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        _discard()
+        discard()
         if error.errno != errno.EPIPE:
             sys.stderr.write(f"error: {unwritten(error)}\n")
         return code or 1
@@ -41,7 +41,7 @@ def unwritten(error: OSError) -> str:
     return f"the output cannot be written ({error.strerror}); free space or write it elsewhere"
 
 
-def _discard() -> None:
+def discard() -> None:
     """Drop what is still buffered, or the interpreter would fail on it once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

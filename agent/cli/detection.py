@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
+from tools.media.folders import is_folder
 
 if TYPE_CHECKING:
     from agent.detection.detection import Detection
@@ -133,7 +134,7 @@ def clips_of(paths: Sequence[Path]) -> list[Path]:
     """Return the clips named, and those in folders named. `InputError` for an empty folder."""
     from agent.detection.clips import clips_in
 
-    return [clip for path in paths for clip in (clips_in(path) if path.is_dir() else [path])]
+    return [clip for path in paths for clip in (clips_in(path) if is_folder(path) else [path])]
 
 
 def print_detection(clip: Path, found: "Detection") -> None:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from agent.cli import batch, calibration, console, detection, evaluation, search
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
+from tools.media.folders import is_folder
 
 if TYPE_CHECKING:
     from agent.settings import Settings
@@ -73,6 +74,7 @@ def _run() -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
+        console.discard()
         say(f"[bold red]error:[/] {console.unwritten(error)}")
         return 1
     return 0
@@ -107,7 +109,7 @@ def ask(
     """Answer a question about a video, or from all videos of a folder, with evidence and times."""
     session = open_session(profile, pairs, _of_method(method, parity), plugins)
     options = option or []
-    if video.is_dir():
+    if is_folder(video):
         one = {"method": method, "chat": chat, "dry_run": dry_run, "save_visuals": save_visuals}
         search.refuse(video, **one)
         answer = search.ask_folder(session, video, question, options, as_json)

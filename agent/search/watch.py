@@ -14,7 +14,7 @@ from agent.ingest.known import known_findings
 from agent.search.arrivals import SETTLE_S, Arrivals
 from agent.session import Event, Session
 from tools.errors import DeletedError, InputError, ReelgraphError, StoppedError, StorageError
-from tools.media.folders import find_videos
+from tools.media.folders import find_videos, is_folder
 
 TICK_MS = 300  # between two looks at files that are being written
 LIST_S = 60.0  # the folder is listed so often even if no change is reported, as on network drives
@@ -136,5 +136,5 @@ def _videos(folder: Path) -> list[Path]:
 
 
 def _require(folder: Path) -> None:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"there is no folder {folder}; name one whose videos are to be watched")

@@ -55,7 +55,7 @@ def cut(clip: Path, share: float) -> Path:
 
 UNUSABLE: dict[str, tuple[Callable[[Path, MakeClip], Path], str]] = {
     "missing": (lambda folder, clip: folder / "gone.mp4", "check the name"),
-    "a folder": (lambda folder, clip: folder, "name one in it"),
+    "a folder": (lambda folder, clip: folder, "name files with another one"),
     "empty": (lambda folder, clip: written(folder, b""), "copy or download it again"),
     "a text": (lambda folder, clip: written(folder, b"Dear diary,\n" * 99), "x.mp4"),
     "noise": (lambda folder, clip: written(folder, bytes(range(256)) * 99), "x.mp4"),

@@ -23,6 +23,11 @@ SUFFIXES = frozenset(f".{suffix}" for suffix in (*VIDEO, *SOUND))
 log = logging.getLogger(__name__)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; False where that cannot be told, as for a name too long."""
+    return os.path.isdir(path)  # noqa: PTH112 - `Path.is_dir` raises there
+
+
 def find_videos(places: Iterable[Path]) -> list[Path]:
     """Return the files named and the video and sound files below the folders named.
 
@@ -35,9 +40,9 @@ def find_videos(places: Iterable[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     places = list(places)
     for place in places:
-        if place.is_dir():
+        if is_folder(place):
             found |= dict.fromkeys(sorted(_below(place)))
-        elif place.exists():
+        elif os.path.exists(place):  # noqa: PTH110 - likewise
             found[place] = None
         else:
             raise InputError(f"there is no file or folder {place}; check the path")

@@ -28,6 +28,7 @@ KEYS = {
     "guess",
     "evidence",
     "steps",
+    "videos",
     "seconds",
     "channels",
     "usage",
@@ -55,7 +56,8 @@ def test_an_answer_as_json_is_one_object_and_nothing_else(
     assert "7391" in answer["answer"]
     assert (answer["choice"], answer["abstained"]) == (None, False)
     (first, *_) = answer["evidence"]
-    assert {"tool", "kind", "start_s", "end_s", "text", "score", "data", "id"} == first.keys()
+    names = {"tool", "kind", "start_s", "end_s", "text", "score", "data", "id", "video"}
+    assert names == first.keys()
     names = {"tool", "status", "count", "seconds", "reason", "cached"}
     assert [channel.keys() for channel in answer["channels"]] == [names, names]
     counts = {"decodes", "tool_runs", "model_calls", "scored", "input_tokens", "output_tokens"}
