@@ -45,6 +45,8 @@ MEASURES = {
     "calibrated": "right in {:.0%} of such cases",
     "agreement": "{:.0%} of the samples agree",
     "self-report": "the model says that it is {:.0%} sure",
+    "similarity": "what was found there is {:.0%} similar to the description",
+    "pictures": "the model finds a yes {:.0%} likely, on average over the pictures there",
 }
 
 
@@ -109,7 +111,8 @@ class Answer:
         measured_by: Kind of the confidence: "support" (share of the answer's words found in the
             evidence), "likelihood" (probability of the option),
             "calibrated" (probability that an open answer is right, as measured for the model),
-            "agreement" (share of the samples), "self-report"; "none" where the model gives none.
+            "agreement" (share of the samples), "self-report"; of an interval "similarity" (cosine
+            of its evidence) or "pictures" (mean probability of a yes); "none" where there is none.
         evidence: The cited evidence, in time order.
         channels: Report of each tool.
         usage: Cost by stage, in the order of first use.

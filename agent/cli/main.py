@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli import batch, calibration, console, detection, evaluation, search
+from agent.cli import batch, calibration, console, detection, evaluation, grounding, search
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 from tools.media.folders import is_folder
@@ -43,6 +43,7 @@ calibration.add_commands(app)
 batch.add_commands(app)
 evaluation.add_commands(app)
 search.add_commands(app)
+grounding.add_commands(app)
 
 VideoPath = Annotated[
     Path, typer.Argument(help="A video or sound file, or a folder.", show_default=False)

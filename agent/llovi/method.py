@@ -28,6 +28,8 @@ from agent.answer import Usage
 from agent.answering import nodes as answering
 from agent.answering.conversation import chat_for, kept_chat
 from agent.answering.evidence_lines import merge_neighbours
+from agent.answering.grounding import Grounder
+from agent.answering.grounding import ground as ask_when
 from agent.answering.method import Method, MethodPlan, Role, Subgraph, read_options
 from agent.answering.prompt import AGAIN
 from agent.ingest.graph import add_tools, build_ingest, question_tools
@@ -49,7 +51,14 @@ from agent.llovi.captioning import (
 from agent.llovi.exemplars import choose_exemplars, read_exemplars
 from agent.llovi.narrative import LINE_TOKENS, Narrative
 from agent.llovi.options import LloviOptions
-from agent.llovi.prompts import Exemplar, final_turn, first_turn, joined
+from agent.llovi.prompts import (
+    Exemplar,
+    final_turn,
+    first_turn,
+    ground_part,
+    joined,
+    sufficiency_part,
+)
 from agent.records import Ask, CandidateAnswer, PlannedFrame, Question, Turn
 from agent.settings import Settings
 from agent.state import Context, State
@@ -235,8 +244,9 @@ def ground(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     if not lines:
         return {}
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
-    grounder = grounding.Grounder(notes.chat, lines, notes.worded)
-    found = grounding.ground(grounder, question, notes.footage(), judge=options.sufficiency)
+    footage, grounder = notes.footage(), Grounder(notes.chat, lines, notes.worded)
+    enough = sufficiency_part(question) if options.sufficiency else None
+    found = ask_when(grounder, ground_part(question, footage), footage.duration_s, enough)
     return {
         "answer": grounding.with_spans(state["answer"], found, lines),
         "steps": found.steps,

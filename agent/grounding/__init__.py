@@ -1,0 +1,1 @@
+"""Temporal grounding: when in a video something is shown or said."""
