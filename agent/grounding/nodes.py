@@ -58,8 +58,8 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
         what = [described(state["question"].text)]
         hits = retrieval.retrieve(context.library, embedder, runs, what, settings)
         found = hits.evidence if embedder else _by_share(hits.evidence, what[0])
-        least = settings.min_relevance if embedder else 0.0
-        kept = spans.similar(found, least, options_of(context).alike)
+        options = options_of(context)
+        kept = spans.similar(found, options.min_similarity, options.alike)
         update |= {"evidence": kept, "relevance": hits.relevance}
     return {**update, "usage": {"retrieve": Usage(seconds=perf_counter() - start)}}
 

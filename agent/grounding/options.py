@@ -24,6 +24,9 @@ class Options(Section):
     pictures: int = Field(
         300, gt=0, le=10_000, description="at most; a longer video is looked at less often"
     )
+    min_similarity: float = Field(
+        0.25, ge=0, le=1, description="cosine below which evidence is not what is looked for"
+    )
     alike: float = Field(
         0.8, gt=0, le=1, description="similarity that evidence needs, as a share of the best's"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.answering.time_spans import Span
 from agent.evaluation.task import Benchmark, Item, Sources, Truth
+from agent.grounding.description import ask_when
 from agent.records import Question
 from agent.tasks.files import Values, Videos, need, question_files, read_rows, text
 from tools.errors import InputError
@@ -41,13 +42,10 @@ def _item(number: int, row: Values, file: Path, videos: Videos) -> Item:
     video, (start, end) = text(row, file, "video"), need(row, file, "timestamp")
     caption = text(row, file, "caption").rstrip(".")
     span = Span(*sorted((float(start), float(end))))  # a few are the wrong way round
-    question = (
-        f'When in the video does this happen: "{caption}"? Answer with its start and its end in '
-        f"seconds, as in 3.5 to 9 s."
-    )
     name = video.removesuffix(".mp4")
     truth = Truth(spans=(span,))
-    return Item(f"{name}-{number}", name, videos.find(f"{name}.mp4"), Question(question), truth)
+    asked = Question(ask_when(caption))
+    return Item(f"{name}-{number}", name, videos.find(f"{name}.mp4"), asked, truth)
 
 
 BENCHMARK = Benchmark(
