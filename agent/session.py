@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -49,7 +50,8 @@ class Event:
             name of a finished node), "token" (text of the answer as it is generated), "answer"
             (an `Answer`); in a chat also "understood" (an `Understood`, for a follow-up question)
             and at the end "exchange" (an `Exchange`); for several videos also "video" (the path of
-            the one that is looked at) and "skipped" (an `agent.answer.SearchedVideo`).
+            the one that is looked at) and "skipped" (an `agent.answer.SearchedVideo`); for several
+            methods "method" (the name of the one at work) and "comparison" (a `Comparison`).
         data: Payload of the event.
     """
 
@@ -153,6 +155,20 @@ class Session:
     def probe(self, video: Path | str) -> Video:
         """Return a file's probe. `InputError` when it has neither pictures nor sound."""
         return find_video(Path(video), self.library)
+
+    def with_method(self, method: str) -> "Session":
+        """Return this session with another method; library, models and settings are shared.
+
+        Raises:
+            InputError: There is no such method.
+        """
+        if method != "auto":
+            find_method(method)
+        other = copy(self)
+        other.__dict__.pop("_ask_graph", None)
+        other.settings = self.settings.model_copy(update={"method": method})
+        other.context = replace(self.context, settings=other.settings)
+        return other
 
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the compiled graph."""

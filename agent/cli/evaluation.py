@@ -81,7 +81,8 @@ def evaluate(
     abstained from, 1 some failed, 2 bad input, 130 stopped before the end.
     """
     from agent.batch.work import WorkSettings
-    from agent.evaluation.run import BASELINES, usable_methods
+    from agent.evaluation.run import usable_methods
+    from agent.methods import BASELINES
     from agent.settings import parse_pairs
     from agent.tasks import find_benchmark
 

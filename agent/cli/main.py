@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from agent.cli import batch, calibration, console, detection, evaluation, grounding, search
+from agent.cli import (
+    batch,
+    calibration,
+    comparison,
+    console,
+    detection,
+    evaluation,
+    grounding,
+    search,
+)
 from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
 from tools.errors import InputError, ReelgraphError, StoppedError
 from tools.media.folders import is_folder
@@ -44,6 +53,7 @@ batch.add_commands(app)
 evaluation.add_commands(app)
 search.add_commands(app)
 grounding.add_commands(app)
+comparison.add_commands(app)
 
 VideoPath = Annotated[
     Path, typer.Argument(help="A video or sound file, or a folder.", show_default=False)

@@ -35,15 +35,15 @@ def watch(start: Callable[[RunControl], Iterator[Event]]) -> Answer:
     Returns:
         The answer; an empty one when the graph only indexes.
     """
-    return cast("Answer", _watched(start, "answer") or Answer(answer=""))
+    return cast("Answer", watch_for("answer", start) or Answer(answer=""))
 
 
 def watch_detection(start: Callable[[RunControl], Iterator[Event]]) -> Detection:
     """Judge a clip in the same way and return the detection."""
-    return cast("Detection", _watched(start, "detection"))
+    return cast("Detection", watch_for("detection", start))
 
 
-def _watched(start: Callable[[RunControl], Iterator[Event]], kind: str) -> Any:
+def watch_for(kind: str, start: Callable[[RunControl], Iterator[Event]]) -> Any:
     """Show the events of a run and return the data of the last one of a kind; None without it."""
     control, found = RunControl(), None
     with _stop_on_interrupt(control), _display(Console(stderr=True)) as show:
@@ -214,7 +214,7 @@ def _display(console: Console) -> Iterator[Callable[[Event], None]]:
                 progress.console.print(f"{event.data['stage']}: waits for another run")
             elif event.kind == "understood":
                 progress.console.print(_understood(event.data), highlight=False)
-            elif event.kind in ("video", "skipped"):
+            elif event.kind in ("video", "skipped", "method"):
                 progress.console.print(_of_several(event), highlight=False)
             elif event.kind == "channel":
                 progress.console.print(_channel(event.data), highlight=False)
@@ -227,7 +227,9 @@ def _understood(understood: Understood) -> str:
 
 
 def _of_several(event: Event) -> str:
-    """Say which of several videos is looked at, or that one cannot be."""
+    """Say which method or video of several is at work, or that a video cannot be."""
+    if event.kind == "method":
+        return f"[bold]{escape(event.data)}[/]"
     if event.kind == "video":
         return f"[bold]{escape(event.data.name)}[/]"
     return f"[bold red]skipped:[/] {escape(event.data.skipped)}"
@@ -236,7 +238,7 @@ def _of_several(event: Event) -> str:
 def _print_line(event: Event) -> None:
     if event.kind == "progress" and "waits" in event.data:
         sys.stderr.write(f"{event.data['stage']}: waits for another run\n")
-    if event.kind in ("video", "skipped"):
+    if event.kind in ("video", "skipped", "method"):
         sys.stderr.write(f"{Text.from_markup(_of_several(event))}\n")
     if event.kind == "understood":
         sys.stderr.write(f"understood as: {event.data.question} ({event.data.how})\n")

@@ -14,7 +14,6 @@ from agent.evaluation.task import Item
 from agent.methods import find_method, has
 from tools.errors import InputError
 
-BASELINES = ("direct", "subtitles-only", "blind")
 Answer = Callable[[Sequence[Row], Path, WorkSettings], Summary]
 
 

@@ -17,6 +17,7 @@ from tools.registry import METHODS, make_tool, names, suggest
 
 DEFAULT = "video-rag"
 AUTO = (DEFAULT, "direct")  # the methods that "auto" chooses from
+BASELINES = ("direct", "subtitles-only", "blind")  # what a method is compared with
 SHORT_S = 60.0  # below this a few frames show nearly everything
 
 

@@ -1,7 +1,7 @@
 """Sessions of the page: one per pair of profile and method, opened once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -48,7 +48,6 @@ class Sessions:
         self._open = open_session
         self._lock = Lock()
         self.first = open_session(profile, self._overrides)
-        self._source = {self.first.settings.profile: profile}
         self._by_profile = {self.first.settings.profile: self.first}
         self._open_sessions: dict[str, Session] = {}
 
@@ -83,14 +82,8 @@ class Sessions:
                 return base
             key = f"{profile} {method}"
             if key not in self._open_sessions:
-                self._open_sessions[key] = self._with_method(base, profile, method)
+                self._open_sessions[key] = base.with_method(method)
             return self._open_sessions[key]
-
-    def _with_method(self, base: Session, profile: str, method: str) -> Session:
-        source = self._source.get(profile, profile)
-        session = self._open(source, {**self._overrides, "method": method})
-        session.context = replace(session.context, pool=base.context.pool)
-        return session
 
     def profile_choices(self) -> list[Choice]:
         """Return every profile with what it lacks on this machine; loads nothing."""
