@@ -19,9 +19,12 @@ from agent.page import markup
 from agent.page.api import Endpoints
 from agent.page.ask import AskTab, Example
 from agent.page.chats import chat_routes
-from agent.page.detect import DetectTab, Reports, run_name
+from agent.page.compare import CompareTab
+from agent.page.detect import DetectTab, Reports
+from agent.page.ground import GroundTab
 from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
+from agent.page.run_tab import run_name
 from agent.page.sessions import Sessions
 from agent.page.tools import ToolsTab
 from agent.page.uploads import MAX_UPLOAD, UploadLimit
@@ -46,6 +49,10 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
             with gr.Tab("Ask"):
                 ask.lay_out(examples)
                 ask.wire(examples)
+            with gr.Tab("Moments"):
+                GroundTab(context).lay_out()
+            with gr.Tab("Compare"):
+                CompareTab(context).lay_out()
             with gr.Tab("Detect"):
                 DetectTab(context, reports or Reports()).lay_out()
             with gr.Tab("Library") as library_tab:
@@ -60,7 +67,8 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
 
         def leave(request: gr.Request) -> None:
             context.running.stop(str(request.session_hash))
-            context.running.stop(run_name(request))
+            for tab in (DetectTab, GroundTab, CompareTab):
+                context.running.stop(run_name(request, tab.name))
 
         page.unload(leave)
     return page

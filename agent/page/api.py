@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from agent.comparison.compare import DEFAULT, compare
+from agent.comparison.rows import Comparison
 from agent.detection.task import DEFAULT_TASK
 from agent.page.detect import detector_of
 from agent.page.page_context import PageContext
@@ -28,6 +30,8 @@ class Endpoints:
         """Register the endpoints; call it inside a `gr.Blocks`."""
         actions = (
             self.ask,
+            self.ground,
+            self.compare,
             self.detect,
             self.index,
             self.evidence,
@@ -67,6 +71,49 @@ class Endpoints:
         try:
             session = self.context.sessions.get(profile, method)
             return session.ask(_file(video), question, options or [], chat).to_json()
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def ground(self, video: str, what: str, profile: str = "") -> dict[str, Any]:
+        """Say when in a video something is shown or said.
+
+        Args:
+            video: Path of a video or sound file on the computer where the page runs.
+            what: What to look for, in words, as "a person opens a door".
+            profile: Name of the models to use, as `embedded`, no file; empty for the page's own.
+
+        Returns:
+            As of `ask`: whether it abstained and why; each piece of evidence is an interval with
+            its start and end in seconds, its confidence as the score, and what it rests on.
+        """
+        return self.ask(video, what, profile=profile, method="ground")
+
+    def compare(
+        self,
+        video: str,
+        question: str,
+        methods: list[str] | None = None,
+        options: list[str] | None = None,
+        profile: str = "",
+    ) -> dict[str, Any]:
+        """Answer a question by several methods, to compare their answers and costs.
+
+        Args:
+            video: Path of a video or sound file on the computer where the page runs.
+            question: What to find out, in words.
+            methods: Their names, as `video-rag`; leave out for `auto` and the baselines.
+            options: Two or more answers to choose from; leave out for an open question.
+            profile: Name of the models to use, as `embedded`, no file; empty for the page's own.
+
+        Returns:
+            For each method its answer as of `ask`, or why it cannot run, and its frames; which
+            frames and prompts several methods shared; the cost of looking at the video before.
+        """
+        try:
+            session, named = self.context.sessions.get(profile), methods or DEFAULT
+            events = list(compare(session, _file(video), question, named, options or []))
+            found: Comparison = events[-1].data
+            return found.to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

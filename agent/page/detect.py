@@ -19,6 +19,7 @@ from agent.detection.report import cost_of, data_uri, percentiles_of, place, rep
 from agent.detection.task import DEFAULT_TASK, load_task, shipped_tasks
 from agent.page.markup import render
 from agent.page.page_context import PageContext
+from agent.page.run_tab import run_name
 from agent.page.run_view import RunView
 from agent.page.running import follow
 from tools.errors import InputError, ReelgraphError, StoppedError
@@ -72,6 +73,8 @@ def detector_of(context: PageContext, profile: str, task: str) -> Detector:
 
 class DetectTab:
     """The tab's widgets and event handlers."""
+
+    name = "detect"
 
     def __init__(self, context: PageContext, reports: Reports) -> None:
         self.context, self.reports = context, reports
@@ -130,7 +133,7 @@ class DetectTab:
             detector = detector_of(self.context, "", task)
             video = self.context.open(self.context.sessions.first, path or "")
             job = detector.job(check_motion=motion)
-            with self.context.running.run(run_name(request)) as control:
+            with self.context.running.run(run_name(request, self.name)) as control:
                 for event in follow(detector.stream(video.path, job, control), control):
                     if event.kind == "detection":
                         shown = self.card(event.data)
@@ -156,7 +159,7 @@ class DetectTab:
 
     def stop_run(self, request: gr.Request) -> Any:
         """Ask this tab's run to stop; it stops between two pieces of work."""
-        count = self.context.running.stop(run_name(request))
+        count = self.context.running.stop(run_name(request, self.name))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
     def _buttons(self, *, busy: bool) -> View:
@@ -164,11 +167,6 @@ class DetectTab:
             self.start: gr.update(interactive=not busy),
             self.stop: gr.update(interactive=busy, value="Stop"),
         }
-
-
-def run_name(request: gr.Request) -> str:
-    """Return the name of the detection run of a browser tab, apart from its questions."""
-    return f"{request.session_hash} detect"
 
 
 def _without_path(text: str, path: str | None) -> str:

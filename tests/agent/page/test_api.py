@@ -15,7 +15,7 @@ from mcp.types import TextContent
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., str]
-NAMES = ["ask", "chat", "detect", "evidence", "index", "tools", "videos"]
+NAMES = ["ask", "chat", "compare", "detect", "evidence", "ground", "index", "tools", "videos"]
 
 
 def test_the_endpoints_answer_a_program(
@@ -54,8 +54,25 @@ def test_the_endpoints_answer_a_program(
         client.predict(" ", "What?", api_name="/ask")
 
 
+def test_programs_ground_and_compare(
+    serve: Serve, scripted: Callable[..., Any], harbour: Path
+) -> None:
+    client = Client(serve(scripted(replies=["yes", "7391", "7391"])), verbose=False)
+    found = client.predict(str(harbour), "the code of the gate", api_name="/ground")
+    assert (found["method"], found["answer"]) == ("ground", "1.4-2.6 s")
+    assert found["evidence"][0]["score"] == pytest.approx(found["confidence"], abs=1e-3)
+    question, names = "What is the gate code?", ["video-rag", "direct"]
+    table = client.predict(str(harbour), question, names, api_name="/compare")
+    assert [row["status"] for row in table["methods"]] == ["answered", "failed"]
+    assert "needs a chat model with images" in table["methods"][1]["error"]
+    with pytest.raises(Exception, match="unknown method 'blnd'"):
+        client.predict(str(harbour), question, ["blnd"], api_name="/compare")
+    with pytest.raises(Exception, match="no video is named"):
+        client.predict(" ", "x", api_name="/ground")
+
+
 def test_an_mcp_client_can_ask(serve: Serve, scripted: Callable[..., Any], harbour: Path) -> None:
-    address = f"{serve(scripted(), mcp_server=True)}gradio_api/mcp/"
+    address = f"{serve(scripted(replies=['yes', '7391']), mcp_server=True)}gradio_api/mcp/"
 
     async def call() -> Any:
         async with (
@@ -66,12 +83,16 @@ def test_an_mcp_client_can_ask(serve: Serve, scripted: Callable[..., Any], harbo
             tools = {tool.name: tool for tool in (await session.list_tools()).tools}
             name = next(name for name in tools if name.endswith("ask"))
             arguments = {"video": str(harbour), "question": "What is the gate code?"}
-            return tools, name, await session.call_tool(name, arguments)
+            when = {"video": str(harbour), "what": "the code of the gate"}
+            ground = next(name for name in tools if name.endswith("ground"))
+            found = await session.call_tool(ground, when)
+            return tools, name, await session.call_tool(name, arguments), found
 
     with ThreadPoolExecutor(1) as thread:  # the browser of other tests has a loop in this one
-        tools, name, result = thread.submit(asyncio.run, call()).result()
+        tools, name, result, found = thread.submit(asyncio.run, call()).result()
     assert len(tools) == len(NAMES)
     assert "Answer a question about a video" in tools[name].description
+    assert "1.4-2.6 s" in str(found.content[0])
     content = result.content[0]
     assert isinstance(content, TextContent)
     assert "7391" in json.dumps(content.text)
