@@ -86,6 +86,32 @@ def test_methods_stand_side_by_side_and_a_missing_video_costs_its_questions(
     ]
 
 
+def test_grounding_is_a_method_of_the_benchmarks_of_time(
+    reelgraph, scripted_chat, benchmark: Path
+) -> None:
+    """The gate code is said from 0.2 to 2 s, the ferry from 2.2 to 3.8 s."""
+    scripted_chat.replies = ("yes",)
+    said = [("the gate code", [0.2, 2.0]), ("the last ferry leaves", [0.0, 1.0])]
+    rows = [{"video": "harbour.mp4", "caption": c, "timestamp": t} for c, t in said]
+    (benchmark / "charades.json").write_text(json.dumps(rows))
+
+    done = reelgraph(
+        *("eval", "charades-sta", benchmark / "charades.json", "--videos", benchmark / "video"),
+        *("--methods", "ground", "--workers", 2, "--out", benchmark / "out", "--json"),
+        *("--set", "ingest=[subtitles]", "--set", "ground.gap_s=0", "--set", "ground.alike=1"),
+    )
+
+    assert done.code == 0
+    score = json.loads(done.out)["overall"]["ground"]
+    assert score["counts"] == {"answered": 2}
+    assert score["strict"]["mean"] == pytest.approx(0.5)  # mIoU: one is hit, one is missed
+    assert {n: score["extra"][f"r1@{n}"]["mean"] for n in (0.3, 0.5, 0.7)} == {
+        **{0.3: 0.5, 0.5: 0.5, 0.7: 0.5}
+    }
+    assert score["extra"]["from evidence"]["mean"] == 0.0
+    assert "Looked for: the gate code\n" in scripted_chat.seen[0]
+
+
 def test_a_second_run_asks_nothing_again(reelgraph, scripted_chat, benchmark: Path) -> None:
     scripted_chat.replies = ("B",)
     evaluated(reelgraph, benchmark, "--methods", "blind")

@@ -13,7 +13,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.runtime import RunControl
 from PIL import Image
 
+from agent.answering.time_spans import Span
+from agent.batch.records import Result
+from agent.evaluation.outcomes import outcome_of
+from agent.evaluation.task import Item, Media, Truth
 from agent.grounding.description import ask_when
+from agent.records import Question
 from agent.session import Session
 from tools.errors import MissingError, StoppedError
 
@@ -159,6 +164,12 @@ def test_a_question_with_options_is_answered_from_the_intervals(
     assert [one.kind for one in found.evidence] == ["interval"]
     assert "7391" in chat.seen[-1]
     assert "ferry" not in chat.seen[-1]
+    truth = Truth(choice=1, spans=(Span(1.0, 2.6),))
+    item = Item("1", "harbour", Media(harbour), Question("?", ("1", "7391")), truth)
+    result = Result("1", "harbour", "", "?", ("1", "7391"), "answered", answer=found.to_json())
+    scored = outcome_of(item, result, "grounded choice")
+    assert (scored.value, scored.extra["acc@gqa"], scored.extra["miop"]) == (1.0, 1.0, 1.0)
+    assert scored.extra["miou"] == pytest.approx(1.2 / 1.6, abs=0.02)
 
 
 def test_a_benchmark_question_is_grounded_by_its_description(
