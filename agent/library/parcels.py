@@ -46,7 +46,7 @@ class Parcels:
     def pack(self, sha256: str) -> Parcel:
         """Return what is known of a video, which may be nothing."""
         records = "evidence JOIN runs ON runs.id = run"
-        vectors = f"embeddings JOIN {records} ON evidence = evidence.id"
+        vectors = f"{records} JOIN embeddings ON evidence = evidence.id"
         return Parcel(
             self._taken("SELECT * FROM videos WHERE sha256 = ?", sha256),
             self._taken("SELECT * FROM files WHERE video = ?", sha256),
