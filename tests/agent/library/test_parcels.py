@@ -54,3 +54,17 @@ def test_of_an_unknown_video_there_is_nothing(tmp_path: Path) -> None:
     one, two = Library(tmp_path / "one"), Library(tmp_path / "two")
     two.unpack(one.pack("ab" * 32))
     assert two.entries() == []
+
+
+def test_vectors_take_little_more_than_their_bytes(tmp_path: Path) -> None:
+    with Library(tmp_path / "one") as library:
+        rows = save(library, video_in(tmp_path, "ab"), "ocr", *["word"] * 400)
+        before = pages(library)
+        library.save_embeddings("big", rows, np.ones((400, 768), np.float32))
+        assert pages(library) - before < 1.5 * 400 * 768 * 4
+
+
+def pages(library: Library) -> int:
+    """Bytes of the library's file, what is not yet in it included."""
+    (count,), (size,) = (library._db.rows(f"PRAGMA page_{name}")[0] for name in ("count", "size"))
+    return int(count * size)
