@@ -1,11 +1,14 @@
-"""A batch that is killed again and again, and what more workers bring and take.
+"""A batch that is killed again and again, what more workers bring and take, and what Ray costs.
 
     python benchmarks/batch.py kill --videos 30 --kills 10
-    python benchmarks/batch.py workers --videos 8
+    python benchmarks/batch.py workers --videos 8 --rounds 3
+    python benchmarks/batch.py ray --videos 8 --rounds 3
 
 kill: the command is ended at random moments with SIGKILL, its process group as a whole, and started
 again; its results must be those of an undisturbed run with one worker, though it has two. workers:
-questions a minute, and the largest memory (PSS of all processes), each on a new library.
+questions a minute, and the largest memory (PSS of all processes), each on a new library. ray: the
+same with the local engine and with Ray on this machine. All take turns in each round, so that what
+else the machine does falls on all alike; told are medians, also of the ratios to the first.
 """
 
 import argparse
@@ -16,7 +19,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 from time import monotonic
 
@@ -41,11 +46,13 @@ QUESTIONS = (
 def main() -> None:
     """Make videos and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=("kill", "workers"))
+    parser.add_argument("part", choices=("kill", "workers", "ray"))
     parser.add_argument("--videos", type=int, default=8)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--longest", type=float, default=90, help="seconds before a kill, at most")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="pairs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -54,7 +61,13 @@ def main() -> None:
             make_video(folder / "videos", number)
         lines = "".join(json.dumps(question) + "\n" for question in QUESTIONS)
         (folder / "questions.jsonl").write_text(lines)
-        measure_kills(folder, args) if args.part == "kill" else measure_workers(folder, args)
+        if args.part == "kill":
+            measure_kills(folder, args)
+        elif args.part == "workers":
+            compare(folder, args, [("local", workers) for workers in args.workers])
+        else:
+            ways = [(engine, n) for n in args.workers for engine in ("local", "ray")]
+            compare(folder, args, ways)
 
 
 def make_video(folder: Path, number: int) -> None:
@@ -82,10 +95,12 @@ def make_video(folder: Path, number: int) -> None:
     (folder / f"tour{number:02}.srt").write_text(text)
 
 
-def start(folder: Path, name: str, workers: int) -> subprocess.Popen[bytes]:
+def start(
+    folder: Path, name: str, workers: int, more: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start a batch with results and library of its own, in a process group of its own."""
     program = "from agent.cli.main import main; main()"
-    where = ["--out", f"{name}.jsonl", "--set", f"library={folder / name}"]
+    where = ["--out", f"{name}.jsonl", "--set", f"library={folder / name}", *more]
     given = ["batch", "videos", "--questions", "questions.jsonl", "--workers", str(workers)]
     return subprocess.Popen(
         [sys.executable, "-c", program, *given, *where],
@@ -123,23 +138,34 @@ def measure_kills(folder: Path, args: argparse.Namespace) -> None:
     sys.exit(not same)
 
 
-def measure_workers(folder: Path, args: argparse.Namespace) -> None:
-    """Print speed and memory by number of workers, and whether the results are the same."""
-    results = []
-    for workers in args.workers:
-        process, ended, peak = start(folder, f"w{workers}", workers), Event(), [0.0]
-        begun = monotonic()
-        watcher = Thread(target=watch, args=(process.pid, ended, peak))
-        watcher.start()
-        process.wait()
-        seconds = monotonic() - begun
-        ended.set()
-        watcher.join()
-        results.append(lines(folder / f"w{workers}.jsonl"))
-        rate = 60 * len(results[-1]) / seconds
-        same = results[-1] == results[0]
-        say(f"{workers} workers: {rate:.1f} questions a minute, {seconds:.0f} s, {peak[0]:.2f} GB")
-        say(f"  results as with {args.workers[0]}: {same}")
+def compare(folder: Path, args: argparse.Namespace, ways: Sequence[tuple[str, int]]) -> None:
+    """Print speed and memory by engine and workers, and whether the results are the same."""
+    seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    peaks: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
+    pairs = [part for pair in args.pairs for part in ("--set", pair)]
+    first: list[dict[str, object]] = []
+    for number in range(args.rounds):
+        for way in ways:
+            name, (engine, workers) = f"{number}-{way[0]}-{way[1]}", way
+            process = start(folder, name, workers, ["--engine", engine, *pairs])
+            ended, peak, begun = Event(), [0.0], monotonic()
+            watcher = Thread(target=watch, args=(process.pid, ended, peak))
+            watcher.start()
+            process.wait()
+            seconds[way].append(monotonic() - begun)
+            ended.set()
+            watcher.join()
+            peaks[way].append(peak[0])
+            found = lines(folder / f"{name}.jsonl")
+            first = first or found
+            say(f"  {name}: {seconds[way][-1]:.0f} s, {peak[0]:.2f} GB, same: {found == first}")
+    for way in ways:
+        ratio = median(a / b for a, b in zip(seconds[way], seconds[ways[0]], strict=True))
+        rate = 60 * len(first) / median(seconds[way])
+        say(
+            f"{way[0]}, {way[1]} workers: {rate:.1f} questions a minute, {ratio:.2f} times the "
+            f"seconds of the first, {max(peaks[way]):.2f} GB"
+        )
 
 
 def watch(pid: int, ended: Event, peak: list[float]) -> None:

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 # Telemetry off. Libraries read these variables once, at import, so they are set before any other
 # import of this package; child processes inherit them. ONNX Runtime reports every process, and
 # `disable_telemetry_events` comes too late; huggingface_hub requests a list even where only local
-# files are allowed.
-os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+# files are allowed; Ray's head process reports a cluster.
+os.environ |= {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 if TYPE_CHECKING:
     from tools.base import Availability, Tool, ToolInput, ToolOptions, ToolRuntime

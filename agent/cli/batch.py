@@ -34,7 +34,12 @@ def batch(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Videos at work at the same time.")
     ] = 1,
-    engine: Annotated[str, typer.Option("--engine", help="Where: local.")] = "local",
+    engine: Annotated[
+        str, typer.Option("--engine", help="Where: local, or ray for a cluster.")
+    ] = "local",
+    address: Annotated[
+        str, typer.Option("--address", help="Ray cluster: auto, HOST:PORT; empty: this machine.")
+    ] = "",
     deadline: Annotated[
         float,
         typer.Option(
@@ -73,7 +78,7 @@ def batch(
 
     work = _work(profile, pairs, plugins, method, deadline)
     again = _retries(retry or [])
-    chosen = _engine(engine, workers)
+    chosen = _engine(engine, workers, address)
     rows = read_questions(questions, find_videos(videos))
     if estimate:
         expected = estimate_batch(rows, out, work, again)
@@ -118,11 +123,19 @@ def _work(
     return WorkSettings(profile, overrides, deadline_s)
 
 
-def _engine(name: str, workers: int) -> "Engine":
+def _engine(name: str, workers: int, address: str) -> "Engine":
+    if name == "ray":
+        from agent.batch.cluster import require_ray
+        from agent.batch.engine_ray import RayEngine
+
+        require_ray()
+        return RayEngine(workers, address)
     from agent.batch.engine import LocalEngine
 
     if name != "local":
-        raise InputError(f"there is no engine {name!r}; take --engine local")
+        raise InputError(f"there is no engine {name!r}; take --engine local or --engine ray")
+    if address:
+        raise InputError("--address names a Ray cluster; add --engine ray, or leave it out")
     return LocalEngine(workers)
 
 

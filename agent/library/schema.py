@@ -12,6 +12,7 @@ from tools.errors import StorageError
 
 VERSION = 3
 READABLE = (0, 1, 2, VERSION)  # 0: empty; 1: had no pieces yet; 2: replies were runs too
+PAGE_BYTES = 16384  # a row of `embeddings` above a quarter of it would take pages of its own
 _OLD_TABLES = ("videos", "files", "runs", "pieces", "evidence", "embeddings")
 _TAG_DIGITS = 12  # 48 bits: two of 10,000 runs share one in a library of five million
 
@@ -40,6 +41,8 @@ def prepare(database: Database) -> None:
             )
         if found == VERSION:
             return
+        if not found:
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA foreign_keys = OFF")  # tables are renamed; checked at the end
         try:

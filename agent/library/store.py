@@ -22,6 +22,7 @@ from agent.library.chats import Chats
 from agent.library.claims import Claims
 from agent.library.database import Database, marks
 from agent.library.model_tables import ModelTables
+from agent.library.parcels import Parcels
 from agent.library.rows import (
     CAPTIONS,
     LibraryEntry,
@@ -50,7 +51,7 @@ _ID = re.compile(r"(?:([0-9a-f]+)/)?([^/:]+):([0-9a-f]+):(\d+)(?:@.*)?")  # @: p
 _EVIDENCE = "SELECT evidence.*, tool, tag FROM evidence JOIN runs ON runs.id = run"
 
 
-class Library(ModelTables, SearchTables):
+class Library(ModelTables, SearchTables, Parcels):
     """The store of videos, tool runs, evidence and embeddings in one folder.
 
     Thread-safe. As a context manager it is closed at the end.

@@ -3,6 +3,7 @@
 They take and give plain JSON. Their docstrings are what such a client is told.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from agent.detection.task import DEFAULT_TASK
 from agent.page.detect import detector_of
 from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
+from agent.search.moments import Moment
+from agent.search.search import TOP, VideoSearch
 from tools.errors import InputError, ReelgraphError
 from tools.registry import broken_tools, tool_classes
 
@@ -34,6 +37,7 @@ class Endpoints:
             self.compare,
             self.detect,
             self.index,
+            self.search,
             self.evidence,
             self.videos,
             self.tools,
@@ -159,6 +163,38 @@ class Endpoints:
             return [r.to_json() for r in self.context.sessions.first.index(_file(video))]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
+
+    def search(self, query: str, kind: str = "", top: int = TOP) -> dict[str, Any]:
+        """Find moments in all videos that were looked at before: what was said, shown or seen.
+
+        Args:
+            query: What to look for, in words.
+            kind: Only findings of these kinds, as in "speech,text"; empty for all.
+            top: Moments, at most; 1 to 200.
+
+        Returns:
+            Moments, best first, at most three of one video, each with its video's name and hash,
+            start and end in seconds, text and score, and the address of a picture on this page;
+            how many videos were searched, and what was done otherwise than usual.
+        """
+        kinds = [part.strip() for part in kind.split(",") if part.strip()]
+        try:
+            found = self._searches.search(query, kinds=kinds, top=top)
+        except ReelgraphError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        moments = [self._moment(moment) for moment in found.moments]
+        return {**found.to_json(), "moments": moments}
+
+    @cached_property
+    def _searches(self) -> VideoSearch:
+        return VideoSearch(self.context.sessions.first.context)
+
+    def _moment(self, moment: Moment) -> dict[str, Any]:
+        """Return a moment without the paths of this computer."""
+        told, folder = moment.to_json(), self.context.library.folder
+        picture = self.context.files.add_picture(folder, str(moment.thumbnail or ""))
+        del told["path"], told["thumbnail"]
+        return told | {"picture": picture}
 
     def evidence(self, video: str, kind: str = "", start_s: float = 0.0) -> list[dict[str, Any]]:
         """List what the tools found in a video that was looked at before, in time order.

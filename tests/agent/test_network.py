@@ -185,6 +185,24 @@ def test_index_and_ask_call_no_other_machine(
     assert left_by_onnxruntime(bare) == []
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("strace")
+def test_a_batch_under_ray_calls_no_other_machine(
+    make_clip: Callable[..., Path], bare: dict[str, str], tmp_path: Path
+) -> None:
+    make_clip("films/a.mp4", seconds=1)
+    (tmp_path / "questions.csv").write_text("question\nWhere are we?\n")
+    log, out = tmp_path / "calls.txt", tmp_path / "out.jsonl"
+    files = [str(tmp_path / "films"), "--questions", str(tmp_path / "questions.csv")]
+    given = ["--out", str(out), "--engine", "ray", "--set", "ingest=[]", "--method", "blind"]
+    command = [*traced(log), str(REELGRAPH), "batch", *files, *given]
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(out.read_text())["status"] in {"answered", "abstained"}
+    assert "ray" in log.read_text()  # its processes were watched
+    assert not calls_out(log)
+
+
 @pytest.mark.usefixtures("strace")
 def test_weights_of_the_hub_that_are_here_load_without_asking_it(
     tiny_llama: Path, bare: dict[str, str], tmp_path: Path

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from gradio_client import Client
@@ -15,7 +16,7 @@ from mcp.types import TextContent
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., str]
-NAMES = ["ask", "chat", "compare", "detect", "evidence", "ground", "index", "tools", "videos"]
+NAMES = "ask chat compare detect evidence ground index search tools videos".split()
 
 
 def test_the_endpoints_answer_a_program(
@@ -33,6 +34,17 @@ def test_the_endpoints_answer_a_program(
     assert [video["name"] for video in known] == ["harbour.mp4"]
     found = client.predict("harbour.mp4", "speech", 2.0, api_name="/evidence")
     assert [item["text"] for item in found] == ["The last ferry leaves at nine."]
+    moments = client.predict("the last ferry", "speech", 1, api_name="/search")["moments"]
+    assert [(m["video"], m["start_s"], m["text"]) for m in moments] == [
+        ("harbour.mp4", found[0]["start_s"], "The last ferry leaves at nine.")
+    ]
+    with urlopen(f"{client.src}{moments[0]['picture']}") as picture:
+        assert picture.read()[:3] == b"\xff\xd8\xff"  # a JPEG
+    assert str(harbour.parent) not in str(moments)
+    with pytest.raises(Exception, match="the query is empty"):
+        client.predict(" ", api_name="/search")
+    with pytest.raises(Exception, match="a search returns 1 to 200 moments"):
+        client.predict("ferry", "", 201, api_name="/search")
     ferry = "When does the last ferry leave?"
     client.predict(str(harbour), ferry, chat="trip", api_name="/ask")
     client.predict(str(harbour), "And the first ferry?", chat="trip", api_name="/ask")
