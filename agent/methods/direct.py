@@ -1,4 +1,6 @@
-"""The visual baseline: frames sampled evenly from the video, as single pictures.
+"""The visual baseline: frames sampled evenly from the video.
+
+They are one video with its times for a model that takes videos, else single pictures.
 
 START -> look -> reason -> ...
 """
@@ -10,7 +12,14 @@ from pydantic import Field
 
 from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.answering.prompt import ask_for, pictures_section, prompt_names
+from agent.answering.prompt import (
+    FORMS,
+    ask_for,
+    filmed,
+    frames_prompt,
+    pictures_section,
+    prompt_names,
+)
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids, thinned
 from agent.records import PlannedFrame, Question
@@ -39,8 +48,11 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     files = picture_files(video, frames, context.library, meter, options.max_side)
     meter.seconds = perf_counter() - start
-    given = pictures_section(video, frames)
+    native = context.pool.chat().capabilities.video
+    given = pictures_section(video, frames, native)
     asked = ask_for("look", state["question"], given, images=files)
+    if native:
+        asked = filmed(asked, video, frames)
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 
 
@@ -56,9 +68,21 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     frames = choose_frames(video, context)
     options = read_options("direct", Options, context.settings)
     width, height = fit(video.width, video.height, options.max_side)
-    tokens = len(frames) * context.pool.chat().image_tokens(width, height)
-    visuals = {"images": len(frames), "width": width, "height": height, "image_tokens": tokens}
-    names = prompt_names(question, "given_pictures")
+    chat = context.pool.chat()
+    native = chat.capabilities.video
+    if native:
+        times_s = [frame.time_s for frame in frames]
+        tokens = chat.video_tokens(width, height, times_s, video.duration_s)
+    else:
+        tokens = len(frames) * chat.image_tokens(width, height)
+    visuals = {
+        "form": FORMS[native],
+        "images": len(frames),
+        "width": width,
+        "height": height,
+        "image_tokens": tokens,
+    }
+    names = prompt_names(question, frames_prompt(native))
     return MethodPlan(names, calls=(1, 2), tokens=tokens, frames=frames, visuals=visuals)
 
 
