@@ -32,7 +32,7 @@ from tools.errors import InputError, ReelgraphError
 log = logging.getLogger(__name__)
 # Models whose pictures become a plain sequence of visual tokens in the prompt, which can be read,
 # dropped and replaced. Qwen-VL's cannot: its visual features also enter deeper layers.
-TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision")
+TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision", "llava_next_video", "video_llava")
 Reply = AIMessage | ReelgraphError
 
 

@@ -373,6 +373,21 @@ def build_smolvlm(folder: Path) -> None:
     _save(SmolVLMForConditionalGeneration, config, processor, folder)
 
 
+def build_siglip(folder: Path) -> None:
+    """SigLIP: compares pictures of 32 x 32 pixels with texts of 16 tokens."""
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
+
+    tokenizer = make_tokenizer()
+    tokenizer.model_max_length = 16
+    layers = {**EYES, "num_hidden_layers": 1}
+    config = SiglipConfig(
+        text_config={**layers, "vocab_size": len(tokenizer), "max_position_embeddings": 16},
+        vision_config={**layers, "image_size": 32, "patch_size": 16},
+    )
+    pictures = SiglipImageProcessor(size={"height": 32, "width": 32})
+    _save(SiglipModel, config, SiglipProcessor(pictures, tokenizer), folder)
+
+
 def write_gguf(source: Path, file: Path) -> dict[str, Any]:
     """Write the model of `build_llama` as a GGUF file; returns the weights that are in it.
 
@@ -439,6 +454,7 @@ BUILDERS: Mapping[str, Callable[[Path], None]] = {
     "video_llava": build_video_llava,
     "llava_next_video": build_llava_next_video,
     "internvl": build_internvl,
+    "siglip": build_siglip,
 }
 
 

@@ -246,16 +246,15 @@ def test_video_rag_shows_its_frames_as_a_video(
     }
     session = Session(settings=settings)
     assert session.plan(clip, "What happens?").visuals["form"] == "one video with times"
-    seen: list[str] = []
+    seen: list[Any] = []
     chat: Any = session.context.pool.chat()
-    model = chat.hf_model
-    hook = model.register_forward_pre_hook(
-        lambda module, given, named: seen.extend(named), with_kwargs=True
+    hook = chat.hf_model.model.visual.register_forward_pre_hook(
+        lambda module, given, named: seen.append([*given, *named.values()]), with_kwargs=True
     )
     try:
         answer = session.ask(clip, "What happens?")
     finally:
         hook.remove()
     assert "given_video" in answer.prompts
-    assert "pixel_values_videos" in seen
-    assert "pixel_values" not in seen
+    (given,) = [part for part in seen[0] if torch.is_tensor(part) and part.shape == (1, 3)]
+    assert given[0, 0] == 2  # one video of two steps of two frames, not four pictures
