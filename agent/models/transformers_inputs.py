@@ -18,6 +18,9 @@ from agent.models.loading import Loaded
 from tools.errors import InputError
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+# Options of processors whose defaults are about to change: a bound on the pixels of a whole video,
+# as in Qwen's own code, and the name of Video-LLaVA's pictures that its model takes.
+NEWEST = {"cap_pixels_per_frame": True, "return_legacy_image_output": False}
 CLOCK = 1000  # frames per second of the videos that processors are told of: milliseconds
 
 
@@ -83,11 +86,10 @@ class PromptEncoder:
     def _tokenize(self, talks: list[list[dict[str, Any]]]) -> Any:
         """Return the inputs of rendered conversations, on the CPU."""
         options: dict[str, Any] = {"padding": len(talks) > 1}
-        if films := [block["metadata"] for block in _videos(talks)]:
+        if films := [block["metadata"] for block in _blocks_of(talks) if "metadata" in block]:
             options |= {"video_metadata": films, "do_sample_frames": False}
-            options_of = self._loaded.processor.video_processor.valid_kwargs
-            if "cap_pixels_per_frame" in options_of.__annotations__:
-                options["cap_pixels_per_frame"] = True  # as Qwen's own code does
+        if self._loaded.sees_images:
+            options |= self._newest(talks)
         if self._loaded.sees_images:
             options = {"processor_kwargs": options}
         try:
@@ -102,6 +104,15 @@ class PromptEncoder:
             )
         except ValueError as error:  # as InternVL's, for its mark of a video in a question
             raise InputError(f"the model's own processor refuses the prompt: {error}") from error
+
+    def _newest(self, talks: list[list[dict[str, Any]]]) -> dict[str, Any]:
+        """Return the options of `NEWEST` that the processors of what is in a prompt have."""
+        kinds = {block["type"] for block in _blocks_of(talks)}
+        processors = [
+            getattr(self._loaded.processor, f"{kind}_processor") for kind in kinds - {"text"}
+        ]
+        known = [getattr(one, "valid_kwargs", object).__annotations__ for one in processors]
+        return {name: value for name, value in NEWEST.items() if any(name in one for one in known)}
 
     def _turn(self, message: BaseMessage) -> dict[str, Any]:
         """Return a message for the chat template: text, or blocks for a vision-language model."""
@@ -144,10 +155,10 @@ def _video(frames: Any, times_s: Sequence[float], length_s: float) -> dict[str, 
     return {"type": "video", "video": frames, "metadata": metadata}
 
 
-def _videos(talks: list[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+def _blocks_of(talks: list[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     for turn in (turn for talk in talks for turn in talk):
         if not isinstance(turn["content"], str):
-            yield from (block for block in turn["content"] if block["type"] == "video")
+            yield from turn["content"]
 
 
 def _block(block: Any) -> dict[str, Any]:
