@@ -54,11 +54,16 @@ class Turn:
         role: Author of the message.
         text: Its text.
         images: Image files placed before the text.
+        times_s: Times of the images in seconds, where they are the frames of one video that the
+            model takes as a video; empty for single pictures.
+        length_s: Length of that video in seconds.
     """
 
     role: Literal["system", "user", "assistant"]
     text: str
     images: tuple[Path, ...] = ()
+    times_s: tuple[float, ...] = ()
+    length_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,11 @@ class ChatSettings(Section):
         "auto", description="auto: SDPA wherever the model has it"
     )
     batch: int = Field(4, gt=0, description="conversations that run together, at most")
+    native_video: bool = Field(
+        True,
+        description="frames reach a model that takes videos as one video with their times; false:"
+        " as single pictures",
+    )
     # On a server. Its capabilities are configured, for few servers report them.
     base_url: str | None = Field(
         None, description="as in http://127.0.0.1:8000/v1; none is OpenAI's own"

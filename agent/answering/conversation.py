@@ -62,7 +62,9 @@ def _message(turn: Turn) -> BaseMessage:
         return AIMessage(turn.text)
     if not turn.images:
         return HumanMessage(turn.text)
-    blocks: list[str | dict[str, Any]] = [*map(_picture, turn.images)]
+    blocks: list[Any] = [*map(_picture, turn.images)]
+    for block, time_s in zip(blocks, turn.times_s, strict=False):  # single pictures have no times
+        block["extras"] = {"time_s": time_s, "length_s": turn.length_s}
     return HumanMessage([*blocks, {"type": "text", "text": turn.text}])
 
 

@@ -4,7 +4,7 @@ Every method words the question in the same way, so that methods differ only in 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import prompts
@@ -17,6 +17,7 @@ from tools.evidence import Evidence
 from tools.media.video import Video
 
 READ = frozenset({"given_notes", "given_records", "given_channels"})  # prompts with evidence lines
+FORMS = {True: "one video with times", False: "single pictures"}  # by whether it takes videos
 AGAIN = {  # by whether there are options
     True: ("ask_letter_again", "ask_letter_again_grounded"),
     False: ("ask_again", "ask_again_grounded"),
@@ -49,10 +50,25 @@ def lettered(options: Sequence[str]) -> list[dict[str, str]]:
     return [{"letter": chr(ord("A") + i), "text": text} for i, text in enumerate(texts)]
 
 
-def pictures_section(video: Video, frames: Sequence[PlannedFrame]) -> PromptSection:
-    """Describe the pictures given to the model."""
-    times = [clock(frame.time_s) for frame in frames]
-    return section("given_pictures", count=len(frames), length=clock(video.duration_s), times=times)
+def frames_prompt(as_video: bool) -> str:
+    """Return the name of the prompt that describes frames: those of a video, or pictures."""
+    return "given_video" if as_video else "given_pictures"
+
+
+def pictures_section(
+    video: Video, frames: Sequence[PlannedFrame], as_video: bool = False
+) -> PromptSection:
+    """Describe the pictures given to the model, or the video that they are the frames of."""
+    times, length = [clock(frame.time_s) for frame in frames], clock(video.duration_s)
+    return section(frames_prompt(as_video), count=len(frames), length=length, times=times)
+
+
+def filmed(asked: State, video: Video, frames: Sequence[PlannedFrame]) -> State:
+    """Return a prompt whose pictures are passed as one video, for a model that takes videos."""
+    *before, last = asked["ask"].turns
+    times_s = tuple(frame.time_s for frame in frames)
+    last = replace(last, times_s=times_s, length_s=video.duration_s)
+    return {**asked, "ask": replace(asked["ask"], turns=(*before, last))}
 
 
 def grid_part(

@@ -9,7 +9,7 @@ from agent.models.context_window import context_limit
 from agent.models.engines import REGISTRY
 from agent.models.gguf import context_length, gguf_file, is_gguf
 from agent.models.llama_server import LlamaServer
-from agent.models.loading import read_config, takes_images
+from agent.models.loading import has_video, read_config, takes_images
 from agent.settings import ENGINES, ChatSettings
 from tools.base import ToolRuntime
 from tools.errors import InputError, MissingError
@@ -53,7 +53,8 @@ def configured_capabilities(settings: ChatSettings, models: Path, offline: bool)
     config = read_config(source, offline, settings.rope_factor)
     kind = str(config.model_type) if takes_images(config) else ""
     made_for = context_limit(config)
-    return local_capabilities(made_for, settings.context_tokens, kind, settings.max_images)
+    video = bool(kind) and settings.native_video and has_video(config)
+    return local_capabilities(made_for, settings.context_tokens, kind, settings.max_images, video)
 
 
 def make_chat(
@@ -104,6 +105,7 @@ def make_chat(
         rope_factor=settings.rope_factor,
         context_limit=settings.context_tokens,
         batch_size=settings.batch,
+        native_video=settings.native_video,
         offline=offline,
     )
 

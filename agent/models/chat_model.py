@@ -37,6 +37,8 @@ class Capabilities:
         visual_tokens: The visual tokens of a picture can be read and replaced before they enter the
             language model.
         tool_calling: `bind_tools` works.
+        video: Frames with times are taken as one video (`extras` of their image blocks, see
+            `frame_time`); elsewhere they are single pictures.
     """
 
     images: bool
@@ -45,6 +47,7 @@ class Capabilities:
     option_scoring: bool
     visual_tokens: bool
     tool_calling: bool
+    video: bool = False
 
 
 class ContextOverflowError(ReelgraphError):
@@ -156,6 +159,12 @@ class ChatModel(BaseChatModel):
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
         """Return the tokens that `count` pictures of a size in pixels add to one message."""
 
+    def video_tokens(
+        self, width: int, height: int, times_s: Sequence[float], length_s: float
+    ) -> int:
+        """Return the tokens that a video of frames at some times adds to one message."""
+        raise InputError(f"{self.name} takes no video; ask its capabilities first")
+
     def score_options(self, messages: Sequence[BaseMessage], options: Sequence[str]) -> list[float]:
         """Return the mean log-likelihood per token of each option as the model's reply."""
         raise InputError(f"{self.name} cannot score options; ask its capabilities first")
@@ -216,6 +225,12 @@ def image_blocks(messages: Sequence[BaseMessage]) -> Iterator[Any]:
     """Yield the pictures of a conversation as LangChain's standard content blocks."""
     for message in messages:
         yield from (block for block in message.content_blocks if block["type"] == "image")
+
+
+def frame_time(block: Any) -> tuple[float, float] | None:
+    """Return time and video length in seconds of a frame of a video; None for a picture."""
+    extras = block.get("extras") or {}
+    return (extras["time_s"], extras["length_s"]) if "time_s" in extras else None
 
 
 def decode_image(block: Any) -> "Image":

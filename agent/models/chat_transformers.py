@@ -18,6 +18,7 @@ from agent.models.chat_model import (
     ChatModel,
     Decoding,
     MemoryLimitError,
+    frame_time,
     image_blocks,
     image_size,
 )
@@ -31,12 +32,16 @@ from tools.errors import InputError, ReelgraphError
 log = logging.getLogger(__name__)
 # Models whose pictures become a plain sequence of visual tokens in the prompt, which can be read,
 # dropped and replaced. Qwen-VL's cannot: its visual features also enter deeper layers.
-TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision")
+TOKEN_ACCESS = ("llava", "llava_next", "llava_onevision", "llava_next_video", "video_llava")
 Reply = AIMessage | ReelgraphError
 
 
 def local_capabilities(
-    made_for: int, context_tokens: int | None, sees: str = "", max_images: int | None = None
+    made_for: int,
+    context_tokens: int | None,
+    sees: str = "",
+    max_images: int | None = None,
+    video: bool = False,
 ) -> Capabilities:
     """Return the capabilities of a model in this process.
 
@@ -45,6 +50,7 @@ def local_capabilities(
         context_tokens: Tokens that the settings allow; None for all.
         sees: Its `model_type` if it takes pictures, else empty.
         max_images: Pictures that the settings allow; None for any number.
+        video: Whether its processor takes videos and the settings want them.
     """
     return Capabilities(
         images=bool(sees),
@@ -53,6 +59,7 @@ def local_capabilities(
         option_scoring=True,
         visual_tokens=sees in TOKEN_ACCESS,
         tool_calling=False,
+        video=video,
     )
 
 
@@ -70,6 +77,7 @@ class TransformersChat(ChatModel):
     rope_factor: float = 1.0
     context_limit: int | None = None
     batch_size: int = 4
+    native_video: bool = True
     offline: bool = True
 
     _loaded: Loaded = PrivateAttr()
@@ -88,7 +96,7 @@ class TransformersChat(ChatModel):
             self.offline,
             self.rope_factor,
         )
-        self._encoder = PromptEncoder(self._loaded)
+        self._encoder = PromptEncoder(self._loaded, self._takes_video)
         self._writer = Writer(self.name, self._loaded, self.check_fits)
         self._fitting_batch = self.batch_size
 
@@ -131,7 +139,9 @@ class TransformersChat(ChatModel):
         """The capabilities of the model, from its configuration and the settings."""
         config, sees = self.hf_model.config, self._loaded.sees_images
         kind = config.model_type if sees else ""
-        return local_capabilities(context_limit(config), self.context_limit, kind, self.max_images)
+        return local_capabilities(
+            context_limit(config), self.context_limit, kind, self.max_images, self._takes_video
+        )
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of a plain text."""
@@ -140,6 +150,18 @@ class TransformersChat(ChatModel):
     def image_tokens(self, width: int, height: int, count: int = 1) -> int:
         """Return the tokens that `count` pictures of a size in pixels add to one message."""
         return self._encoder.image_tokens(width, height, count)
+
+    def video_tokens(
+        self, width: int, height: int, times_s: Sequence[float], length_s: float
+    ) -> int:
+        """Return the tokens that a video of frames at some times adds to one message."""
+        if not self._takes_video:
+            return super().video_tokens(width, height, times_s, length_s)
+        return self._encoder.video_tokens(width, height, times_s, length_s)
+
+    @property
+    def _takes_video(self) -> bool:
+        return self.native_video and self._loaded.takes_video
 
     def encode(self, *conversations: Sequence[BaseMessage]) -> Any:
         """Return the model's inputs for some conversations, padded on the left, on its device.
@@ -282,9 +304,10 @@ class TransformersChat(ChatModel):
         return AIMessage(written.text, usage_metadata=written.usage, response_metadata=details)
 
 
-def _shape(messages: Sequence[BaseMessage]) -> tuple[tuple[int, int], ...]:
-    """Return the sizes of the pictures of a conversation, in pixels."""
-    return tuple(image_size(block) for block in image_blocks(messages))
+def _shape(messages: Sequence[BaseMessage]) -> tuple[tuple[int, int, bool], ...]:
+    """Return the sizes of a conversation's pictures in pixels, and which are frames of a video."""
+    blocks = image_blocks(messages)
+    return tuple((*image_size(block), frame_time(block) is not None) for block in blocks)
 
 
 def _chunk(part: str | AIMessage) -> ChatGenerationChunk:

@@ -19,7 +19,7 @@ _SERVED, _LOCAL = ("base_url",), ("dtype", "quantization")
 # Included only where they differ from the default, so that a library stays valid when another one
 # is added. A context limit cuts the evidence; a deadline cuts the reply.
 _IF_CHANGED = ("context_tokens", "deadline_s")
-_LOCAL_IF_CHANGED = ("rope_factor", "attention")
+_LOCAL_IF_CHANGED = ("rope_factor", "attention", "native_video")
 
 
 def reply_identity(chat: ChatSettings) -> dict[str, Any]:

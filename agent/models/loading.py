@@ -5,6 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jinja2 import TemplateError
+
 from agent.models.context_window import stretch_rope
 from tools.errors import MissingError
 
@@ -20,6 +22,7 @@ class Loaded:
         processor: Processor of a vision-language model; else the same as the tokenizer.
         tokenizer: Pads on the left.
         sees_images: Messages may contain pictures.
+        takes_video: Its processor and chat template take videos.
         dtype: Dtype of its activations.
         end_tokens: Tokens that end a reply.
     """
@@ -30,6 +33,7 @@ class Loaded:
     sees_images: bool
     dtype: Any
     end_tokens: frozenset[int]
+    takes_video: bool = False
 
 
 def load_model(
@@ -91,6 +95,13 @@ def takes_images(config: Any) -> bool:
     return type(config) in AutoModelForImageTextToText._model_mapping
 
 
+def has_video(config: Any) -> bool:
+    """Whether a model of this configuration is loaded with a video processor."""
+    from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING
+
+    return type(config) in VIDEO_PROCESSOR_MAPPING
+
+
 def weight_bytes(source: str, quantization: str, dtype: str) -> int:
     """Estimate the memory of a local checkpoint in bytes; 0 when unknown."""
     folder = Path(source)
@@ -148,7 +159,19 @@ def _prepared(model: Any, processor: Any) -> Loaded:
     if tokenizer.eos_token_id is not None:
         ends.add(tokenizer.eos_token_id)
     sees = hasattr(processor, "image_processor")
-    return Loaded(model, processor, tokenizer, sees, model.dtype, frozenset(ends))
+    video = sees and has_video(model.config) and _writes_video(processor)
+    return Loaded(model, processor, tokenizer, sees, model.dtype, frozenset(ends), video)
+
+
+def _writes_video(processor: Any) -> bool:
+    """Whether a chat template has a place for a video, which that of a fine-tune may lack."""
+    if not hasattr(processor, "video_processor"):
+        return False
+    talk = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "."}]}]
+    try:
+        return str(processor.video_token) in processor.apply_chat_template(talk, tokenize=False)
+    except (ValueError, TypeError, TemplateError):
+        return False
 
 
 def _unusable(source: str, error: Exception) -> MissingError:

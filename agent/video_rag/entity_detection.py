@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 from agent.answer import Meter
 from agent.frames.files import frames_of, picture_files
 from agent.ingest.frames import ensure_frames
+from agent.ingest.picture_vectors import picture_vectors
 from agent.ingest.tool_node import Node, reason_to_skip, run_or_recall
 from agent.models.image_text import ImageTextEncoder
 from agent.state import Context, Findings, State
@@ -24,7 +25,6 @@ from agent.video_rag.key_frames import (
     KeyFrameRule,
     KeyFrames,
     choose_key_frames,
-    picture_vectors,
     spread_key_frames,
     wording,
 )

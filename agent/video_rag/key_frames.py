@@ -5,22 +5,15 @@ Frames are compared with phrases by an image-text encoder. Video-RAG (arXiv 2411
 here the top k are taken, so that detection is never silently empty.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.frames.sampling import centre_ids
-from agent.library.keys import digest
-from agent.library.store import Library
-from agent.models.image_text import ImageTextEncoder, Vectors, unit
-from tools.errors import StoppedError
-from tools.media.frames import FrameSet
-from tools.media.video import Video
+from agent.models.image_text import Vectors, unit
 
 Rule = Literal["best", "published"]
 Similarities = npt.NDArray[np.float32]  # [pictures, phrases]
@@ -121,49 +114,6 @@ def published_positions(
     return tuple(int(i) for i in np.flatnonzero(scaled > threshold))
 
 
-def picture_vectors(
-    video: Video,
-    frames: FrameSet,
-    encoder: ImageTextEncoder,
-    library: Library,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Vectors:
-    """Return the raw vector of each frame, computed once per video and encoder.
-
-    They are stored beside the frames and deleted with them. Frames are read in batches.
-    """
-    key = digest([encoder.name, [frame.path.name for frame in frames.frames]])
-    file = frames.folder / f"vectors-{key}.npy"
-    with library.claim(video, "image vectors", key):
-        known = _read(file)
-        if known is not None and len(known) == len(frames.frames):
-            return known
-        parts = []
-        for first in range(0, len(frames.frames), encoder.batch):
-            if stopped():
-                raise StoppedError("Stopped while comparing pictures with the question.")
-            batch = frames.frames[first : first + encoder.batch]
-            parts.append(encoder.images([frame.image() for frame in batch]))
-        vectors = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
-        _write(file, vectors)
-        return vectors
-
-
 def _strongest(similar: Similarities, passed: Sequence[int], most: int) -> tuple[int, ...]:
     mean = similar.mean(axis=1)
     return tuple(sorted(sorted(passed, key=lambda i: (-mean[i], i))[:most]))
-
-
-def _read(file: Path) -> Vectors | None:
-    try:
-        return np.asarray(np.load(file), np.float32)
-    except (OSError, ValueError, EOFError):  # missing or truncated
-        return None
-
-
-def _write(file: Path, vectors: Vectors) -> None:
-    """Write vectors atomically."""
-    part = file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as stream:
-        np.save(stream, vectors)
-    part.replace(file)

@@ -25,7 +25,15 @@ from agent.answer import Meter, Usage
 from agent.answering import nodes as answering
 from agent.answering.conversation import call
 from agent.answering.method import Method, MethodPlan, Subgraph, read_options
-from agent.answering.prompt import ask_for, opening_prompts, pictures_section, prompt_names
+from agent.answering.prompt import (
+    FORMS,
+    ask_for,
+    filmed,
+    frames_prompt,
+    opening_prompts,
+    pictures_section,
+    prompt_names,
+)
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
 from agent.ingest.graph import build_ingest, phrase_tools, question_tools
@@ -173,7 +181,11 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
     meter.seconds = perf_counter() - start
-    asked = ask_for("look", state["question"], pictures_section(video, frames), images=files)
+    native = context.pool.chat().capabilities.video
+    given = pictures_section(video, frames, native)
+    asked = ask_for("look", state["question"], given, images=files)
+    if native:
+        asked = filmed(asked, video, frames)
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 
 
@@ -184,12 +196,13 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
         tools = context.settings.ingest
         return MethodPlan((), calls=(0, 0), tokens=0, tools=tools, roles=("embedder",))
     frames = choose_frames(video, context)
-    visuals = {"images": len(frames)}
+    native = bool(frames) and not options.parity and context.pool.capabilities().video
+    visuals = {"images": len(frames), **({"form": FORMS[native]} if frames else {})}
     if phrase_tools(context.settings):
         visuals["key_frames_at_most"] = options.pictures if options.parity else options.key_frames
     names, calls, tokens = _asked(question, options, frames, context)
     return MethodPlan(
-        prompts=(*_decoupled(options), *(["given_pictures"] if frames else []), *names),
+        prompts=(*_decoupled(options), *([frames_prompt(native)] if frames else []), *names),
         calls=calls,
         tokens=tokens,
         frames=frames,

@@ -15,6 +15,7 @@ from agent.answering.evidence_lines import merge_neighbours, with_neighbours, wi
 from agent.answering.method import read_options
 from agent.answering.prompt import (
     ask_for,
+    filmed,
     opening,
     opening_prompts,
     outline_section,
@@ -80,11 +81,14 @@ def read(state: State, runtime: Runtime[Context]) -> State:
     given = [*([outline_section(parts)] if parts else []), records_section(lines)]
     side = context.settings.sampling.max_side
     files = picture_files(video, frames, context.library, meter, side)
+    native = bool(frames) and context.pool.chat().capabilities.video
     if frames:
-        given.insert(0, pictures_section(video, frames))
+        given.insert(0, pictures_section(video, frames, native))
     meter.seconds = perf_counter() - start
     examples = read_options("video-rag", Options, context.settings).examples
     asked = ask_for("read", state["question"], *given, images=files, before=opening(examples))
+    if native:
+        asked = filmed(asked, video, frames)
     told = {name: prompts.version(name) for name in opening_prompts(examples)}
     return {
         **asked,

@@ -10,7 +10,7 @@ or its frames in a layout without.
 import math
 from typing import TYPE_CHECKING, Any
 
-from agent.visual.encoding import CHUNK, encode, feature_layer
+from agent.visual.encoding import CHUNK, encode, feature_layer, vision_tower
 from agent.visual.injection import PromptIds, inputs_as_embeddings
 from agent.visual.pruning import AttentionProbe
 from tools.errors import InputError
@@ -67,7 +67,7 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
 
     require_class_token(model)
     with torch.inference_mode(), AttentionProbe(feature_layer(model)) as probe:
-        model.model.vision_tower(pixels.to(model.device, model.dtype))
+        vision_tower(model)(pixels.to(model.device, model.dtype))
         scale = probe.queries.shape[-1] ** -0.5
         weights = torch.einsum("bd,bnd->bn", probe.queries[:, 0], probe.keys).float() * scale
         attention = weights.softmax(dim=-1)[:, 1:]

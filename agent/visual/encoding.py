@@ -5,7 +5,7 @@ So each frame is resized to the tower's square and goes through tower and projec
 for LLaVA-1.5 is bit for bit what its `get_image_features` does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from agent.visual.guiding import QuestionGuidance
 from agent.visual.layouts import Layout
 from agent.visual.pruning import AttentionProbe
-from agent.visual.spans import Features, TokenGrid
+from agent.visual.spans import Features, Interleaved, TokenGrid
 from agent.visual.thumbnails import compose_thumbnail, thumbnail_shape
 from tools.errors import InputError
 from tools.media.video import RGBImage
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK = 8  # frames per forward pass: 8 x 577 x 1024 values per layer for CLIP-L
-FAMILIES = ("llava", "llava_next", "llava_onevision")
+FAMILIES = ("llava", "llava_next", "llava_onevision", "llava_next_video", "video_llava")
 TOWERS = ("clip_vision_model", "siglip_vision_model")
 
 
@@ -74,13 +74,13 @@ def tower_of(config: Any, image_processor: Any) -> TowerSpec:
     """Return the tower's specification from a checkpoint's configuration and image processor.
 
     Raises:
-        InputError: It is not LLaVA-1.5, LLaVA-NeXT or LLaVA-OneVision with CLIP or SigLIP.
+        InputError: It is none of `FAMILIES`, or its tower neither CLIP nor SigLIP.
     """
     if not takes_tokens(config):
         raise InputError(
-            f"visual tokens can be put into LLaVA-1.5, LLaVA-NeXT and LLaVA-OneVision with a CLIP "
-            f"or SigLIP tower, not into {config.model_type!r}; choose one of them, or a method "
-            f"that sends pictures (ig-vlm)"
+            f"visual tokens can be put into LLaVA-1.5, LLaVA-NeXT, LLaVA-OneVision, "
+            f"LLaVA-NeXT-Video and Video-LLaVA with a CLIP or SigLIP tower, not into "
+            f"{config.model_type!r}; choose one of them, or a method that sends pictures (ig-vlm)"
         )
     vision = config.vision_config
     mean, std = image_processor.image_mean, image_processor.image_std
@@ -122,6 +122,36 @@ def encode(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
         return torch.cat(parts)
 
 
+def encode_interleaved(
+    encode_pass: Callable[["Tensor"], "Tensor"],
+    pixels: "Tensor",
+    span: Interleaved,
+    grid: TokenGrid,
+) -> "Tensor":
+    """Return the tokens of frames encoded in interleaved passes, back in the order of time.
+
+    Args:
+        encode_pass: Returns the tokens [F, n, D] of the frames of one pass.
+        pixels: All frames, [T, ...].
+        span: Says which frames, and how many to a pass.
+        grid: Grid of the tokens.
+
+    Returns:
+        [T, n, D]; zeros for frames that the span leaves out.
+    """
+    chosen = span.frames(grid).tolist()
+    passes = max(1, len(chosen) // span.per_pass)
+    made: Tensor | None = None
+    for number in range(passes):
+        places = chosen[number::passes]
+        tokens = encode_pass(pixels[places])
+        if made is None:
+            made = tokens.new_zeros((len(pixels), *tokens.shape[1:]))
+        made[places] = tokens
+    assert made is not None  # for there is at least one pass
+    return made
+
+
 def received_by(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
     """Return the attention that each token receives in the layer whose features are used, [T, n].
 
@@ -133,7 +163,7 @@ def received_by(model: Any, pixels: "Tensor", chunk: int = CHUNK) -> "Tensor":
     with torch.inference_mode(), AttentionProbe(layer) as probe:
         parts = []
         for part in pixels.split(chunk):
-            model.model.vision_tower(part.to(model.device, model.dtype))
+            vision_tower(model)(part.to(model.device, model.dtype))
             parts.append(probe.received()[:, skipped:])
         return torch.cat(parts)
 
@@ -163,7 +193,10 @@ def visual_tokens(
     grid = tower.grid(len(pixels), parity)
     thumbnails = thumbnail_pixels(pixels, layout, tower, parity)
     frames = pixels if layout.needs_frames else pixels[:0]
-    encoded = encode(model, torch.cat([frames, thumbnails]), chunk)
+    if span := layout.interleaved:
+        encoded = encode_interleaved(lambda some: encode(model, some, chunk), frames, span, grid)
+    else:
+        encoded = encode(model, torch.cat([frames, thumbnails]), chunk)
     received = received_by(model, pixels, chunk) if layout.needs_attention else None
     features = Features(encoded[: len(frames)], encoded[len(frames) :], received, guide)
     return torch.cat([span.make(grid, features) for span in layout.spans])
@@ -189,12 +222,18 @@ def _encode(model: Any, pixels: "Tensor") -> "Tensor":
     import torch
 
     core = model.model
-    output = core.vision_tower(pixels.to(model.device, model.dtype), output_hidden_states=True)
+    output = vision_tower(model)(pixels.to(model.device, model.dtype), output_hidden_states=True)
     wanted = model.config.vision_feature_layer
     layers = [wanted] if isinstance(wanted, int) else wanted
     skipped = _class_tokens(model)
     hidden = [output.hidden_states[layer][:, skipped:] for layer in layers]
     return core.multi_modal_projector(torch.cat(hidden, dim=-1))
+
+
+def vision_tower(model: Any) -> Any:
+    """Return the tower that sees frames; Video-LLaVA has one for pictures and one for videos."""
+    core = model.model
+    return core.video_tower if model.config.model_type == "video_llava" else core.vision_tower
 
 
 def _class_tokens(model: Any) -> int:
@@ -203,7 +242,7 @@ def _class_tokens(model: Any) -> int:
 
 def feature_layer(model: Any) -> Any:
     """Return the last layer of the tower that contributes to the features."""
-    tower = model.model.vision_tower
+    tower = vision_tower(model)
     layers = getattr(tower, "vision_model", tower).encoder.layers
     wanted = model.config.vision_feature_layer
     last = wanted if isinstance(wanted, int) else wanted[-1]

@@ -77,7 +77,9 @@ def inputs_as_ids(model: Any, prompt: PromptIds, visual: "Tensor") -> dict[str, 
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     ids = torch.tensor([prompt.ids(image_token_of(model), len(visual))], device=model.device)
-    pictures = BaseModelOutputWithPooling(pooler_output=[visual.to(model.device, model.dtype)])
+    given = visual.to(model.device, model.dtype)[None]  # as one picture
+    listed = model.config.model_type != "video_llava"  # whose pictures have one size
+    pictures = BaseModelOutputWithPooling(pooler_output=list(given) if listed else given)
     return {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),

@@ -3,15 +3,27 @@
 The published short names are parsed only here; everything else works with the spans.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from agent.visual.merged_spans import Averaged, Paired, Pooled, Pruned, Region
-from agent.visual.spans import Sampled, Thumbnails, TokenGrid, TokenSpan, Whole
+from agent.visual.key_frame_spans import KeyTokens, MergedFrames
+from agent.visual.merged_spans import Averaged, Paired, Pooled, PooledInTime, Pruned, Region
+from agent.visual.spans import (
+    EveryNth,
+    Interleaved,
+    Sampled,
+    Thumbnails,
+    TokenGrid,
+    TokenSpan,
+    Whole,
+)
 from tools.errors import InputError
 
 FRAMES = 50  # TS-LLaVA, SlowFast-LLaVA and Free Video-LLM
 SAMPLES = 2880  # TS-LLaVA: with one thumbnail of 576, as many tokens as six frames
+PLLAVA_FRAMES, STORM_FRAMES, INTP_FRAMES = 16, 16, 32
+DYTO_TOKENS = 3680  # as many as SlowFast-LLaVA
 FREEVA_FRAMES = 4  # the best of 1, 2, 4 and 8 (FreeVA, table 1)
 MANY_GRIDS = {"1": (4, 2), "2": (4, 3), "3": (6, 2), "4": (6, 3)}  # cells, thumbnails
 CELLS = {"1": 4, "2": 6, "3": 8}
@@ -55,7 +67,13 @@ class Layout:
     @property
     def needs_attention(self) -> bool:
         """Whether tokens are pruned by the vision tower's attention."""
-        return any(isinstance(span, Pruned) for span in self.spans)
+        return any(isinstance(span, (Pruned, KeyTokens)) for span in self.spans)
+
+    @property
+    def interleaved(self) -> Interleaved | None:
+        """The span whose frames the vision tower takes in interleaved passes, if there is one."""
+        found = [span for span in self.spans if isinstance(span, Interleaved)]
+        return found[0] if found else None
 
     def shrunk(self, grid: TokenGrid, excess: int) -> "Layout":
         """Return the layout with `excess` tokens cut, or as many as can be."""
@@ -90,7 +108,8 @@ def ts_llava(name: str = "V2", samples: int = SAMPLES) -> Layout:
         return Layout(name, (Thumbnails(*MANY_GRIDS[size]), Sampled(FIXED_SAMPLES[end])))
     raise InputError(
         f"there is no layout {name!r}; take V, Y, X or Z with 1 to 3 (V2 is the published "
-        f"default), U1 to U4, W1a to W4b, or {', '.join(PRESETS)}"
+        f"default), U1 to U4, W1a to W4b, {', '.join(PRESETS)}, or with other numbers "
+        f"{', '.join(NUMBERED)}"
     )
 
 
@@ -125,6 +144,38 @@ def fopru(share: float = 0.25, rows: bool = False) -> Layout:
     return Layout("fopru", (Pruned(share, rows),), FREEVA_FRAMES)
 
 
+def pllava(frames: int = 16, rows: int = 12, columns: int = 12) -> Layout:
+    """PLLaVA: 16 frames pooled to 16 x 12 x 12 tokens, or to other numbers."""
+    return Layout("pllava", (PooledInTime(frames, rows, columns),), PLLAVA_FRAMES)
+
+
+def storm(step: int = 4) -> Layout:
+    """STORM's test-time sampling: every n-th of 16 frames; the numbers are ours."""
+    return Layout("storm", (EveryNth(step),), STORM_FRAMES)
+
+
+def intp(per_pass: int = 8) -> Layout:
+    """INTP: 32 frames for a model that takes 8 (Video-LLaVA), in four interleaved passes."""
+    return Layout("intp", (Interleaved(per_pass),), INTP_FRAMES)
+
+
+def ktv(kept: int = 84) -> Layout:
+    """KTV: 84 tokens of each of six key frames, 504 in all; also published: 156 and 312."""
+    return Layout("ktv", (KeyTokens(6, kept),))
+
+
+def dyto(frames: int = 12) -> Layout:
+    """DyTo: frames of 12 clusters in time, merged to 3680 tokens."""
+    return Layout("dyto", (MergedFrames(frames, DYTO_TOKENS),))
+
+
+NUMBERED: Mapping[str, Callable[..., Layout]] = {
+    "pllava-16x12x12": pllava,
+    "storm-4": storm,
+    "intp-8": intp,
+    "ktv-84": ktv,
+    "dyto-12": dyto,
+}
 PRESETS: Mapping[str, Callable[[], Layout]] = {
     "slowfast": slowfast,
     "freeva": freeva,
@@ -132,10 +183,26 @@ PRESETS: Mapping[str, Callable[[], Layout]] = {
     "freeva-sparse": freeva_sparse,
     "free-video-llm": free_video_llm,
     "fopru": fopru,
+    "pllava": pllava,
+    "storm": storm,
+    "intp": intp,
+    "ktv": ktv,
+    "dyto": dyto,
 }
 
 
 def parse_layout(name: str, samples: int = SAMPLES) -> Layout:
     """Return a preset or a layout of TS-LLaVA by its name. Raises `InputError` for others."""
+    if numbered := _numbered(name):
+        return numbered
     preset = PRESETS.get(name)
     return preset() if preset else ts_llava(name, samples)
+
+
+def _numbered(name: str) -> Layout | None:
+    """Return a layout with numbers of its own, as in `storm-2`; None for other names."""
+    for example, layout in NUMBERED.items():
+        form = re.sub(r"\d+", r"([1-9]\\d{0,3})", example)
+        if found := re.fullmatch(form, name):
+            return replace(layout(*map(int, found.groups())), name=name)
+    return None

@@ -66,6 +66,41 @@ class Pooled(TokenSpan):
 
 
 @dataclass(frozen=True, slots=True)
+class PooledInTime(TokenSpan):
+    """All frames average-pooled to frames x rows x columns tokens (PLLaVA).
+
+    Xu et al., arXiv 2404.16994, section 3.3: adaptive average pooling of the projected features
+    [T, h, w, D] to [T', h', w', D]; T' is T where that is smaller.
+    """
+
+    count: int
+    rows: int
+    columns: int
+
+    @override
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.arange(grid.frames, dtype=np.int64)
+
+    @override
+    def tokens(self, grid: TokenGrid) -> int:
+        return min(self.count, grid.frames) * self.rows * self.columns
+
+    @override
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        from torch.nn.functional import adaptive_avg_pool3d
+
+        volume = features.frames.unflatten(1, (grid.rows, grid.columns)).permute(3, 0, 1, 2)
+        count = min(self.count, grid.frames)
+        pooled = adaptive_avg_pool3d(volume, (count, self.rows, self.columns))
+        return pooled.permute(1, 2, 3, 0).flatten(0, 2)
+
+    @override
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        fitting = tokens // (self.rows * self.columns)
+        return replace(self, count=max(1, min(self.count, grid.frames, fitting)))
+
+
+@dataclass(frozen=True, slots=True)
 class Averaged(TokenSpan):
     """The mean over all frames, with one frame's number of tokens (FreeVA's sparse form)."""
 

@@ -167,6 +167,78 @@ class Whole(TokenSpan):
         return replace(self, count=max(1, min(self.frames(grid).size, tokens // grid.tokens)))
 
 
+@dataclass(frozen=True, slots=True)
+class EveryNth(TokenSpan):
+    """All tokens of every n-th frame: frames 0, n, 2n, ... (STORM's test-time sampling).
+
+    STORM (Jiang et al., arXiv 2503.04130) samples behind a temporal encoder (Mamba), through which
+    the tokens that are left tell of those between. A frozen image model has none: here the
+    sampling alone is shown, and what lies between is lost.
+    """
+
+    step: int
+    most: int | None = None
+
+    @override
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.arange(0, grid.frames, self.step, dtype=np.int64)[: self.most]
+
+    @override
+    def tokens(self, grid: TokenGrid) -> int:
+        return len(self.frames(grid)) * grid.tokens
+
+    @override
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        return features.frames[self.frames(grid).tolist()].flatten(0, 1)
+
+    @override
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        fitting = max(1, tokens // grid.tokens)
+        step = max(self.step, -(-grid.frames // fitting))
+        return replace(self, step=step, most=fitting)
+
+
+@dataclass(frozen=True, slots=True)
+class Interleaved(TokenSpan):
+    """All tokens of frames that were encoded in interleaved passes (INTP).
+
+    For a model whose encoder takes F frames (Shang et al., arXiv 2409.12963, section 3): of m * F
+    frames, pass s encodes frames s, s + m, s + 2m, ..., so that each pass sees the whole video, and
+    the tokens go back into the order of time. See `agent.visual.encoding.encode_interleaved`.
+    The longer prompt needs `chat.rope_factor` (dynamic NTK: base * s^(d / (d - 2)) at s times the
+    trained length). Ours: 16-bit keys and values, where INTP compresses them to 2 bits; and class
+    tokens are left out, as in all layouts. Where every frame is encoded by itself, as in
+    transformers' Video-LLaVA, the passes change nothing.
+
+    Attributes:
+        per_pass: Frames in one pass, F.
+        passes: Passes at most, m; None for as many as the frames fill.
+    """
+
+    per_pass: int = 8
+    passes: int | None = None
+
+    @override
+    def frames(self, grid: TokenGrid) -> Ids:
+        full = grid.frames // self.per_pass
+        passes = min(full, self.passes or full)
+        return np.array(centre_ids(grid.frames, passes * self.per_pass or grid.frames), np.int64)
+
+    @override
+    def tokens(self, grid: TokenGrid) -> int:
+        return len(self.frames(grid)) * grid.tokens
+
+    @override
+    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
+        return features.frames[self.frames(grid).tolist()].flatten(0, 1)
+
+    @override
+    def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
+        full = max(1, len(self.frames(grid)) // self.per_pass)
+        fitting = tokens // (self.per_pass * grid.tokens)
+        return replace(self, passes=max(1, min(full, fitting)))
+
+
 def given(value: Material | None, name: str) -> Material:
     """Return a part of the features. `ValueError` if it is missing."""
     if value is None:

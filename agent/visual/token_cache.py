@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.visual.encoding import TowerSpec
+from agent.visual.encoding import TowerSpec, vision_tower
 from agent.visual.layouts import Layout
 from tools.errors import StorageError
 
@@ -147,7 +147,7 @@ def model_digest(model: Any) -> str:
     import torch
 
     digest = hashlib.sha256()
-    for part in (model.model.vision_tower, model.model.multi_modal_projector):
+    for part in (vision_tower(model), model.model.multi_modal_projector):
         for name, weights in part.state_dict().items():
             values = weights.detach().flatten()[:LOOKED_AT].cpu().to(torch.float32)
             digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())

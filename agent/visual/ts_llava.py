@@ -2,7 +2,8 @@
 
 START -> look -> reason -> ...
 
-SlowFast-LLaVA, FreeVA, Free Video-LLM and FoPru are further layouts of the same tokens. What
+SlowFast-LLaVA, FreeVA, Free Video-LLM, FoPru, PLLaVA, STORM's sampling, INTP, KTV and DyTo are
+further layouts of the same tokens (`agent.visual.layouts`). What
 differs from the published code: frames do not repeat and reach the end of the video, a prompt that
 is too long loses samples and never text, tokens are cached for the next question, and the prompt
 mentions the overview. `ts-llava.parity` follows the published code to the bit. A model that takes
@@ -40,7 +41,11 @@ LABELS = {True: "visual tokens", False: "pictures"}  # by whether the model take
 class Options(Section):
     """Settings of the method."""
 
-    layout: str = Field("V2", description="V2, Y3, ..., slowfast, freeva, free-video-llm, fopru")
+    layout: str = Field(
+        "V2",
+        description="V2, Y3, ..., slowfast, freeva, free-video-llm, fopru, pllava, storm, intp,"
+        " ktv, dyto; with other numbers as in pllava-8x12x12, storm-2, intp-8, ktv-156, dyto-6",
+    )
     frames: int | None = Field(
         None, gt=0, le=512, description="frames looked at; none takes the layout's own number, 50"
     )

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -256,6 +257,9 @@ def reelgraph(
         monkeypatch.setattr(sys, "argv", ["reelgraph", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "200")
         capsys.readouterr()
+        warnings = logging.getLogger("transformers")
+        if warnings.handlers:  # made in an earlier test, whose stderr is closed by now
+            monkeypatch.setattr(warnings, "handlers", [logging.StreamHandler()])
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capsys.readouterr()

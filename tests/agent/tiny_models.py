@@ -27,7 +27,8 @@ TEXT_TEMPLATE = (
 )
 IMAGE_TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {% for b in m['content'] %}"
-    "{% if b['type'] == 'image' %}PICTURE{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n"
+    "{% if b['type'] == 'image' %}PICTURE{% elif b['type'] == 'video' %}FILM"
+    "{% else %}{{ b['text'] }}{% endif %}{% endfor %}\n"
     "{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
 )
 WIDTH = 48  # hidden size of the language models
@@ -51,7 +52,12 @@ NEXT_GRID = [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]
 ONEVISION_GRID = [[384 * a, 384 * b] for a, b in product(range(1, 7), repeat=2)]
 
 
-def make_tokenizer(picture: str = "<image>", template: str = IMAGE_TEMPLATE) -> Any:
+def make_tokenizer(
+    picture: str = "<image>",
+    template: str = IMAGE_TEMPLATE,
+    film: str = "<video>",
+    extra: Mapping[str, str] = {},
+) -> Any:
     """Return a byte-level tokenizer that knows the special tokens of all these models."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -60,8 +66,8 @@ def make_tokenizer(picture: str = "<image>", template: str = IMAGE_TEMPLATE) -> 
     pairs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     pairs.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=320 + len(TOKENS),
-        special_tokens=TOKENS,
+        vocab_size=320 + len(TOKENS) + len(extra),
+        special_tokens=[*TOKENS, *extra.values()],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -73,8 +79,8 @@ def make_tokenizer(picture: str = "<image>", template: str = IMAGE_TEMPLATE) -> 
         pad_token="</s>",
         unk_token="<unk>",
         model_input_names=["input_ids", "attention_mask"],
-        extra_special_tokens=SPECIAL,
-        chat_template=template.replace("PICTURE", picture),
+        extra_special_tokens=SPECIAL | dict(extra),
+        chat_template=template.replace("PICTURE", picture).replace("FILM", film),
     )
 
 
@@ -172,7 +178,7 @@ def build_qwen_vl(folder: Path) -> None:
         Qwen3VLVideoProcessor,
     )
 
-    tokenizer = make_tokenizer("<|vision_start|><image><|vision_end|>")
+    tokenizer = make_tokenizer(_between("<image>"), film="<video>")
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 2, 2]}
     eyes = {"depth": 3, "hidden_size": 32, "intermediate_size": 64, "num_heads": 4}
     config = Qwen3VLConfig(
@@ -197,6 +203,139 @@ def build_qwen_vl(folder: Path) -> None:
         chat_template=tokenizer.chat_template,
     )
     _save(Qwen3VLForConditionalGeneration, config, processor, folder)
+
+
+def build_qwen2_vl(folder: Path) -> None:
+    """Qwen2.5-VL: patches of 14 merged two by two, two frames a token, positions in seconds."""
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen2_5_VLProcessor,
+        Qwen2VLImageProcessor,
+        Qwen2VLVideoProcessor,
+    )
+
+    tokenizer = make_tokenizer(_between("<image>"), film=_between("<video>"))
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 2, 2]}
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 32768,
+            "rope_parameters": rope,
+            **LANGUAGE,
+        },
+        vision_config={
+            "depth": 3,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 4,
+            "out_hidden_size": WIDTH,
+            "fullatt_block_indexes": [1],
+        },
+        image_token_id=tokenizer.image_token_id,
+        video_token_id=tokenizer.video_token_id,
+        vision_start_token_id=tokenizer.vision_start_token_id,
+        vision_end_token_id=tokenizer.vision_end_token_id,
+    )
+    area = {"shortest_edge": 56 * 56, "longest_edge": 512 * 512}
+    processor = Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(size=area),
+        video_processor=Qwen2VLVideoProcessor(size=area, temporal_patch_size=2),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+    )
+    _save(Qwen2_5_VLForConditionalGeneration, config, processor, folder)
+
+
+def build_video_llava(folder: Path) -> None:
+    """Video-LLaVA: CLIP 224/14, 16 x 16 patches and the class token, 257 tokens a frame."""
+    from transformers import (
+        CLIPVisionConfig,
+        LlamaConfig,
+        VideoLlavaConfig,
+        VideoLlavaForConditionalGeneration,
+        VideoLlavaImageProcessor,
+        VideoLlavaProcessor,
+        VideoLlavaVideoProcessor,
+    )
+
+    tokenizer = make_tokenizer()
+    config = VideoLlavaConfig(
+        vision_config=CLIPVisionConfig(image_size=224, patch_size=14, **EYES),
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer), max_position_embeddings=4096, **LANGUAGE
+        ),
+        image_token_index=tokenizer.image_token_id,
+        video_token_index=tokenizer.video_token_id,
+    )
+    processor = VideoLlavaProcessor(
+        image_processor=VideoLlavaImageProcessor(),
+        video_processor=VideoLlavaVideoProcessor(),
+        **_llava_processor(tokenizer),
+    )
+    _save(VideoLlavaForConditionalGeneration, config, processor, folder)
+
+
+def build_llava_next_video(folder: Path) -> None:
+    """LLaVA-NeXT-Video: CLIP 336/14 pooled two by two, 144 tokens a frame."""
+    from transformers import (
+        LlavaNextImageProcessor,
+        LlavaNextVideoConfig,
+        LlavaNextVideoForConditionalGeneration,
+        LlavaNextVideoProcessor,
+        LlavaNextVideoVideoProcessor,
+    )
+
+    tokenizer, size = make_tokenizer(), {"height": 336, "width": 336}
+    config = LlavaNextVideoConfig(
+        image_grid_pinpoints=NEXT_GRID,
+        video_token_index=tokenizer.video_token_id,
+        **_clip_and_llama(tokenizer, context=4096),
+    )
+    processor = LlavaNextVideoProcessor(
+        image_processor=LlavaNextImageProcessor(
+            size={"shortest_edge": 336}, crop_size=size, image_grid_pinpoints=NEXT_GRID
+        ),
+        video_processor=LlavaNextVideoVideoProcessor(size={"shortest_edge": 336}, crop_size=size),
+        **_llava_processor(tokenizer),
+    )
+    _save(LlavaNextVideoForConditionalGeneration, config, processor, folder)
+
+
+def build_internvl(folder: Path) -> None:
+    """InternVL3: 448/14, 32 x 32 patches of which four become a token, 256 tokens a frame."""
+    from transformers import (
+        GotOcr2ImageProcessor,
+        InternVLConfig,
+        InternVLForConditionalGeneration,
+        InternVLProcessor,
+        InternVLVideoProcessor,
+        InternVLVisionConfig,
+        Qwen2Config,
+    )
+
+    marks = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+    }
+    tokenizer = make_tokenizer("<IMG_CONTEXT>", extra=marks)
+    config = InternVLConfig(
+        vision_config=InternVLVisionConfig(**EYES),
+        text_config=Qwen2Config(
+            vocab_size=len(tokenizer), max_position_embeddings=32768, **LANGUAGE
+        ),
+        image_token_id=tokenizer.context_image_token_id,
+    )
+    square = {"height": 448, "width": 448}
+    processor = InternVLProcessor(
+        image_processor=GotOcr2ImageProcessor(size=square),
+        video_processor=InternVLVideoProcessor(size=square),
+        tokenizer=tokenizer,
+        image_seq_length=256,
+        chat_template=tokenizer.chat_template,
+    )
+    _save(InternVLForConditionalGeneration, config, processor, folder)
 
 
 def build_smolvlm(folder: Path) -> None:
@@ -224,12 +363,29 @@ def build_smolvlm(folder: Path) -> None:
     sizes = {"size": {"longest_edge": 1024}, "max_image_size": {"longest_edge": 512}}
     processor = SmolVLMProcessor(
         image_processor=SmolVLMImageProcessor(**sizes),
-        video_processor=SmolVLMVideoProcessor(size={"longest_edge": 512}),
+        video_processor=SmolVLMVideoProcessor(
+            size={"longest_edge": 512}, max_image_size={"longest_edge": 512}
+        ),
         tokenizer=tokenizer,
         image_seq_len=64,
         chat_template=tokenizer.chat_template,
     )
     _save(SmolVLMForConditionalGeneration, config, processor, folder)
+
+
+def build_siglip(folder: Path) -> None:
+    """SigLIP: compares pictures of 32 x 32 pixels with texts of 16 tokens."""
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
+
+    tokenizer = make_tokenizer()
+    tokenizer.model_max_length = 16
+    layers = {**EYES, "num_hidden_layers": 1}
+    config = SiglipConfig(
+        text_config={**layers, "vocab_size": len(tokenizer), "max_position_embeddings": 16},
+        vision_config={**layers, "image_size": 32, "patch_size": 16},
+    )
+    pictures = SiglipImageProcessor(size={"height": 32, "width": 32})
+    _save(SiglipModel, config, SiglipProcessor(pictures, tokenizer), folder)
 
 
 def write_gguf(source: Path, file: Path) -> dict[str, Any]:
@@ -294,7 +450,17 @@ BUILDERS: Mapping[str, Callable[[Path], None]] = {
     "onevision": build_onevision,
     "qwen_vl": build_qwen_vl,
     "smolvlm": build_smolvlm,
+    "qwen2_vl": build_qwen2_vl,
+    "video_llava": build_video_llava,
+    "llava_next_video": build_llava_next_video,
+    "internvl": build_internvl,
+    "siglip": build_siglip,
 }
+
+
+def _between(token: str) -> str:
+    """Return a placeholder between Qwen's marks of something to see."""
+    return f"<|vision_start|>{token}<|vision_end|>"
 
 
 def _clip_and_llama(tokenizer: Any, context: int) -> dict[str, Any]:

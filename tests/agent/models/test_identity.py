@@ -19,7 +19,13 @@ REPLIES = {
     "deadline_s": 9.0,
     "context_tokens": 99,
 }
-LOCAL = {"rope_factor": 2.0, "dtype": "float16", "quantization": "4bit", "attention": "eager"}
+LOCAL = {
+    "rope_factor": 2.0,
+    "dtype": "float16",
+    "quantization": "4bit",
+    "attention": "eager",
+    "native_video": False,
+}
 REMOTE = {"base_url": "http://127.0.0.1:2/v1"}
 NEVER = {
     "calibration": (0.0, 1.0),

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,22 +41,6 @@ def save_clip(folder: Path) -> Path:
     pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=SIZE)
     tokenizer = CLIPTokenizer.from_pretrained(folder)
     CLIPProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(folder)
-    return folder
-
-
-def save_siglip(folder: Path, tokenizer: Any) -> Path:
-    """SigLIP with random weights."""
-    import torch
-    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel, SiglipProcessor
-
-    torch.manual_seed(0)
-    config = SiglipConfig(
-        text_config={**LAYERS, "vocab_size": len(tokenizer), "max_position_embeddings": 16},
-        vision_config={**LAYERS, "image_size": 32, "patch_size": 16},
-    )
-    SiglipModel(config).save_pretrained(folder)
-    tokenizer.model_max_length = 16
-    SiglipProcessor(SiglipImageProcessor(size=SIZE), tokenizer).save_pretrained(folder)
     return folder
 
 
@@ -127,8 +110,8 @@ def test_a_text_that_is_too_long_is_cut(clip: Path) -> None:
     assert np.array_equal(encoder.texts([long]), encoder.texts([f"{long} dog"]))
 
 
-def test_siglip_is_given_texts_of_full_length(tiny_models: ModuleType, tmp_path: Path) -> None:
-    encoder = load(save_siglip(tmp_path / "siglip", tiny_models.make_tokenizer()))
+def test_siglip_is_given_texts_of_full_length(tiny_model: Callable[[str], Path]) -> None:
+    encoder = load(tiny_model("siglip"))
     lengths: list[int] = []
     encoder._model.text_model.register_forward_pre_hook(
         lambda module, args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True

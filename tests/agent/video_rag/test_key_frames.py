@@ -9,13 +9,13 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from agent.ingest.picture_vectors import picture_vectors
 from agent.library.store import Library
 from agent.video_rag.entity_detection import published_frames
 from agent.video_rag.key_frames import (
     KeyFrameRule,
     best_positions,
     choose_key_frames,
-    picture_vectors,
     published_positions,
     spread_key_frames,
     wording,
