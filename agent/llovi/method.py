@@ -330,7 +330,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 
 def prompts_of(options: LloviOptions, question: Question) -> tuple[str, ...]:
     """Return the names of the prompts that may be used besides that of captions."""
-    names = ["given_captions", "coverage", *AGAIN[bool(question.options)]]
+    names = ["given_captions", "coverage"]
+    names += [] if options.parity else AGAIN[bool(question.options)]
     if options.summary != "none":
         names += ["given_summaries", f"summarize_{options.summary}"]
     names += [first_turn(question, options.reasoning).name]

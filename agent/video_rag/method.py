@@ -218,7 +218,7 @@ def _asked(
 ) -> tuple[Sequence[str], tuple[int, int], int]:
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
-        return prompt_names(question, "given_channels"), (2, 3), 0
+        return prompt_names(question, "given_channels", once=True), (2, 2), 0
     outlined = ["given_outline"] if context.settings.retrieval.outline_tokens else []
     given = (*opening_prompts(options.examples), *outlined, "given_records")
     names = prompt_names(question, *given)

@@ -12,7 +12,7 @@ from time import perf_counter
 from langgraph.runtime import Runtime
 
 from agent.answer import Meter, Usage
-from agent.answering.prompt import ask_for, pictures_section, section
+from agent.answering.prompt import as_published, ask_for, pictures_section, section
 from agent.frames.files import picture_files, shown
 from agent.library import retrieval
 from agent.records import Aspect
@@ -63,8 +63,11 @@ def read(state: State, runtime: Runtime[Context]) -> State:
     if frames:
         given.insert(0, pictures_section(video, frames))
     meter.seconds = perf_counter() - start
+    told = (one for one in given if one.text.strip())
+    made = ask_for("read", state["question"], *told, images=files)
     return {
-        **ask_for("read", state["question"], *(g for g in given if g.text.strip()), images=files),
+        **made,
+        "ask": as_published(made["ask"], "video-rag"),
         "lines": (*found, *shown(frames)),
         "usage": {"read": meter.usage()},
     }

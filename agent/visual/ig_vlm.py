@@ -15,7 +15,7 @@ from pydantic import Field
 
 from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.answering.prompt import ask_for, grid_part, prompt_names
+from agent.answering.prompt import as_published, ask_for, grid_part, prompt_names
 from agent.frames.files import frames_of, grid_file, picture_count, shown
 from agent.frames.grids import GridShape, caption_height, grid_shape
 from agent.frames.sampling import centre_ids, ig_parity_ids, thinned
@@ -59,9 +59,10 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     made = ask_for("look", state["question"], told, images=[file])
     visual = Visual(file, "grid", tuple(frame.time_s for frame in frames))
     note = "" if len(frames) == len(state["plan"].frames) else _shrunk(len(frames))
+    asked = replace(made["ask"], visuals=(visual,), note=note)
     return {
         **made,
-        "ask": replace(made["ask"], visuals=(visual,), note=note),
+        "ask": as_published(asked, "ig-vlm") if options.parity else asked,
         "lines": shown(frames),
         "usage": {"look": meter.usage()},
     }
@@ -79,8 +80,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     frames = choose_frames(video, options)
     planned = plan_visuals(video, frames, options, context)
     return MethodPlan(
-        prompts=prompt_names(question, "given_grid"),
-        calls=(1, 2),
+        prompts=prompt_names(question, "given_grid", once=options.parity),
+        calls=(1, 1 if options.parity else 2),
         tokens=planned.visual_tokens or 0,
         frames=frames,
         visuals=planned.laid_out(),

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
-from agent.answering.prompt import ask_for, grid_part, prompt_names
+from agent.answering.prompt import as_published, ask_for, grid_part, prompt_names
 from agent.frames.files import grid_file, picture_files, shown
 from agent.models.chat_model import ChatModel
 from agent.models.chat_transformers import TransformersChat
@@ -99,6 +99,8 @@ def look(state: State, runtime: Runtime[Context]) -> State:
         made = _as_tokens(form, state, context, meter)
     else:
         made = _as_pictures(form, state, context, meter)
+    if form.plan.parity:
+        made["ask"] = as_published(made["ask"], "ts-llava")
     meter.seconds = perf_counter() - start
     return {**made, "lines": shown(form.frames), "usage": {"look": meter.usage()}}
 
@@ -127,11 +129,11 @@ def prepare(
 def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     """Return the plan with the model's visual input, as plain data."""
     form = prepare(video, question, context)
-    tokens = isinstance(form, TokenForm)
+    tokens, once = isinstance(form, TokenForm), form.plan.parity
     guided = isinstance(form, TokenForm) and form.layout.depends_on_question
     return MethodPlan(
-        prompts=prompt_names(question, "given_tokens" if tokens else "given_grid"),
-        calls=(1, 2),
+        prompts=prompt_names(question, "given_tokens" if tokens else "given_grid", once=once),
+        calls=(1, 1 if once else 2),
         tokens=form.plan.visual_tokens or 0,
         frames=form.frames,
         visuals={"form": LABELS[tokens], **form.plan.laid_out()},

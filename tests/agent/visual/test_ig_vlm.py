@@ -149,6 +149,31 @@ def test_the_text_says_how_to_read_the_grid_and_parity_leaves_the_times_out(
     assert "are blank" in chat.asked[-1]
 
 
+@pytest.mark.parametrize("method", ["ig-vlm", "ts-llava"])
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [("B. not A: y", 0), ("Dog", 3), ("A person walks", 0), (" C", None), ("hm", None)],
+)
+def test_parity_reads_one_reply_by_the_published_parser(
+    open_session: Open, watching: Any, make_clip: MakeClip, method: str, reply: str, choice: int
+) -> None:
+    chat = watching(replies=[reply, "B"])
+    session = open_session(chat, **{"method": method, f"{method}.parity": True})
+    clip, options = make_clip(seconds=1, size=(48, 32)), ("x", "y", "z", "u")
+    answer = session.ask(clip, QUESTION, options)
+    assert (answer.choice, answer.abstained) == (choice, choice is None)
+    assert answer.total("model_calls") == 1 == session.plan(clip, QUESTION, options).calls[1]
+    assert answer.total("scored") == 0
+
+
+@pytest.mark.parametrize(("method", "choice"), [("ig-vlm", None), ("ts-llava", 2)])
+def test_of_the_published_parsers_ts_llava_s_alone_takes_a_small_letter(
+    open_session: Open, watching: Any, make_clip: MakeClip, method: str, choice: int | None
+) -> None:
+    session = open_session(watching(replies=["c"]), **{"method": method, f"{method}.parity": True})
+    assert session.ask(make_clip(seconds=1), QUESTION, ("x", "y", "z")).choice == choice
+
+
 def test_numbers_and_times_stand_above_the_cells_if_wanted(
     open_session: Open, watching: Any, make_clip: MakeClip
 ) -> None:
