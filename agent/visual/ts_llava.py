@@ -18,7 +18,7 @@ from pydantic import Field
 from agent.answer import Meter
 from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, read_options
 from agent.answering.prompt import as_published, ask_for, grid_part, prompt_names
-from agent.frames.files import grid_file, picture_files, shown
+from agent.frames.files import GridStyle, grid_file, picture_files, shown
 from agent.models.chat_model import ChatModel
 from agent.models.chat_transformers import TransformersChat
 from agent.records import Ask, Question, TokenPrompt, Visual
@@ -30,7 +30,7 @@ from agent.visual.files import square_files, thumbnail_files
 from agent.visual.layouts import SAMPLES, parse_layout
 from agent.visual.picture_prompt import PictureForm, Sizes
 from agent.visual.token_chat import KeptPrefix, TokenChat, token_model
-from agent.visual.visual_token_prompt import Asked, TokenForm, Wanted
+from agent.visual.visual_token_prompt import Asked, TokenForm, Wanted, reading_of
 from tools.errors import InputError
 from tools.media.video import Video
 
@@ -147,7 +147,8 @@ def _as_tokens(form: TokenForm, state: State, context: Context, meter: Meter) ->
     chat = token_model(context.pool.chat())
     assert chat is not None  # for `prepare` found it so
     parity = form.plan.parity
-    squares = square_files(video, form.frames, form.tower, library, meter)
+    reading = reading_of(parity)
+    squares = square_files(video, form.frames, form.tower, library, meter, reading)
     thumbnails = thumbnail_files(video, squares, form.layout, form.tower, library, parity)
     encoder = context.pool.image_encoder() if form.layout.depends_on_question else None
     about = Asked(state["question"], encoder) if encoder else None
@@ -171,8 +172,10 @@ def _as_pictures(form: PictureForm, state: State, context: Context, meter: Meter
     """Make the grid and the single pictures, and write the prompt."""
     video, library = state["video"], context.library
     sizes = _options(context.settings).sizes
-    grid = grid_file(video, form.cells, form.shape, library, meter, sizes.numbered, sizes.grid_side)
-    files = picture_files(video, form.singles, library, meter, sizes.max_side)
+    reading = reading_of(form.plan.parity)
+    style = GridStyle(sizes.numbered, sizes.grid_side, reading=reading)
+    grid = grid_file(video, form.cells, form.shape, library, meter, style)
+    files = picture_files(video, form.singles, library, meter, sizes.max_side, reading)
     told = grid_part(
         video, form.cells, form.shape, form.singles, numbered=sizes.numbered, timed=True
     )

@@ -18,6 +18,7 @@ from PIL import Image
 
 import prompts
 from agent.answer import Answer
+from agent.frames.sampling import centre_ids
 from agent.models.chat_model import ContextOverflowError
 from agent.records import PlannedFrame
 from agent.session import Session
@@ -300,6 +301,59 @@ def test_what_does_not_fit_is_cut_from_the_samples_and_said(
     tight = session(**{"chat.context_tokens": 600})
     with pytest.raises(InputError, match="needs at least 576 visual tokens"):
         tight.ask(clip, QUESTION)
+
+
+@pytest.mark.parametrize(("text", "visual"), [(591, 3456), (640, 3456), (641, 3455)])
+def test_parity_keeps_no_room_for_the_reply(
+    session: Callable[..., Session], clip: Path, text: int, visual: int
+) -> None:
+    """591 tokens of text and 256 to write: 4047 of 4096 are taken, and the reply runs beyond."""
+    settings = {"chat.max_new_tokens": 256, "ts-llava.parity": True}
+    parity = session(**settings)
+    short = plan_of(parity, clip, "7")["visuals"]["text_tokens"]
+    question = "7" * (1 + text - short)  # a token each
+    visuals = plan_of(parity, clip, question)["visuals"]
+    assert (visuals["text_tokens"], visuals["limit"]) == (text, 4096)
+    assert (visuals["visual_tokens"], visuals["new_tokens"]) == (visual, 0)
+    assert plan_of(session(**{"chat.max_new_tokens": 256}), clip, question)["visuals"]["cut"]
+
+
+def test_a_reply_runs_beyond_the_context_in_parity(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    plan = plan_of(session(**{"ts-llava.parity": True}), clip)["visuals"]
+    exact = {"chat.context_tokens": plan["text_tokens"] + 3456}
+    answer = session(**exact, **{"ts-llava.parity": True}).ask(clip, QUESTION)
+    assert answer.total("input_tokens") == exact["chat.context_tokens"]
+    assert answer.total("output_tokens") > 0
+
+
+def test_parity_counts_frames_as_decord_does(
+    session: Callable[..., Session], make_cut_clip: Callable[..., Path]
+) -> None:
+    clip = make_cut_clip(185, left_out=33)
+    parity = plan_of(session(**{"ts-llava.parity": True}), clip)
+    assert [frame["index"] for frame in parity["frames"][:6]] == [2, 5, 9, 13, 16, 20]
+    assert parity["visuals"]["total"] == 185
+    default = plan_of(session(), clip)
+    assert default["visuals"]["total"] == 152
+    assert [frame["index"] for frame in default["frames"]] == list(centre_ids(152, 50))
+
+
+@pytest.mark.parametrize(("layout", "padded"), [("freeva", True), ("V2", False)])
+def test_parity_pads_the_frames_of_freeva_alone(
+    session: Callable[..., Session],
+    make_clip: MakeClip,
+    tmp_path: Path,
+    layout: str,
+    padded: bool,
+) -> None:
+    settings = {"ts-llava.layout": layout, "ts-llava.parity": True}
+    wide = make_clip(seconds=0.4, size=(128, 64))
+    list(session(**settings).stream(wide, QUESTION, save_visuals=tmp_path / "seen"))
+    with Image.open(min((tmp_path / "seen").glob("*frame*"))) as picture:
+        top = np.asarray(picture)[40]
+    assert ((top == (122, 116, 104)).all()) == padded
 
 
 def test_asking_again_makes_room_by_leaving_samples_out(
