@@ -26,13 +26,13 @@ class Request:
     """The retrieval request of a question (Video-RAG, section 3.2: query decoupling).
 
     Attributes:
-        speech: ASR request: what might be said in the video; empty if speech does not matter.
+        speech: ASR request: what might be said in the video; None if speech does not matter.
         entities: Physical entities to detect.
         aspects: What to describe of them.
         source: "model" if the language model wrote it, "rules" if its reply did not parse.
     """
 
-    speech: str = ""
+    speech: str | None = None
     entities: tuple[str, ...] = ()
     aspects: tuple[Aspect, ...] = ()
     source: Literal["model", "rules"] = "rules"

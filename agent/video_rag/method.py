@@ -14,7 +14,7 @@ first. `look` is for a vision-language model where nothing relevant was retrieve
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
@@ -36,7 +36,7 @@ from agent.settings import Settings
 from agent.state import Context, State
 from agent.video_rag import nodes as evidence
 from agent.video_rag import published as parity
-from agent.video_rag.decoupling import filter_note, parse_request
+from agent.video_rag.decoupling import parse_request
 from agent.video_rag.entity_detection import OBJECTS, look_node, published_frames
 from agent.video_rag.nodes import budget, read
 from agent.video_rag.options import Options
@@ -78,7 +78,7 @@ def _add_looking(
 ) -> None:
     """Add the tools that wait for the question or its entities, before retrieval."""
     names, tools = question_tools(settings), made_tools(settings)
-    rule, note = options.rule, filter_note(options.parity)
+    rule, note = options.rule, parity.filter_note() if options.parity else ""
     frames = options.pictures if options.parity else 0
     for name in names:
         looks = tools[name].needs >= {"frames", "phrases"}
@@ -100,11 +100,18 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     options = read_options("video-rag", Options, runtime.context.settings)
     if not (options.decouple or options.parity) or not state["plan"].calls[1]:
         return {"request": Request()}
-    prompt = prompts.render("decouple", question=question)
-    text, usage = call([Turn("user", prompt)], runtime.context)
+    name, request = "decouple", parse_request
+    given: dict[str, Any] = {"question": question}
+    decoding: dict[str, Any] = {}
+    if options.parity:
+        name, request = parity.DECOUPLE, parity.published_request
+        given |= {"options": parity.lettered(state["question"])}
+        decoding = {"temperature": 0.0}
+    prompt = prompts.render(name, **given)
+    text, usage = call([Turn("user", prompt)], runtime.context, **decoding)
     return {
-        "request": parse_request(text, question, parity=options.parity),
-        "prompts": {"decouple": prompts.version("decouple")},
+        "request": request(text, question),
+        "prompts": {name: prompts.version(name)},
         "usage": {"decouple": replace(usage, seconds=perf_counter() - start)},
     }
 
@@ -116,8 +123,9 @@ def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
         return ()
     limit = context.pool.capabilities().max_images
     most = min(options.pictures, limit or options.pictures)
-    rule = published_frames if options.parity else centre_ids
-    return frames_of(video, lambda total: rule(total, most))
+    if options.parity:
+        return frames_of(video, lambda total: published_frames(total, most), "decord")
+    return frames_of(video, lambda total: centre_ids(total, most))
 
 
 def retrieve(state: State, runtime: Runtime[Context]) -> State:
@@ -229,7 +237,9 @@ def _asked(
 
 def _decoupled(options: Options) -> tuple[str, ...]:
     """Return the prompt that is asked before retrieval, if one is."""
-    return ("decouple",) if options.decouple or options.parity else ()
+    if options.parity:
+        return (parity.DECOUPLE,)
+    return ("decouple",) if options.decouple else ()
 
 
 METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)
