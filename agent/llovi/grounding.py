@@ -85,7 +85,14 @@ class Grounder:
         return reply.text
 
 
-def ground(grounder: Grounder, question: Question, footage: Footage, *, judge: bool) -> Grounded:
+def ground(
+    grounder: Grounder,
+    question: Question,
+    footage: Footage,
+    *,
+    judge: bool,
+    parse: Callable[[str], Intervals] | None = None,
+) -> Grounded:
     """Ask for the spans of the video that answer a question.
 
     Args:
@@ -93,13 +100,14 @@ def ground(grounder: Grounder, question: Question, footage: Footage, *, judge: b
         question: The question.
         footage: Facts on the video; spans are clipped to it.
         judge: Ask first whether the notes are sufficient; if not, stop there.
+        parse: Another parser of the reply than ours, which clips nothing.
     """
     enough, found = None, Intervals(reason=NOT_ENOUGH)
     if judge:
         enough = parse_yes_no(grounder.ask(sufficiency_part(question)))
     if enough is not False:
         reply = grounder.ask(ground_part(question, footage))
-        found = parse_intervals(reply, footage.duration_s)
+        found = parse(reply) if parse else parse_intervals(reply, footage.duration_s)
     return Grounded(enough, found, grounder.steps, grounder.usage, grounder.prompts)
 
 

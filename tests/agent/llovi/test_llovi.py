@@ -824,6 +824,24 @@ class TestGrounding:
         assert "no interval: " in answer.reason
         assert all(line.kind == "caption" for line in answer.evidence)
 
+    @pytest.mark.parametrize(
+        ("reply", "spans"),
+        [
+            ("[2, 1]", [(2, 1)]),
+            ("The interval is [1, 3].", [(0, 1)]),
+            ("[0, 1] and [2, 90]", [(0, 1), (2, 90)]),
+            ("[0, 1], [2, 3]", []),
+        ],
+    )
+    def test_the_published_interval_parser_reads_the_reply_in_parity(
+        self, llovi: Llovi, clip: Path, reply: str, spans: list[tuple[int, int]]
+    ) -> None:
+        chat = LloviChat(interval=reply)
+        answer = llovi(chat, preset="llovi-nextgqa").ask(clip, QUESTION, OPTIONS)
+        found = [(e.start_s, e.end_s) for e in answer.evidence if e.kind == "interval"]
+        assert found == spans
+        assert ("the published parser fails" in answer.reason) == (not spans)
+
     def test_the_preset_does_not_ask_whether_the_notes_suffice(
         self, llovi: Llovi, clip: Path
     ) -> None:
