@@ -13,7 +13,8 @@ from agent.answering.method import Method, MethodPlan, Subgraph, build_asking, r
 from agent.answering.prompt import ask_for, pictures_section, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids, thinned
-from agent.records import PlannedFrame, Question
+from agent.frames.saved import frame_visuals
+from agent.records import Plan, PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
 from tools.media.video import Video, fit
@@ -44,6 +45,13 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
 
 
+def draw(video: Video, question: Question, plan: Plan, context: Context) -> tuple[Visual, ...]:
+    """Return the pictures of a plan."""
+    side = read_options("direct", Options, context.settings).max_side
+    files = picture_files(video, plan.frames, context.library, Meter(), side)
+    return frame_visuals(files, plan.frames)
+
+
 def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
     """Return the frames for the model: as many as configured and as the model can take."""
     wanted = read_options("direct", Options, context.settings).frames
@@ -69,4 +77,5 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
+    draw=draw,
 )

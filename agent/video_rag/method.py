@@ -28,10 +28,11 @@ from agent.answering.method import Method, MethodPlan, Subgraph, read_options
 from agent.answering.prompt import ask_for, opening_prompts, pictures_section, prompt_names
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
+from agent.frames.saved import frame_visuals
 from agent.ingest.graph import build_ingest, phrase_tools, question_tools
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
 from agent.ingest.uses import made_tools, producers
-from agent.records import CandidateAnswer, PlannedFrame, Question, Request, Turn
+from agent.records import CandidateAnswer, Plan, PlannedFrame, Question, Request, Turn, Visual
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.video_rag import nodes as evidence
@@ -43,7 +44,7 @@ from agent.video_rag.options import Options
 from agent.video_rag.scene_text import describe
 from tools.errors import MissingError
 from tools.evidence import Evidence
-from tools.media.video import Video
+from tools.media.video import Reading, Video
 from tools.model_files.manifest import manifest
 
 
@@ -207,6 +208,15 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     )
 
 
+def draw(video: Video, question: Question, plan: Plan, context: Context) -> tuple[Visual, ...]:
+    """Return the pictures beside the evidence."""
+    options = read_options("video-rag", Options, context.settings)
+    reading: Reading = "decord" if options.parity else "player"
+    side = context.settings.sampling.max_side
+    files = picture_files(video, plan.frames, context.library, Meter(), side, reading)
+    return frame_visuals(files, plan.frames)
+
+
 def unread(context: Context) -> str:
     """Return why no chat model reads what is found, with the remedy; "" if one does.
 
@@ -242,4 +252,6 @@ def _decoupled(options: Options) -> tuple[str, ...]:
     return ("decouple",) if options.decouple else ()
 
 
-METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)
+METHOD = Method(
+    "video-rag", "searches what the tools found, then reads it", Options, build, plan, draw=draw
+)

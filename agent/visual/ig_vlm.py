@@ -29,7 +29,7 @@ from agent.frames.files import (
 from agent.frames.grids import GridShape, caption_height, grid_shape
 from agent.frames.sampling import centre_ids, ig_parity_times, thinned
 from agent.models.chat_transformers import TransformersChat
-from agent.records import PlannedFrame, Question, Visual
+from agent.records import Plan, PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
 from agent.visual.plan import VisualPlan, plan_grid, planned_grid
@@ -64,15 +64,10 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     video, options = state["video"], read_options("ig-vlm", Options, context.settings)
     frames = thinned(state["plan"].frames, state.get("context_share", 1.0))
     shape = grid_shape(len(frames))
-    style = GridStyle(options.numbered, options.max_side)
-    if options.parity:
-        local = isinstance(context.pool.chat(), TransformersChat)
-        style = replace(style, reading="ffmpeg", lossless=local)
-    file = grid_file(video, frames, shape, context.library, meter, style)
+    visual = compose(video, frames, options, context, meter)
     meter.seconds = perf_counter() - start
     told = grid_part(video, frames, shape, numbered=options.numbered, timed=not options.parity)
-    made = ask_for("look", state["question"], told, images=[file])
-    visual = Visual(file, "grid", tuple(frame.time_s for frame in frames))
+    made = ask_for("look", state["question"], told, images=[visual.file])
     note = "" if len(frames) == len(state["plan"].frames) else _shrunk(len(frames))
     asked = replace(made["ask"], visuals=(visual,), note=note)
     return {
@@ -81,6 +76,28 @@ def look(state: State, runtime: Runtime[Context]) -> State:
         "lines": shown(frames),
         "usage": {"look": meter.usage()},
     }
+
+
+def compose(
+    video: Video,
+    frames: tuple[PlannedFrame, ...],
+    options: Options,
+    context: Context,
+    meter: Meter,
+) -> Visual:
+    """Return the grid of some frames."""
+    style = GridStyle(options.numbered, options.max_side)
+    if options.parity:
+        local = isinstance(context.pool.chat(), TransformersChat)
+        style = replace(style, reading="ffmpeg", lossless=local)
+    file = grid_file(video, frames, grid_shape(len(frames)), context.library, meter, style)
+    return Visual(file, "grid", tuple(frame.time_s for frame in frames))
+
+
+def draw(video: Video, question: Question, plan: Plan, context: Context) -> tuple[Visual, ...]:
+    """Return the grid of a plan."""
+    options = read_options("ig-vlm", Options, context.settings)
+    return (compose(video, plan.frames, options, context, Meter()),)
 
 
 def choose_frames(video: Video, options: Options) -> tuple[PlannedFrame, ...]:
@@ -137,4 +154,5 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
+    draw=draw,
 )

@@ -310,6 +310,35 @@ def test_the_plan_is_printed_before_any_call(
     assert answer["prompts"].keys() <= planned["prompts"].keys()
 
 
+@pytest.mark.parametrize("method", ["direct", "ig-vlm", "ts-llava", "video-rag"])
+@pytest.mark.parametrize("parity", [False, True])
+def test_a_dry_run_saves_the_pictures_of_the_run_and_calls_nothing(
+    reelgraph: Command,
+    scripted_chat: Any,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    method: str,
+    parity: bool,
+) -> None:
+    if method == "direct" and parity:
+        pytest.skip("nothing is published for the baseline")
+    scripted_chat.images = True
+    clip = make_clip(seconds=2, subtitles=[(0, 1, "The gate code is 7391.")])
+    options = ("--method", method, *(["--parity"] if parity else []))
+    asked = ("ask", clip, "What is the gate code?", *options, "--save-visuals")
+    planned = reelgraph(*asked, tmp_path / "planned", "--dry-run")
+    assert planned.code == 0, planned.err
+    assert json.loads(planned.out)["method"] == method
+    assert not scripted_chat.seen
+    assert reelgraph(*asked, tmp_path / "run").code == 0
+    saved = [
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+        for name in ("planned", "run")
+    ]
+    assert saved[0] == saved[1]
+    assert saved[0]
+
+
 def test_options_that_make_no_sense_are_refused(
     reelgraph: Command, scripted_chat: Any, make_clip: MakeClip, tmp_path: Path
 ) -> None:
@@ -320,7 +349,8 @@ def test_options_that_make_no_sense_are_refused(
 
     clip = make_clip(seconds=1)
     assert "take one of ig-vlm, llovi, " in refused("--parity")
-    assert "leave out --dry-run" in refused("--dry-run", "--save-visuals", tmp_path)
+    shows = ("--dry-run", "--save-visuals", tmp_path / "shown", "--method")
+    assert "blind knows no pictures" in refused(*shows, "blind")
     assert "needs a chat model with images" in refused("--method", "ig-vlm")
     assert "needs a chat model with images" in refused("--method", "ts-llava")
     assert "got --method blind" in refused("--method", "blind", "--parity")

@@ -377,6 +377,63 @@ def test_freeva_s_eight_frames_are_reduced_to_what_the_model_takes(
     assert "were left out" in opened.ask(clip, QUESTION).reason
 
 
+@pytest.mark.parametrize(
+    ("layout", "own", "factor"),
+    [("slowfast", None, 2), ("free-video-llm", None, 2), ("slowfast", 1, 1), ("V2", None, 1)],
+)
+def test_layouts_stretch_the_rope_as_published_unless_the_user_says_otherwise(
+    session: Callable[..., Session], layout: str, own: int | None, factor: int
+) -> None:
+    settings = {"ts-llava.layout": layout} | ({"chat.rope_factor": own} if own else {})
+    opened = session(**settings)
+    assert opened.settings.chat.rope_factor == factor
+    assert opened.context.pool.capabilities().context_tokens == 4096 * factor
+
+
+def test_slowfast_is_whole_beside_a_long_text(session: Callable[..., Session], clip: Path) -> None:
+    """249 tokens of text and 256 to write: 3680 as published, 3392 in a context of 4096."""
+    settings = {"ts-llava.layout": "slowfast", "chat.max_new_tokens": 256}
+    opened = session(**settings)
+    short = plan_of(opened, clip, "7")["visuals"]["text_tokens"]
+    question = "7" * (1 + 249 - short)
+    whole = plan_of(opened, clip, question)["visuals"]
+    assert (whole["text_tokens"], whole["visual_tokens"], whole["cut"]) == (249, 3680, 0)
+    plain = plan_of(session(**settings, **{"chat.rope_factor": 1}), clip, question)["visuals"]
+    assert plain["visual_tokens"] == 3392
+
+
+def test_no_layout_stretches_a_model_without_visual_tokens(
+    open_session: Open, watching: Any
+) -> None:
+    opened = open_session(watching(), **{"method": "ts-llava", "ts-llava.layout": "slowfast"})
+    assert opened.settings.chat.rope_factor == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [({}, 4 * 144), ({"fopru_share": 0.1}, 4 * 58), ({"fopru_strategy": "row"}, 4 * 144),
+     ({"fopru_share": 0.1, "fopru_strategy": "row"}, 4 * 48)],
+)  # fmt: skip
+def test_share_and_strategy_of_fopru_are_options(
+    session: Callable[..., Session], clip: Path, options: dict[str, Any], tokens: int
+) -> None:
+    named = {f"ts-llava.{name}": value for name, value in options.items()}
+    opened = session(**{"ts-llava.layout": "fopru"}, **named)
+    assert plan_of(opened, clip)["visuals"]["visual_tokens"] == tokens
+
+
+def test_the_strategies_of_fopru_keep_other_tokens(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    files = []
+    for strategy in ("rank", "row"):
+        opened = session(**{"ts-llava.layout": "fopru", "ts-llava.fopru_strategy": strategy})
+        assert not opened.ask(clip, QUESTION).abstained
+        files.append(set((opened.library.folder / "frames").rglob("*.safetensors")))
+    (ranked,), (rows,) = files[0], files[1] - files[0]
+    assert not torch.equal(read_tokens(ranked), read_tokens(rows))
+
+
 def test_a_stretched_rope_takes_longer_prompts_and_changes_no_shorter_ones(
     session: Callable[..., Session], clip: Path
 ) -> None:
@@ -401,7 +458,7 @@ def test_a_clip_of_a_few_frames_is_answered(
     assert planned["visuals"]["spans"][0]["tokens"] == min(2880, count * 576)
     assert decides(opened.ask(clip, QUESTION, OPTIONS))
     parity = session(**{"ts-llava.parity": True})
-    assert decides(parity.ask(clip, QUESTION, OPTIONS))
+    assert parity.ask(clip, QUESTION).total("model_calls") == 1
 
 
 def test_what_is_saved_is_what_the_tower_was_shown(
