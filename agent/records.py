@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tools.media.video import Video
 
-Parity = Literal["llovi", "ig-vlm", "ts-llava"]
+Parity = Literal["llovi", "ig-vlm", "ts-llava", "video-rag"]
 Aspect = Literal["location", "number", "relation", "order"]
 
 
@@ -26,13 +26,13 @@ class Request:
     """The retrieval request of a question (Video-RAG, section 3.2: query decoupling).
 
     Attributes:
-        speech: ASR request: what might be said in the video; empty if speech does not matter.
+        speech: ASR request: what might be said in the video; None if speech does not matter.
         entities: Physical entities to detect.
         aspects: What to describe of them.
         source: "model" if the language model wrote it, "rules" if its reply did not parse.
     """
 
-    speech: str = ""
+    speech: str | None = None
     entities: tuple[str, ...] = ()
     aspects: tuple[Aspect, ...] = ()
     source: Literal["model", "rules"] = "rules"
@@ -105,12 +105,13 @@ class Ask:
         retry_node: The node that wrote the prompt, and can write a shorter one.
         follow_ups: User messages, one after each reply; the last reply contains the answer.
         samples: Number of sampled replies to vote over; more than one needs a temperature above 0.
-        temperature: 0 decodes greedily.
+        temperature: 0 decodes greedily; None decodes as the settings of the chat model say.
         tokens: Visual tokens of the video in place of pictures, for a model that takes them.
         visuals: All pictures that the model sees, in order; empty if those of the turns are all.
         note: A note for the user on how the answer was obtained.
         reasoning_tokens: Maximum length of a reply before a follow-up; 0: as of any reply.
-        parity: Parse replies as the published code of this method does, and never ask again.
+        parity: Treat replies as the published code of this method does: one reply, its own parser
+            (none is published for video-rag), no check against the evidence.
         kept_for: The video whose reply cache is used (`agent.library.reply_cache`); None caches
             nothing.
     """
@@ -119,7 +120,7 @@ class Ask:
     retry_node: str = ""
     follow_ups: tuple[str, ...] = ()
     samples: int = 1
-    temperature: float = 0.0
+    temperature: float | None = None
     tokens: TokenPrompt | None = None
     visuals: tuple[Visual, ...] = ()
     note: str = ""

@@ -82,7 +82,7 @@ class Session:
         """
         self.settings: Settings = load_settings(profile, settings)
         if self.settings.method != "auto":
-            find_method(self.settings.method)
+            self.settings = find_method(self.settings.method).adapt(self.settings)
         for name, options in self.settings.tools.items():
             make_tool(name, options)
         for name in self.settings.methods:
@@ -151,6 +151,27 @@ class Session:
         """Return the plan that `ask` would execute, without calling a model."""
         asked = make_question(question, options)
         return make_plan(self.probe(video), asked, self.context)
+
+    def draw(
+        self, video: Path | str, question: str, options: Sequence[str], folder: Path | str
+    ) -> Plan:
+        """Return the plan and save the pictures that a model would be shown, without calling one.
+
+        Raises:
+            InputError: The method knows no pictures before it runs.
+            StorageError: The folder cannot be written.
+        """
+        plan = self.plan(video, question, options)
+        draw = find_method(plan.method).draw
+        if draw is None:
+            raise InputError(
+                f"{plan.method} knows no pictures for the model before it runs; leave out "
+                f"--save-visuals or --dry-run, or take --method direct, ig-vlm or ts-llava"
+            )
+        asked = make_question(question, options)
+        drawn = draw(self.probe(video), asked, plan, self.context)
+        VisualsFolder(Path(folder)).save(drawn)
+        return plan
 
     def probe(self, video: Path | str) -> Video:
         """Return a file's probe. `InputError` when it has neither pictures nor sound."""

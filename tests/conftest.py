@@ -109,6 +109,27 @@ def make_clip(tmp_path: Path) -> Callable[..., Path]:
     return partial(_make_clip, tmp_path)
 
 
+@pytest.fixture
+def make_cut_clip(make_clip: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """`make_cut_clip(pictures, left_out)`: an MP4 whose edit list leaves out the first ones."""
+
+    def cut(pictures: int, left_out: int) -> Path:
+        source = make_clip("uncut.mp4", seconds=pictures / 25, size=(96, 64), gop=60)
+        target = tmp_path / "cut.mp4"
+        early = {"avoid_negative_ts": "disabled"}
+        with av.open(str(source)) as read, av.open(str(target), "w", options=early) as written:
+            stream = read.streams.video[0]
+            copy = written.add_stream_from_template(stream)
+            shift = round(left_out / 25 / stream.time_base)
+            for packet in (packet for packet in read.demux(stream) if packet.dts is not None):
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                written.mux(packet)
+        return target
+
+    return cut
+
+
 @pytest.fixture(scope="session")
 def make_shared_clip(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Like `make_clip`, for clips that many tests read; each goes into a folder of its own."""
@@ -153,6 +174,7 @@ class Clip:
         b_frames: Consecutive B-frames; from 2 on some of them are references themselves.
         draw: Function (time in seconds, width, height) -> RGB picture; `draw_time` otherwise.
         matrix: bt601 or bt709, in the pixels and in the tags.
+        tagged: Whether the file says which matrix that is.
         codec: Encoder of the picture.
         crf: Quality of libx264.
         muxer: Options of the container's writer.
@@ -172,6 +194,7 @@ class Clip:
     b_frames: int = 0
     draw: Draw | None = None
     matrix: str = "bt601"
+    tagged: bool = True
     codec: str = "libx264"
     crf: int = 18
     muxer: dict[str, str] = field(default_factory=dict)
@@ -207,7 +230,8 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
     context = stream.codec_context
     context.gop_size = clip.gop
     context.max_b_frames = clip.b_frames
-    context.colorspace = 1 if clip.matrix == "bt709" else 6  # ITU-T H.273, MatrixCoefficients
+    matrix = 1 if clip.matrix == "bt709" else 6  # ITU-T H.273, MatrixCoefficients
+    context.colorspace = matrix if clip.tagged else 2
     context.color_range = 1
     if clip.codec == "libx264":
         # Key frames where `gop` says, and the same bytes whatever the number of cores.

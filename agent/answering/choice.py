@@ -106,16 +106,16 @@ def parse_choice(reply: str | None, options: Sequence[str], parity: Parity | Non
     Args:
         reply: The model's reply; a reasoning block in it is skipped.
         options: Their texts, 2 to 26.
-        parity: Parse as the published code of this method does, for comparison with its figures.
-            A letter beyond the options is rejected all the same.
+        parity: Parse as the published code of this method does, for comparison with its figures;
+            video-rag has published no parser. A letter beyond the options is rejected all the same.
 
     Raises:
         InputError: Fewer than 2 or more than 26 options.
     """
     if not 2 <= len(options) <= len(ascii_uppercase):
         raise InputError(f"{len(options)} options were given; 2 to 26 can be told apart by letters")
-    if parity:
-        return _checked(PARSERS[parity](reply), options, "parity") if reply else _EMPTY
+    if parity and (parser := PARSERS.get(parity)):
+        return _checked(parser(reply), options, "parity") if reply else _EMPTY
     text = tidy(reply)
     return _read(text, options) if text else _EMPTY
 

@@ -19,16 +19,26 @@ from agent.state import Context
 from tools.media.video import Video
 
 
-def call(turns: Sequence[Turn], context: Context) -> tuple[str, Usage]:
+def call(turns: Sequence[Turn], context: Context, **drawn: Any) -> tuple[str, Usage]:
     """Send a conversation to the chat model and return the reply's text and cost."""
-    return send(turns, context.pool.chat())
+    return send(turns, context.pool.chat(), **drawn)
 
 
-def send(turns: Sequence[Turn], chat: ChatModel, **drawn: Any) -> tuple[str, Usage]:
-    """Send a conversation to one chat model; `drawn` holds the decoding parameters."""
+def send(
+    turns: Sequence[Turn], chat: ChatModel, *, as_written: bool = False, **drawn: Any
+) -> tuple[str, Usage]:
+    """Send a conversation to one chat model.
+
+    Args:
+        turns: The conversation.
+        chat: The model.
+        as_written: Keep the white space around the reply.
+        drawn: Decoding parameters other than those of the settings.
+    """
     start = perf_counter()
     reply = chat.invoke(messages(turns), **drawn)
-    return reply.text.strip(), usage_of(reply, perf_counter() - start)
+    text = reply.text if as_written else reply.text.strip()
+    return text, usage_of(reply, perf_counter() - start)
 
 
 def option_likelihoods(

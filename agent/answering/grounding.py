@@ -82,7 +82,11 @@ class Grounder:
 
 
 def ground(
-    grounder: Grounder, when: PromptSection | None, duration_s: float, enough: PromptSection | None
+    grounder: Grounder,
+    when: PromptSection | None,
+    duration_s: float,
+    enough: PromptSection | None,
+    parse: Callable[[str], Intervals] | None = None,
 ) -> Grounded:
     """Ask for the spans of a video.
 
@@ -91,12 +95,14 @@ def ground(
         when: Asks for the spans; None only judges.
         duration_s: Length of the video; spans are clipped to it.
         enough: Asks first whether the notes are sufficient; if not, this is the end.
+        parse: Another parser of the reply than ours, which clips nothing.
     """
     judged, found = None, Intervals(reason=NOT_ENOUGH)
     if enough:
         judged = parse_yes_no(grounder.ask(enough))
     if when and judged is not False:
-        found = parse_intervals(grounder.ask(when), duration_s)
+        reply = grounder.ask(when)
+        found = parse(reply) if parse else parse_intervals(reply, duration_s)
     return Grounded(judged, found, grounder.steps, grounder.usage, grounder.prompts)
 
 

@@ -9,7 +9,7 @@ from langgraph.graph.state import CompiledStateGraph
 from pydantic import ValidationError
 
 from agent.answering.nodes import ChatOf, add_answering_nodes, pool_chat
-from agent.records import PlannedFrame, Question
+from agent.records import Plan, PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
 from tools.errors import InputError
@@ -45,6 +45,10 @@ class MethodPlan:
     roles: tuple[Role, ...] = ()
 
 
+def _unchanged(settings: Settings) -> Settings:
+    return settings
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
     """A way to answer a question about a video.
@@ -56,6 +60,10 @@ class Method:
         build: Returns its subgraph: probed video and question in, answer out.
         plan: Returns its plan, without calling a model.
         needs: Capabilities that the chat model must have.
+        draw: Makes the pictures of a plan as the chat model would be shown them, without calling a
+            model; None where none are known before a run.
+        adapt: Sets what its options were published with in the settings of the frozen models, where
+            the user has set nothing.
     """
 
     name: str
@@ -64,6 +72,8 @@ class Method:
     build: Callable[[Settings], Subgraph]
     plan: Callable[[Video, Question, Context], MethodPlan]
     needs: frozenset[Need] = frozenset()
+    draw: Callable[[Video, Question, Plan, Context], tuple[Visual, ...]] | None = None
+    adapt: Callable[[Settings], Settings] = _unchanged
 
 
 def _why_no_method(name: str, loaded: object) -> str:

@@ -88,18 +88,19 @@ def _reason(state: State, runtime: Runtime[Context], chat: ChatModel) -> Command
 def draft_answer(asked: Ask, question: Question, chat: ChatModel) -> tuple[CandidateAnswer, Usage]:
     """Run the conversation once per sample and return a candidate with the last replies."""
     replies, total = [], Usage()
+    as_written = bool(asked.parity and question.options)  # published parsers strip nothing
+    greedy: dict[str, Any] = {"temperature": 0.0} if asked.temperature == 0 else {}
     for sample in range(asked.samples):
-        turns = asked.turns
-        how: dict[str, Any] = {}
+        turns, how = asked.turns, dict(greedy)
         if asked.temperature:
             how = {"temperature": asked.temperature, "seed": sample}
         if asked.follow_ups and asked.reasoning_tokens:
             how["max_new_tokens"] = asked.reasoning_tokens
-        text, usage = send(turns, chat, **how)
+        text, usage = send(turns, chat, as_written=as_written, **how)
         total += usage
         for follow_up in asked.follow_ups:
             turns = (*turns, Turn("assistant", text), Turn("user", follow_up))
-            text, usage = send(turns, chat)
+            text, usage = send(turns, chat, as_written=as_written, **greedy)
             total += usage
         replies.append(text)
     likelihoods: tuple[float, ...] = ()

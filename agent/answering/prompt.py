@@ -10,7 +10,7 @@ from pathlib import Path
 import prompts
 from agent.answering.evidence_lines import as_line, in_time_order
 from agent.frames.grids import GridShape
-from agent.records import Ask, PlannedFrame, Question, Turn
+from agent.records import Ask, Parity, PlannedFrame, Question, Turn
 from agent.state import State
 from agent.text import clock
 from tools.evidence import Evidence
@@ -172,11 +172,18 @@ def ask_for(
     }
 
 
-def prompt_names(question: Question, *given: str) -> tuple[str, ...]:
-    """Return the names of the prompts that `ask_for` and asking again may use.
+def as_published(asked: Ask, method: Parity) -> Ask:
+    """Return a prompt to be answered as a method's published code does: once and greedily."""
+    return replace(asked, parity=method, temperature=0.0)
+
+
+def prompt_names(question: Question, *given: str, once: bool = False) -> tuple[str, ...]:
+    """Return the names of the prompts that `ask_for` and, unless `once`, asking again may use.
 
     Only an answer from evidence lines can fail the groundedness check.
     """
     asked = "question_choice" if question.options else "question_open"
+    if once:
+        return (*given, asked)
     form, grounded = AGAIN[bool(question.options)]
     return (*given, asked, form, *([grounded] if READ.intersection(given) else []))

@@ -1,10 +1,11 @@
-"""Choice parsers that reproduce the published code of a method, its mistakes included.
+"""Parsers that reproduce the published code of a method, its mistakes included.
 
-They were compared with the originals on random replies.
+Those of a choice were compared with the originals on random replies.
 """
 
 from collections.abc import Callable, Mapping
 
+from agent.answering.time_spans import Intervals, Span
 from agent.records import Parity
 
 
@@ -41,3 +42,26 @@ PARSERS: Mapping[Parity, Callable[[str], int | None]] = {
     "ig-vlm": _ig_vlm,
     "ts-llava": _ts_llava,
 }
+
+
+def parse_published_intervals(reply: str) -> Intervals:
+    """Parse the intervals of a grounding reply as LLoVi's code does (`prompts.py`).
+
+    Of the text before the first full stop, up to its last bracket, the parts between "and" are
+    pairs of whole numbers; a part without a comma is [0, 0], one with other words [0, 1]. Reversed
+    ends stay, and nothing is clipped. Where the published code raises, there is no interval.
+    """
+    text, bracket, _ = reply.split(".")[0].rpartition("]")
+    pairs = [part.strip(" []").split(",") for part in text.split("and")]
+    if not bracket or any(len(pair) > 2 for pair in pairs):
+        return Intervals(reason="the published parser fails on the reply")
+    return Intervals(tuple(map(_published_span, pairs)))
+
+
+def _published_span(ends: list[str]) -> Span:
+    if len(ends) < 2:
+        return Span(0, 0)
+    try:
+        return Span(*(int(end.strip(" []")) for end in ends))
+    except ValueError:
+        return Span(0, 1)

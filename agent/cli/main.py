@@ -107,7 +107,8 @@ def ask(
     ] = "",
     as_json: AsJson = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan; call no model, run no tool.")
+        bool,
+        typer.Option("--dry-run", help="Print the plan, save pictures; call no model, no tool."),
     ] = False,
     parity: Annotated[
         bool, typer.Option("--parity", help="As the method's published code, right or wrong.")
@@ -126,9 +127,9 @@ def ask(
         answer = search.ask_folder(session, video, question, options, as_json)
         raise typer.Exit(ABSTAINED if answer.abstained else 0)
     if dry_run:
-        if save_visuals:
-            raise InputError("--save-visuals saves what a model is shown; leave out --dry-run")
-        print_json(session.plan(video, question, options).to_json())
+        asked = (video, question, options)
+        plan = session.draw(*asked, save_visuals) if save_visuals else session.plan(*asked)
+        print_json(plan.to_json())
         return
     from agent.cli import report
 

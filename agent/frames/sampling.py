@@ -5,7 +5,9 @@ default, which leaves no tail of the video unseen. An id is the index of a frame
 order; `tools.media.container.picture_times` has the times.
 """
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TypeVar
 
 from tools.errors import InputError
@@ -37,6 +39,30 @@ def ts_parity_ids(total: int, count: int) -> tuple[int, ...]:
     return tuple((ends[number] + ends[number + 1]) // 2 for number in range(kept))
 
 
+def ig_parity_count(duration_s: float, fps: Fraction) -> int:
+    """Return the number of frames by which IG-VLM counts: moviepy's, mostly one too many.
+
+    It reads length and rate as FFmpeg's program prints them, in hundredths, and returns
+    int(length * rate) + 1 in floating point.
+    """
+    return int(_printed(duration_s) * _printed_rate(fps)) + 1
+
+
+def ig_parity_times(duration_s: float, fps: Fraction, count: int = 6) -> tuple[float, ...]:
+    """Return the times in seconds of the frames of IG-VLM, on the grid of a steady rate.
+
+    Frames of a variable rate are thus chosen by time. A time may lie past the last frame, which is
+    shown then (longer sound); past the stated length nothing is.
+
+    Raises:
+        InputError: There are fewer than `count` frames.
+    """
+    rate = _printed_rate(fps)
+    ids = ig_parity_ids(ig_parity_count(duration_s, fps), count)
+    shown = math.ceil(_printed(duration_s) / (1 / rate))
+    return tuple(number / rate for number in ids if number < shown)
+
+
 def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
     """Return the ids of IG-VLM: multiples of floor(total / count), the tail unseen.
 
@@ -56,6 +82,17 @@ def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
 def thinned(frames: Sequence[T], share: float) -> tuple[T, ...]:
     """Return a share of some frames, at least one, evenly spread."""
     return tuple(frames[i] for i in centre_ids(len(frames), max(1, int(len(frames) * share))))
+
+
+def _printed(value: float) -> float:
+    return math.floor(value * 100 + 0.5) / 100
+
+
+def _printed_rate(fps: Fraction) -> float:
+    """Return a frame rate as moviepy restores it: one printed as 29.97 is 30000 / 1001."""
+    printed = _printed(float(fps))
+    broadcast = (rate * 1000 / 1001 for rate in (23, 24, 25, 30, 50))
+    return next((rate for rate in broadcast if abs(printed - rate) < 0.01), printed)
 
 
 def _require_frames(total: int, count: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.frames.files import PICTURE
-from agent.records import Ask, Visual
+from agent.records import Ask, PlannedFrame, Visual
 from tools.errors import StorageError
 from tools.evidence import Evidence
 
@@ -27,9 +27,11 @@ class VisualsFolder:
         Raises:
             StorageError: The folder cannot be written.
         """
-        if "ask" not in update:
-            return
-        visuals = visuals_of(update["ask"], update.get("lines", ()))
+        if "ask" in update:
+            self.save(visuals_of(update["ask"], update.get("lines", ())))
+
+    def save(self, visuals: Sequence[Visual]) -> None:
+        """Save pictures in place of those before. `StorageError` as in `take`."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for file in self._written:
@@ -52,6 +54,13 @@ def visuals_of(asked: Ask, lines: Sequence[Evidence]) -> tuple[Visual, ...]:
     return tuple(
         Visual(file, "frame", (times_s[number],) if known else ())
         for number, file in enumerate(files)
+    )
+
+
+def frame_visuals(files: Sequence[Path], frames: Sequence[PlannedFrame]) -> tuple[Visual, ...]:
+    """Return pictures of one frame each."""
+    return tuple(
+        Visual(file, "frame", (frame.time_s,)) for file, frame in zip(files, frames, strict=True)
     )
 
 

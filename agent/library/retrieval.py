@@ -53,7 +53,8 @@ def retrieve(
     asked = embedder.embed(list(queries))
     cosines = view.cosines(embedder, asked)
     if settings.rule == "threshold":
-        chosen = by_threshold(view.vectors(embedder), asked, settings.threshold)
+        raw = embedder.embed(list(queries), unit=False)
+        chosen = by_threshold(view.vectors(embedder), raw, settings.threshold)
     else:
         place = {row: i for i, row in enumerate(view.rows)}
         found = [library.search_text(q, runs, len(place)) for q in queries]
@@ -82,7 +83,7 @@ def by_threshold(
 
     Args:
         documents: Unit vectors [n, dimensions].
-        queries: Query vectors [m, dimensions]; their mean is normalised.
+        queries: Query vectors [m, dimensions] in the model's own lengths; their mean is normalised.
         threshold: The paper's default is 0.3 (section 3.3).
 
     Returns:

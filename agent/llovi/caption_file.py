@@ -32,12 +32,15 @@ class Timing:
         fps: Captions of a list, or frame numbers of a mapping, per second.
         every: Take every n-th caption of a list or mapping.
         clip_s: Seconds that one caption of a list describes; None: up to the next one of the file.
+        by_position: Time the captions of a mapping by their order and `every`, not by their frame
+            numbers, as LLoVi's code labels them.
     """
 
     duration_s: float
     fps: float = 1.0
     every: int = 1
     clip_s: float | None = None
+    by_position: bool = False
 
 
 def read_captions(path: Path, video: str, timing: Timing) -> tuple[Evidence, ...]:
@@ -120,8 +123,9 @@ def _captions(content: Any, timing: Timing) -> Iterator[Evidence]:
     elif isinstance(content, dict):
         if odd := next((key for key in content if not key.isdecimal()), None):
             raise _ShapeError(f"{odd!r} is no number of a frame")
-        for key in sorted(content, key=int)[:: timing.every]:
-            yield _caption(int(key) / timing.fps, 0.0, content[key], timing)
+        for number, key in enumerate(sorted(content, key=int)[:: timing.every]):
+            label = number * timing.every if timing.by_position else int(key)
+            yield _caption(label / timing.fps, 0.0, content[key], timing)
     else:
         raise _ShapeError("expected a list, a mapping from frame number to text, or a text")
 

@@ -9,7 +9,8 @@
 What differs from the paper: captions are made here, once per clip and captioner, and stored; a
 video of any length is summarised by map-reduce; a text-only model reads the tools' evidence instead
 of captions; replies are cached, so that a killed run repeats only the call in flight.
-`llovi.preset` takes the published settings, `llovi.parity` parses replies as the published code.
+`llovi.preset` takes the published settings; `llovi.parity` labels captions, decodes and parses
+replies as the published code.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from agent.answering.grounding import Grounder
 from agent.answering.grounding import ground as ask_when
 from agent.answering.method import Method, MethodPlan, Role, Subgraph, read_options
 from agent.answering.prompt import AGAIN
+from agent.answering.published_parsers import parse_published_intervals
 from agent.ingest.graph import add_tools, build_ingest, question_tools
 from agent.ingest.tool_node import Node, reporting
 from agent.library.keys import captioner_of as captioner_settings
@@ -152,7 +154,9 @@ def read_file(state: Llovi, runtime: Runtime[Context]) -> Llovi:
 def captions_in_file(video: Video, options: LloviOptions) -> tuple[Evidence, ...]:
     """Return a video's captions from the caption file, by the video's file name."""
     assert options.captions is not None  # promised by `source_of`
-    timing = Timing(video.duration_s, options.caption_fps, options.caption_every)
+    published = bool(options.parity)
+    fps, every = options.caption_fps, options.caption_every
+    timing = Timing(video.duration_s, fps, every, by_position=published)
     return read_captions(options.captions, video.path.stem, timing)
 
 
@@ -246,7 +250,8 @@ def ground(state: Llovi, runtime: Runtime[Context]) -> Llovi:
     notes = Narrative(video, state["notes"], options, kept_chat(video, context))
     footage, grounder = notes.footage(), Grounder(notes.chat, lines, notes.worded)
     enough = sufficiency_part(question) if options.sufficiency else None
-    found = ask_when(grounder, ground_part(question, footage), footage.duration_s, enough)
+    parse = parse_published_intervals if options.parity else None
+    found = ask_when(grounder, ground_part(question, footage), footage.duration_s, enough, parse)
     return {
         "answer": grounding.with_spans(state["answer"], found, lines),
         "steps": found.steps,
@@ -340,7 +345,8 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
 
 def prompts_of(options: LloviOptions, question: Question) -> tuple[str, ...]:
     """Return the names of the prompts that may be used besides that of captions."""
-    names = ["given_captions", "coverage", *AGAIN[bool(question.options)]]
+    names = ["given_captions", "coverage"]
+    names += [] if options.parity else AGAIN[bool(question.options)]
     if options.summary != "none":
         names += ["given_summaries", f"summarize_{options.summary}"]
     names += [first_turn(question, options.reasoning).name]

@@ -168,8 +168,8 @@ def summarise(told: Narrative, question: Question, runtime: Runtime[Context]) ->
     start, usages, used = perf_counter(), list[Usage](), dict[str, str]()
     temperature = told.options.summary_temperature
     drawn: dict[str, Any] = {"max_new_tokens": told.reply_tokens}
-    if temperature:
-        drawn |= {"temperature": temperature, "seed": 0}
+    if temperature is not None:
+        drawn |= {"temperature": temperature, "seed": 0} if temperature else {"temperature": 0.0}
 
     def write(chunk: Chunk) -> str:
         if runtime.drain_requested:

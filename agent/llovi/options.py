@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from agent.llovi.prompts import Reasoning, Variant
 from agent.records import Parity
@@ -51,24 +51,37 @@ class LloviOptions(Section):
     shots: int = Field(0, ge=0, description="worked examples before the question")
     exemplars: Path | None = Field(None, description="file of worked examples")
     samples: int = Field(1, ge=1, description="answers to vote over (self-consistency)")
-    summary_temperature: float = Field(0.0, ge=0)
-    answer_temperature: float = Field(0.0, ge=0)
+    summary_temperature: float | None = Field(
+        None, ge=0, description="none: that of the chat model, with parity 0"
+    )
+    answer_temperature: float | None = Field(
+        None, ge=0, description="none: that of the chat model, with parity 0"
+    )
     first_person: bool = Field(False, description="the wearer of a camera filmed the video")
     grounding: bool = Field(False, description="also say when the answer can be seen")
     sufficiency: bool = Field(
         True, description="before grounding, ask whether the captions say enough"
     )
-    parity: Parity | None = Field(None, description="read replies as the published code does")
+    parity: Parity | None = Field(
+        None, description="as the published code: true, or the method whose answer parser is taken"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, values: Any) -> Any:
-        name = values.get("preset") if isinstance(values, Mapping) else None
-        if not name:
+        if not isinstance(values, Mapping):
             return values
-        if name not in PRESETS:
+        name = values.get("preset") or ""
+        if name and name not in PRESETS:
             raise InputError(f"llovi has no preset {name!r}{suggest(str(name), PRESETS)}")
-        return {**PRESETS[name], **values}
+        chosen = {**PRESETS.get(name, {}), **values}
+        return {**GREEDY, **chosen} if chosen.get("parity") else chosen
+
+    @field_validator("parity", mode="before")
+    @classmethod
+    def _own_parser(cls, parity: Any) -> Any:
+        """Take LLoVi's own parser for `true`, as other methods' `parity` has it."""
+        return {True: "llovi", False: None}[parity] if isinstance(parity, bool) else parity
 
     @model_validator(mode="after")
     def _can_be_done(self) -> "LloviOptions":
@@ -80,6 +93,7 @@ class LloviOptions(Section):
         return self
 
 
+GREEDY: Mapping[str, Any] = {"summary_temperature": 0.0, "answer_temperature": 0.0}  # published
 _NEXT: Mapping[str, Any] = {  # captions of LLaVA-1.5-13B, read by gpt-4-1106-preview
     "caption_fps": 1.0,
     "caption_every": 2,

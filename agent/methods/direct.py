@@ -22,8 +22,9 @@ from agent.answering.prompt import (
 )
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids, thinned
+from agent.frames.saved import frame_visuals
 from agent.methods.frame_choice import Sampler, check_encoder, choose_by_content
-from agent.records import PlannedFrame, Question
+from agent.records import Plan, PlannedFrame, Question, Visual
 from agent.settings import Section, Settings
 from agent.state import Context, State
 from tools.media.video import Video, fit
@@ -60,6 +61,13 @@ def look(state: State, runtime: Runtime[Context]) -> State:
     if native:
         asked = filmed(asked, video, frames)
     return {**asked, "lines": shown(frames), "usage": {"look": meter.usage()}}
+
+
+def draw(video: Video, question: Question, plan: Plan, context: Context) -> tuple[Visual, ...]:
+    """Return the pictures of a plan."""
+    side = read_options("direct", Options, context.settings).max_side
+    files = picture_files(video, plan.frames, context.library, Meter(), side)
+    return frame_visuals(files, plan.frames)
 
 
 def _frames(state: State, runtime: Runtime[Context], meter: Meter) -> tuple[PlannedFrame, ...]:
@@ -120,4 +128,5 @@ METHOD = Method(
     build,
     plan,
     needs=frozenset({"images"}),
+    draw=draw,
 )

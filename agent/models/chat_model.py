@@ -82,6 +82,7 @@ class Decoding:
         seed: Seed of the sampler: the same seed and messages give the same text.
         deadline_s: Seconds after which the partial reply is returned; None waits for the end.
         stop: Stop strings; the reply ends before them.
+        unreserved: The reply may run beyond the context, as in code that keeps no room for it.
     """
 
     max_new_tokens: int
@@ -89,6 +90,7 @@ class Decoding:
     seed: int = 0
     deadline_s: float | None = None
     stop: tuple[str, ...] = ()
+    unreserved: bool = False
 
     def __post_init__(self) -> None:
         """Reject invalid values."""
@@ -97,6 +99,11 @@ class Decoding:
                 f"max_new_tokens={self.max_new_tokens}, temperature={self.temperature}: expected "
                 f"at least 1 and at least 0"
             )
+
+    @property
+    def reserved_tokens(self) -> int:
+        """Tokens of the context that are kept for the reply."""
+        return 0 if self.unreserved else self.max_new_tokens
 
     def changed(self, stop: Sequence[str] | None, values: Mapping[str, Any]) -> "Decoding":
         """Return a copy with the values of a call. `InputError` for an unknown name."""

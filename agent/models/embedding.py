@@ -29,10 +29,10 @@ class SentenceEmbeddings(Embeddings):
         self._batch = batch
         self._model = _load(source or name, device, offline)
 
-    def embed(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Return unit vectors, float32 [len(texts), dimensions]."""
+    def embed(self, texts: list[str], unit: bool = True) -> npt.NDArray[np.float32]:
+        """Return unit vectors or the model's own ones, float32 [len(texts), dimensions]."""
         vectors = self._model.encode(
-            texts, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+            texts, batch_size=self._batch, normalize_embeddings=unit, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
 

@@ -100,7 +100,7 @@ class Writer:
         options: Mapping[str, Any],
     ) -> list[Written]:
         mask = inputs["attention_mask"]  # [batch, length]
-        self.check(mask.shape[1], decoding.max_new_tokens)
+        self.check(mask.shape[1], decoding.reserved_tokens)
         given = [int(count) for count in mask.sum(dim=1)]
         left_s = watch.deadline.left_s
         if not self.lock.acquire(timeout=-1 if left_s is None else left_s):

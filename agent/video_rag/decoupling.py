@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from agent.answering.replies import json_objects
 from agent.records import Aspect, Request
 from agent.text import words
-from agent.video_rag.entities import find_tagger, published_filter, visible
+from agent.video_rag.entities import visible
 
 Field = Literal["speech", "entities", "aspects"]
 
@@ -49,24 +49,22 @@ _KEY = re.compile(rf"[\"']?\b(?:{'|'.join(FIELD_NAMES)})\b", re.IGNORECASE)
 NOTHING = {"", "null", "none", "n/a", "nothing", "-"}
 
 
-def parse_request(text: str, question: str, *, parity: bool = False) -> Request:
+def parse_request(text: str, question: str) -> Request:
     """Parse the model's request; fenced, prefixed or broken JSON is fine.
 
     Args:
         text: The model's reply.
         question: Source, by rules, of fields that the model did not write.
-        parity: Filter entities as the published code does, and take no aspect from the rules.
     """
     plain, fields = request_by_rules(question), _fields(text)
     if not fields:
         return plain
     entities = _phrases(fields["entities"]) if "entities" in fields else None
-    aspects = set(_aspects(fields.get("aspects")))
-    if not parity:  # a small model omits aspects that the question names
-        aspects |= set(plain.aspects)
+    # A small model omits aspects that the question names.
+    aspects = {*_aspects(fields.get("aspects")), *plain.aspects}
     return Request(
         speech=_sentence(fields.get("speech")),
-        entities=plain.entities if entities is None else _filtered(entities, parity),
+        entities=plain.entities if entities is None else visible(entities),
         aspects=tuple(aspect for aspect in get_args(Aspect) if aspect in aspects),
         source="model",
     )
@@ -81,18 +79,6 @@ def request_by_rules(question: str) -> Request:
     asking = re.compile("|".join(ASPECT_WORDS.values()))
     things = [word for word in words(question) if not asking.fullmatch(word)]
     return Request(entities=visible(things), aspects=aspects, source="rules")
-
-
-def filter_note(parity: bool) -> str:
-    """Say what replaces the published entity filter; empty where it is used or not needed."""
-    if not parity or find_tagger():
-        return ""
-    return "entities were chosen by reelgraph's own rules, for spaCy's en_core_web_sm is not here"
-
-
-def _filtered(entities: tuple[str, ...], parity: bool) -> tuple[str, ...]:
-    tagger = find_tagger() if parity else None
-    return published_filter(entities, tagger) if tagger else visible(entities)
 
 
 def _fields(text: str) -> dict[Field, Any]:
@@ -113,11 +99,11 @@ def _known(objects: Iterable[Mapping[str, Any]]) -> dict[Field, Any]:
     return found
 
 
-def _sentence(value: object) -> str:
+def _sentence(value: object) -> str | None:
     if isinstance(value, list):
         value = " ".join(v for v in value if isinstance(v, str))
     text = value.strip() if isinstance(value, str) else ""
-    return "" if text.lower() in NOTHING else text
+    return None if text.lower() in NOTHING else text
 
 
 def _phrases(value: object) -> tuple[str, ...] | None:

@@ -88,7 +88,7 @@ def published_filter(phrases: Sequence[str], tags_of: Tagger) -> tuple[str, ...]
     return tuple(
         phrase
         for phrase in phrases
-        if "video" not in phrase.lower().split() and tuple(tags_of(phrase)) in PUBLISHED_SHAPES
+        if phrase != "video" and tuple(tags_of(phrase)) in PUBLISHED_SHAPES
     )
 
 

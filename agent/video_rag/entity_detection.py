@@ -96,9 +96,9 @@ def _pictures(video: Video, runtime: Runtime[Context], meter: Meter, count: int)
     if not count:
         return ensure_frames(video, runtime, meter)
     context = runtime.context
-    planned = frames_of(video, lambda total: published_frames(total, count))
+    planned = frames_of(video, lambda total: published_frames(total, count), "decord")
     side = context.settings.sampling.max_side
-    files = picture_files(video, planned, context.library, meter, side)
+    files = picture_files(video, planned, context.library, meter, side, "decord")
     ends = [*(frame.time_s for frame in planned[1:]), video.duration_s]
     stored = tuple(
         StoredFrame(number, frame.time_s, max(frame.time_s, end_s), file)

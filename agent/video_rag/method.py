@@ -14,7 +14,7 @@ first. `look` is for a vision-language model where nothing relevant was retrieve
 from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
@@ -36,22 +36,23 @@ from agent.answering.prompt import (
 )
 from agent.frames.files import frames_of, picture_files, shown
 from agent.frames.sampling import centre_ids
+from agent.frames.saved import frame_visuals
 from agent.ingest.graph import build_ingest, phrase_tools, question_tools
 from agent.ingest.tool_node import MAX_ATTEMPTS, is_transient, reporting, tool_node
 from agent.ingest.uses import made_tools, producers
-from agent.records import CandidateAnswer, PlannedFrame, Question, Request, Turn
+from agent.records import CandidateAnswer, Plan, PlannedFrame, Question, Request, Turn, Visual
 from agent.settings import Settings
 from agent.state import Context, State
 from agent.video_rag import nodes as evidence
 from agent.video_rag import published as parity
-from agent.video_rag.decoupling import filter_note, parse_request
+from agent.video_rag.decoupling import parse_request
 from agent.video_rag.entity_detection import OBJECTS, look_node, published_frames
 from agent.video_rag.nodes import budget, read
 from agent.video_rag.options import Options
 from agent.video_rag.scene_text import describe
 from tools.errors import MissingError
 from tools.evidence import Evidence
-from tools.media.video import Video
+from tools.media.video import Reading, Video
 from tools.model_files.manifest import manifest
 
 
@@ -86,7 +87,7 @@ def _add_looking(
 ) -> None:
     """Add the tools that wait for the question or its entities, before retrieval."""
     names, tools = question_tools(settings), made_tools(settings)
-    rule, note = options.rule, filter_note(options.parity)
+    rule, note = options.rule, parity.filter_note() if options.parity else ""
     frames = options.pictures if options.parity else 0
     for name in names:
         looks = tools[name].needs >= {"frames", "phrases"}
@@ -108,11 +109,18 @@ def decouple(state: State, runtime: Runtime[Context]) -> State:
     options = read_options("video-rag", Options, runtime.context.settings)
     if not (options.decouple or options.parity) or not state["plan"].calls[1]:
         return {"request": Request()}
-    prompt = prompts.render("decouple", question=question)
-    text, usage = call([Turn("user", prompt)], runtime.context)
+    name, request = "decouple", parse_request
+    given: dict[str, Any] = {"question": question}
+    decoding: dict[str, Any] = {}
+    if options.parity:
+        name, request = parity.DECOUPLE, parity.published_request
+        given |= {"options": parity.lettered(state["question"])}
+        decoding = {"temperature": 0.0}
+    prompt = prompts.render(name, **given)
+    text, usage = call([Turn("user", prompt)], runtime.context, **decoding)
     return {
-        "request": parse_request(text, question, parity=options.parity),
-        "prompts": {"decouple": prompts.version("decouple")},
+        "request": request(text, question),
+        "prompts": {name: prompts.version(name)},
         "usage": {"decouple": replace(usage, seconds=perf_counter() - start)},
     }
 
@@ -124,8 +132,9 @@ def choose_frames(video: Video, context: Context) -> tuple[PlannedFrame, ...]:
         return ()
     limit = context.pool.capabilities().max_images
     most = min(options.pictures, limit or options.pictures)
-    rule = published_frames if options.parity else centre_ids
-    return frames_of(video, lambda total: rule(total, most))
+    if options.parity:
+        return frames_of(video, lambda total: published_frames(total, most), "decord")
+    return frames_of(video, lambda total: centre_ids(total, most))
 
 
 def retrieve(state: State, runtime: Runtime[Context]) -> State:
@@ -212,6 +221,15 @@ def plan(video: Video, question: Question, context: Context) -> MethodPlan:
     )
 
 
+def draw(video: Video, question: Question, plan: Plan, context: Context) -> tuple[Visual, ...]:
+    """Return the pictures beside the evidence."""
+    options = read_options("video-rag", Options, context.settings)
+    reading: Reading = "decord" if options.parity else "player"
+    side = context.settings.sampling.max_side
+    files = picture_files(video, plan.frames, context.library, Meter(), side, reading)
+    return frame_visuals(files, plan.frames)
+
+
 def unread(context: Context) -> str:
     """Return why no chat model reads what is found, with the remedy; "" if one does.
 
@@ -231,7 +249,7 @@ def _asked(
 ) -> tuple[Sequence[str], tuple[int, int], int]:
     """Return the prompts of the answer, the number of calls, and the tokens of the evidence."""
     if options.parity:
-        return prompt_names(question, "given_channels"), (2, 3), 0
+        return prompt_names(question, "given_channels", once=True), (2, 2), 0
     outlined = ["given_outline"] if context.settings.retrieval.outline_tokens else []
     given = (*opening_prompts(options.examples), *outlined, "given_records")
     names = prompt_names(question, *given)
@@ -242,7 +260,11 @@ def _asked(
 
 def _decoupled(options: Options) -> tuple[str, ...]:
     """Return the prompt that is asked before retrieval, if one is."""
-    return ("decouple",) if options.decouple or options.parity else ()
+    if options.parity:
+        return (parity.DECOUPLE,)
+    return ("decouple",) if options.decouple else ()
 
 
-METHOD = Method("video-rag", "searches what the tools found, then reads it", Options, build, plan)
+METHOD = Method(
+    "video-rag", "searches what the tools found, then reads it", Options, build, plan, draw=draw
+)

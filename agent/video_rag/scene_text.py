@@ -17,6 +17,7 @@ from tools.evidence import Evidence
 Side = Literal["overlapping", "left of", "right of", "above", "below"]
 Box = tuple[float, float, float, float]  # left, top, right, bottom; from the upper left corner
 
+ROUNDING = 1e-6  # pixels: so far may a whole pixel be off as a fraction of a side, and back
 COLUMNS = ("left", "centre", "right")
 ROWS = ("upper", "middle", "lower")
 
@@ -154,8 +155,9 @@ def describe(
 def pixel_box(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
     """Return a box in the published format: left, top, width, height in whole pixels."""
     left, top, right, bottom = box
-    corner = int(left * width), int(top * height)
-    return (*corner, int((right - left) * width), int((bottom - top) * height))
+    sides = left * width, top * height, (right - left) * width, (bottom - top) * height
+    x, y, across, down = (int(side + ROUNDING) for side in sides)
+    return x, y, across, down
 
 
 def published_scene(

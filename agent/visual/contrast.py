@@ -32,21 +32,29 @@ def require_class_token(model: Any) -> None:
         )
 
 
-def outlier_tokens(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor":
+def outlier_tokens(
+    model: Any, pixels: "Tensor", count: int = OUTLIERS, published: bool = False
+) -> "Tensor":
     """Return the visual tokens of each picture's outliers, picture after picture, [T * count, D].
 
-    Arguments and errors are those of `outlier_ids`.
+    Arguments and errors are those of `outlier_ids`. As published, LLaVA-NeXT's newline follows
+    those of a picture, [T * (count + 1), D].
     """
     import torch
 
+    tiled = published and model.config.model_type == "llava_next"
+    newline = model.model.image_newline if tiled else None
     found = []
     for part in pixels.split(CHUNK):
-        tokens, ids = encode(model, part), outlier_ids(model, part, count)
-        found += [seen[which] for seen, which in zip(tokens, ids, strict=True)]
+        tokens, ids = encode(model, part), outlier_ids(model, part, count, published)
+        for seen, which in zip(tokens, ids, strict=True):
+            found += [seen[which], *([] if newline is None else [newline[None].to(seen)])]
     return torch.cat(found)
 
 
-def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor":
+def outlier_ids(
+    model: Any, pixels: "Tensor", count: int = OUTLIERS, published: bool = False
+) -> "Tensor":
     """Return the patches of each picture that the class token attends to most.
 
     As published, the attention is taken over the full width of the layer whose features are
@@ -56,9 +64,10 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
         model: A model for which `agent.visual.encoding.takes_tokens` holds.
         pixels: Normalised squares, [T, 3, S, S].
         count: Patches per picture.
+        published: Return them in the order of attention, as the published code does.
 
     Returns:
-        [T, count], ascending.
+        [T, count], ascending unless `published`.
 
     Raises:
         InputError: The tower has no class token (SigLIP).
@@ -71,7 +80,8 @@ def outlier_ids(model: Any, pixels: "Tensor", count: int = OUTLIERS) -> "Tensor"
         scale = probe.queries.shape[-1] ** -0.5
         weights = torch.einsum("bd,bnd->bn", probe.queries[:, 0], probe.keys).float() * scale
         attention = weights.softmax(dim=-1)[:, 1:]
-        return attention.topk(count, dim=1).indices.sort(dim=1).values
+        ids: Tensor = attention.topk(count, dim=1).indices
+        return ids if published else ids.sort(dim=1).values
 
 
 class OutlierContrast:
@@ -88,7 +98,7 @@ class OutlierContrast:
         alpha: float = ALPHA,
         beta: float = BETA,
     ) -> None:
-        """Take the prompt and the outliers' visual tokens, [k, D], in the order of the picture."""
+        """Take the prompt and the outliers' visual tokens, [k, D], in the order of the prompt."""
         self._model = model
         self._given = inputs_as_embeddings(model, prompt, outliers)
         self._read: Any = None

@@ -37,12 +37,14 @@ class TowerSpec:
         patch: Pixels of a patch's sides.
         mean: Mean of each colour, 0 to 1.
         std: Standard deviation of each colour.
+        padded: Whether frames are padded to squares with the mean colour, else squashed.
     """
 
     side: int
     patch: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    padded: bool = False
 
     @property
     def patches(self) -> int:
@@ -90,14 +92,26 @@ def tower_of(config: Any, image_processor: Any) -> TowerSpec:
 def square_of(frame: RGBImage, tower: TowerSpec) -> RGBImage:
     """Return a frame resized to the tower's square; one of that size is returned unchanged."""
     square = (tower.side, tower.side)
-    return np.asarray(Image.fromarray(frame).resize(square, Image.Resampling.BICUBIC))
+    picture = Image.fromarray(padded(frame, tower.mean) if tower.padded else frame)
+    return np.asarray(picture.resize(square, Image.Resampling.BICUBIC))
+
+
+def padded(frame: RGBImage, mean: tuple[float, ...]) -> RGBImage:
+    """Return a frame in the middle of a square of the mean colour, as LLaVA-1.5 takes pictures."""
+    height, width = frame.shape[:2]
+    side = max(height, width)
+    colour = np.array([int(value * 255) for value in mean], np.uint8)
+    square = np.broadcast_to(colour, (side, side, 3)).copy()
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = frame
+    return square
 
 
 def pixels_of(frames: Iterable[RGBImage], tower: TowerSpec) -> "Tensor":
     """Return frames resized to the tower's square and normalised, [T, 3, S, S], float32.
 
-    The aspect ratio is not kept, as in TS-LLaVA's `resize` (`process_images` of its code). The
-    frames may be streamed; none is kept at full size.
+    Unless padded, the aspect ratio is not kept, as in TS-LLaVA's `resize` (`process_images` of its
+    code). The frames may be streamed; none is kept at full size.
     """
     import torch
 

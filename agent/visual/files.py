@@ -4,44 +4,49 @@ Each is made once; the model's input is the content of these files, so that it c
 afterwards. `library delete` removes them with the video.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from agent.answer import Meter
+from agent.frames.files import read_as, save_png
 from agent.library.keys import digest
 from agent.library.store import Library
 from agent.records import PlannedFrame
 from agent.visual.encoding import TowerSpec, picture_of, pixels_of, square_of, thumbnail_pixels
 from agent.visual.layouts import Layout
 from tools.media.readers import open_video
-from tools.media.video import RGBImage, Video
+from tools.media.video import Reading, RGBImage, Video
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def square_files(
-    video: Video, frames: Sequence[PlannedFrame], tower: TowerSpec, library: Library, meter: Meter
+    video: Video,
+    frames: Sequence[PlannedFrame],
+    tower: TowerSpec,
+    library: Library,
+    meter: Meter,
+    reading: Reading = "player",
 ) -> tuple[Path, ...]:
     """Return a PNG file of each frame as the vision tower's input, decoding only new ones.
 
     They have the tower's size and are lossless, so their encoding is the same as from the video.
     """
-    folder = library.frames_folder(video, f"squares-{tower.side}")
+    kind = f"squares-{tower.side}{'-padded' if tower.padded else ''}"
+    folder = library.frames_folder(video, read_as(kind, reading))
     files = [folder / f"{frame.index:07d}.png" for frame in frames]
     missing = {f.time_s: file for f, file in zip(frames, files, strict=True) if not file.exists()}
     if missing:
         meter.decodes += 1
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = open_video(video).at(list(missing))
+        pictures = open_video(video, reading=reading).at(list(missing))
         for file, frame in zip(missing.values(), pictures, strict=True):
-            _save_png(square_of(frame.image, tower), file)
+            save_png(square_of(frame.image, tower), file)
     return tuple(files)
 
 
@@ -79,7 +84,7 @@ def thumbnail_files(
         folder.mkdir(parents=True, exist_ok=True)
         made = thumbnail_pixels(square_pixels(squares, tower), layout, tower, parity)
         for pixels, file in zip(made, files, strict=True):
-            _save_png(picture_of(pixels, tower), file)
+            save_png(picture_of(pixels, tower), file)
     return tuple(files)
 
 
@@ -87,9 +92,3 @@ def read_picture(file: Path) -> RGBImage:
     """Return the RGB pixels of a picture file, [height, width, 3]."""
     with Image.open(file) as picture:
         return np.asarray(picture.convert("RGB"))
-
-
-def _save_png(image: RGBImage, file: Path) -> None:
-    part = file.with_suffix(f".{os.getpid()}-{get_ident()}.part")
-    Image.fromarray(image).save(part, format="PNG", compress_level=1)
-    part.replace(file)

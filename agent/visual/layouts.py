@@ -38,11 +38,15 @@ class Layout:
         name: Short name, as published where there is one.
         spans: Spans of tokens in the order of the prompt, without separators.
         frames: Maximum number of sampled frames.
+        padded: Whether it was published with frames padded to squares instead of squashed.
+        rope_factor: By how much it was published with the model's context stretched.
     """
 
     name: str
     spans: tuple[TokenSpan, ...]
     frames: int = FRAMES
+    padded: bool = False
+    rope_factor: float = 1.0
 
     def tokens(self, grid: TokenGrid) -> int:
         """Return the number of visual tokens, M."""
@@ -115,28 +119,28 @@ def ts_llava(name: str = "V2", samples: int = SAMPLES) -> Layout:
 
 def slowfast() -> Layout:
     """SlowFast-LLaVA: 10 frames in detail (24 x 12 tokens), all frames as 4 x 4 tokens."""
-    return Layout("slowfast", (Paired(10), Pooled(4, 4)))
+    return Layout("slowfast", (Paired(10), Pooled(4, 4)), rope_factor=2.0)
 
 
 def freeva() -> Layout:
     """FreeVA, dense: every token of four frames, one frame after the other."""
-    return Layout("freeva", (Whole(),), FREEVA_FRAMES)
+    return Layout("freeva", (Whole(),), FREEVA_FRAMES, padded=True)
 
 
 def freeva_pooled() -> Layout:
     """FreeVA, dense with pooling: twice the frames, neighbours max-pooled."""
-    return Layout("freeva-pooled", (Paired(),), 2 * FREEVA_FRAMES)
+    return Layout("freeva-pooled", (Paired(),), 2 * FREEVA_FRAMES, padded=True)
 
 
 def freeva_sparse() -> Layout:
     """FreeVA, sparse: the mean over the frames."""
-    return Layout("freeva-sparse", (Averaged(),), FREEVA_FRAMES)
+    return Layout("freeva-sparse", (Averaged(),), FREEVA_FRAMES, padded=True)
 
 
 def free_video_llm() -> Layout:
     """Free Video-LLM: regions of 3 frames near the question and 5 even ones, all as 4 x 4."""
     near, even = Region(3, 0.8, guided=True), Region(5, 0.8, guided=False)
-    return Layout("free-video-llm", (near, even, Pooled(4, 4)))
+    return Layout("free-video-llm", (near, even, Pooled(4, 4)), rope_factor=2.0)
 
 
 def fopru(share: float = 0.25, rows: bool = False) -> Layout:

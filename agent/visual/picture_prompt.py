@@ -16,7 +16,7 @@ from agent.records import PlannedFrame, Question
 from agent.visual.plan import PlannedPicture, VisualPlan, planned_grid
 from agent.visual.sampling import sampled_ids
 from agent.visual.thumbnails import thumbnail_shape
-from agent.visual.visual_token_prompt import Wanted, choose_frames
+from agent.visual.visual_token_prompt import Wanted, choose_frames, reading_of
 from tools.media.video import Video, fit
 
 NOTE = "pictures stand in for visual tokens, which this model does not take"
@@ -129,7 +129,7 @@ def _plan(
     return VisualPlan(
         layout=wanted.layout.name,
         parity=wanted.parity,
-        total=picture_count(video),
+        total=picture_count(video, reading_of(wanted.parity)),
         frames=frames,
         pictures=(shown, *pictures),
         visual_tokens=(grid.tokens or 0) + tokens,

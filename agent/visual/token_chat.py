@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,10 @@ class TokenChat(ChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        decoding = self.chat.decoding(stop, kwargs)
+        decoding = replace(self.chat.decoding(stop, kwargs), unreserved=self.parity)
         prompt = prompt_ids(self.chat, messages, self.parity)
         visual = read_tokens(self.tokens)
-        self.chat.check_fits(len(prompt) + len(visual), decoding.max_new_tokens)
+        self.chat.check_fits(len(prompt) + len(visual), decoding.reserved_tokens)
         with self._inputs(prompt, visual, decoding.max_new_tokens) as inputs:
             yield from self.chat.stream_written(inputs, decoding, **self._contrast(prompt))
 

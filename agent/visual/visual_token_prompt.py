@@ -32,7 +32,7 @@ from agent.visual.thumbnails import thumbnail_shape
 from agent.visual.token_cache import TokenCache, token_key
 from agent.visual.token_chat import out_of_memory, prompt_ids
 from tools.errors import InputError
-from tools.media.video import Video
+from tools.media.video import Reading, Video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +69,12 @@ class TokenForm:
 def choose_frames(video: Video, count: int, parity: bool) -> tuple[PlannedFrame, ...]:
     """Return the sampled frames."""
     rule = ts_parity_ids if parity else centre_ids
-    return frames_of(video, lambda total: rule(total, count))
+    return frames_of(video, lambda total: rule(total, count), reading_of(parity))
+
+
+def reading_of(parity: bool) -> Reading:
+    """Return how the video is read: in parity by decord, as in the published code."""
+    return "decord" if parity else "player"
 
 
 def prepare(
@@ -92,15 +97,18 @@ def prepare(
         InputError: The part that cannot be cut is too long.
     """
     tower = tower_of(chat.hf_model.config, chat.hf_processor.image_processor)
+    if wanted.parity and wanted.layout.padded:
+        tower = replace(tower, padded=True)
     frames = choose_frames(video, wanted.frames, wanted.parity)
     grid = tower.grid(len(frames), wanted.parity)
     told = describe(video, wanted.layout, grid)
     text = f"{told.text}\n\n{question_section(question).text}"
     written = len(prompt_ids(chat, messages([Turn("user", text)]), wanted.parity))
     limit = chat.capabilities.context_tokens or 0
-    budget = Budget(limit, written, chat.max_new_tokens)
+    budget = Budget(limit, written, 0 if wanted.parity else chat.max_new_tokens)
     fitted = _with_share(fit_layout(wanted.layout, grid, budget), grid, share)
-    planned = plan_tokens(fitted, frames, picture_count(video), tower, budget, wanted.parity)
+    total = picture_count(video, reading_of(wanted.parity))
+    planned = plan_tokens(fitted, frames, total, tower, budget, wanted.parity)
     return TokenForm(frames, fitted.layout, tower, told, planned)
 
 
@@ -200,7 +208,8 @@ def outlier_file(
 
     def make() -> "Tensor":
         with chat.lock, out_of_memory(chat.name):
-            return outlier_tokens(chat.hf_model, square_pixels(pictures, form.tower))
+            pixels = square_pixels(pictures, form.tower)
+            return outlier_tokens(chat.hf_model, pixels, published=parity)
 
     with library.claim(video, "tokens", key.digest):
         tokens.get(key, make)

@@ -77,7 +77,7 @@ class Detect(Tool):
 
     name: ClassVar[str] = "detect"
     kind: ClassVar[str] = "objects"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     Options: ClassVar[type[ToolOptions]] = DetectOptions
     options: DetectOptions
 
@@ -180,7 +180,7 @@ class Detect(Tool):
         data: dict[str, Any] = {
             "counts": dict(sight.counts),
             "labels": [one.label for one in sight.detections],
-            "boxes": [[round(side, 4) for side in one.box] for one in sight.detections],
+            "boxes": [list(map(float, one.box)) for one in sight.detections],
             "scores": [round(one.score, 4) for one in sight.detections],
             "frame": sight.frame,
             "time_s": sight.time_s,

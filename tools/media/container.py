@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,18 +21,19 @@ log = logging.getLogger(__name__)
 MAX_READ_FAILURES = 100  # per pass, so that a damaged file cannot loop forever
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, edited: bool = True) -> InputContainer:
     """Open a media file, but no other file that it references.
+
+    Args:
+        path: The file.
+        edited: Leave out what an edit list of an MP4 leaves out, as players do.
 
     Raises:
         InputError: It is not a media file.
     """
+    options = {"protocol_whitelist": "file"} | ({} if edited else {"ignore_editlist": "1"})
     try:
-        container = av.open(
-            str(path),
-            options={"protocol_whitelist": "file"},
-            metadata_errors="replace",
-        )
+        container = av.open(str(path), options=options, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise InputError(_why_not_media(path, str(error))) from error
     if container.format.name == "tty":  # FFmpeg would render a text file as video of a terminal
@@ -84,12 +86,38 @@ def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packe
             packets = container.demux(*streams)
 
 
-def picture_times(path: Path) -> list[float]:
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the container states of its pictures, right or wrong.
+
+    Attributes:
+        duration_s: Length of the longest track in seconds; None if it states none.
+        fps: Frame rate of the pictures' time grid: the least that all their times are multiples
+            of; None if unknown.
+    """
+
+    duration_s: float | None
+    fps: Fraction | None
+
+
+def stated(path: Path) -> Stated:
+    """Return what a file with a picture track states about it."""
+    with open_container(path) as container:
+        stream = video_stream(container)
+        duration = container.duration
+        return Stated(
+            None if duration is None else duration / av.time_base,
+            (stream.base_rate or stream.average_rate) if stream else None,
+        )
+
+
+def picture_times(path: Path, edited: bool = True) -> list[float]:
     """Return the presentation time of each frame, in seconds, ascending, from the packets alone.
 
-    Nothing is decoded, so that frames can be chosen by number before any is decoded.
+    Nothing is decoded, so that frames can be chosen by number before any is decoded. For `edited`
+    see `open_container`.
     """
-    with open_container(path) as container:
+    with open_container(path, edited) as container:
         stream = video_stream(container)
         if stream is None:
             return []

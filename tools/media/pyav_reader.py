@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from tools.errors import InputError
 from tools.media.container import open_container, origin, read_packets, video_stream
-from tools.media.video import Frame, Video, fit, require_ascending, require_positive
+from tools.media.video import Frame, Reading, Video, fit, require_ascending, require_positive
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,17 @@ class PyavReader:
     Attributes:
         video: What is read.
         max_side: Bound of a picture's sides in pixels, or None.
+        reading: As what kind of program it reads the file.
         decoded: Pictures decoded, over all passes so far.
         lost: Packets that did not decode, over all passes so far.
     """
 
-    def __init__(self, video: Video, max_side: int | None = None) -> None:
+    def __init__(
+        self, video: Video, max_side: int | None = None, reading: Reading = "player"
+    ) -> None:
         self.video = video
         self.max_side = max_side
+        self.reading = reading
         self.decoded = 0
         self.lost = 0
 
@@ -118,7 +122,7 @@ class _Pass:
 
     def _open(self) -> None:
         path = self._reader.video.path
-        self._container = open_container(path)
+        self._container = open_container(path, edited=self._reader.reading != "decord")
         stream = video_stream(self._container)
         if stream is None:
             raise InputError(f"{path} has no picture any more: was it replaced? Probe it again")
@@ -164,7 +168,8 @@ class _Pass:
         width, height = fit(frame.width, frame.height, self._reader.max_side)
         matrix = None
         if frame.colorspace == UNSPECIFIED:
-            matrix = Colorspace.ITU709 if frame.height > STANDARD_LINES else Colorspace.ITU601
+            tall = frame.height > STANDARD_LINES and self._reader.reading == "player"
+            matrix = Colorspace.ITU709 if tall else Colorspace.ITU601
         rgb = self._reformatter.reformat(
             frame, width, height, format="rgb24", src_colorspace=matrix, threads=1
         )

@@ -2,11 +2,22 @@
 
 from tools.errors import InputError
 from tools.media.pyav_reader import PyavReader
-from tools.media.video import Backend, Video, VideoReader
+from tools.media.video import Backend, Reading, Video, VideoReader
 
 
-def open_video(video: Video, backend: Backend = "pyav", max_side: int | None = None) -> VideoReader:
-    """Return a reader; pictures are downscaled so that no side exceeds `max_side` pixels.
+def open_video(
+    video: Video,
+    backend: Backend = "pyav",
+    max_side: int | None = None,
+    reading: Reading = "player",
+) -> VideoReader:
+    """Return a reader.
+
+    Args:
+        video: What is read.
+        backend: The library that decodes.
+        max_side: Pictures are downscaled so that no side exceeds so many pixels.
+        reading: How "pyav" reads the file.
 
     Raises:
         InputError: There is no video track, or the backend cannot read this file correctly.
@@ -17,4 +28,4 @@ def open_video(video: Video, backend: Backend = "pyav", max_side: int | None = N
         from tools.media.decord_reader import DecordReader
 
         return DecordReader(video, max_side)
-    return PyavReader(video, max_side)
+    return PyavReader(video, max_side, reading)

@@ -38,6 +38,10 @@ log = logging.getLogger(__name__)
 
 RGBImage = npt.NDArray[np.uint8]  # [height, width, 3]
 Backend = Literal["pyav", "decord"]
+Reading = Literal["player", "ffmpeg", "decord"]
+"""How a file is read: as players show it; as FFmpeg's program converts it, that is, untagged
+pictures of any size by BT.601; as decord reads it, which also counts the pictures that an edit list
+leaves out. The last two are for published figures that were obtained in this way."""
 
 
 TAIL_S = 10  # how far before the declared end the search for the true one starts

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from agent.answering.published_parsers import parse_published_intervals
 from agent.answering.time_spans import Intervals, Span, format_span, merge_spans, parse_intervals
 from agent.evaluation.temporal import (
     GroundedAnswer,
@@ -16,6 +17,33 @@ from tools.errors import InputError
 
 def spans(*pairs: tuple[float, float]) -> tuple[Span, ...]:
     return tuple(Span(start, end) for start, end in pairs)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("[5, 19]", [(5, 19)]),
+        ("[5, 19].", [(5, 19)]),
+        ("[5, 19] or so", [(5, 19)]),
+        ("[1, 10] and [50, 60]", [(1, 10), (50, 60)]),
+        ("[19, 5]", [(19, 5)]),
+        ("The interval is [5, 19].", [(0, 1)]),
+        ("[5-19]", [(0, 0)]),
+        ("[1, 10], [50, 60]", []),
+        ("[1, 10]\n[50, 60]", []),
+        ("[5.5, 7.5]", []),
+        ("5-19", []),
+        ("None", []),
+        ("", []),
+    ],
+)
+def test_llovi_s_interval_parser_reverses_nothing_and_makes_up_0_to_1(
+    reply: str, expected: list[tuple[int, int]]
+) -> None:
+    """Where the published code raises, which ends its whole run, there is no interval."""
+    found = parse_published_intervals(reply)
+    assert found.spans == spans(*expected)
+    assert bool(found.reason) == (not expected)
 
 
 @pytest.mark.parametrize(

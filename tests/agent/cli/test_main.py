@@ -87,6 +87,17 @@ def test_options_give_a_choice(reelgraph: Command, scripted_chat: Any, harbour: 
     assert (answer["choice"], answer["answer"]) == (1, "7391")
 
 
+@pytest.mark.parametrize("method", ["ig-vlm", "llovi", "ts-llava", "video-rag"])
+def test_parity_starts_for_every_published_method(
+    reelgraph: Command, scripted_chat: Any, harbour: Path, method: str
+) -> None:
+    scripted_chat.images, scripted_chat.replies = True, ["B"]
+    options = ("--option", "1234", "--option", "7391", "--method", method, "--parity", "--json")
+    done = reelgraph("ask", harbour, "What is the gate code?", *options)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["choice"] == 1
+
+
 def test_no_answer_is_exit_code_3(reelgraph: Command, scripted_chat: Any, harbour: Path) -> None:
     other = "Which composer wrote the Moonlight Sonata?"
     done = reelgraph("ask", harbour, other, "--json", *CHEAP)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from agent.frames.grids import compose_grid, grid_shape
 from agent.frames.sampling import (
     centre_ids,
+    ig_parity_count,
     ig_parity_ids,
+    ig_parity_times,
     ts_parity_ids,
 )
 from agent.visual.sampling import ids_digest
@@ -75,6 +78,47 @@ def test_default_ids_cover_the_video(count: int) -> None:
 )
 def test_ig_parity_ids_are_those_published(total: int, count: int, ids: tuple[int, ...]) -> None:
     assert ig_parity_ids(total, count) == ids
+
+
+NTSC, FILM = Fraction(30_000, 1001), Fraction(24_000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "step"),
+    [
+        (221, 25, 37),
+        (149, 25, 25),
+        (125, 24, 21),
+        (305, 30, 51),
+        (101, NTSC, 16),
+        (29, 25, 4),
+    ],
+)
+def test_ig_vlm_counts_one_frame_more_than_the_length_in_hundredths_of_a_second_has(
+    frames: int, fps: Fraction | int, step: int
+) -> None:
+    rate = Fraction(fps)
+    times = ig_parity_times(float(frames / rate), rate)
+    assert [round(time_s * rate) for time_s in times] == [step * number for number in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("fps", "lengths"), [(25, 475), (24, 499), (30, 499), (NTSC, 249), (FILM, 245)]
+)
+def test_for_so_many_of_2995_lengths_the_published_step_is_not_a_sixth_of_the_frames(
+    fps: Fraction | int, lengths: int
+) -> None:
+    rate = Fraction(fps)
+    counted = {frames: ig_parity_count(float(frames / rate), rate) for frames in range(6, 3001)}
+    assert sum(count // 6 != frames // 6 for frames, count in counted.items()) == lengths
+
+
+@pytest.mark.parametrize(("fps", "shown"), [(25, 5), (24, 6), (30, 6)])
+def test_of_five_frames_ig_vlm_shows_all_and_at_some_rates_the_last_twice(
+    fps: int, shown: int
+) -> None:
+    times = ig_parity_times(5 / fps, Fraction(fps))
+    assert [round(time_s * fps) for time_s in times] == list(range(shown))
 
 
 def test_ig_parity_says_that_a_video_is_too_short() -> None:

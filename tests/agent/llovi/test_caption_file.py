@@ -42,6 +42,22 @@ def test_frame_numbers_are_ordered_as_numbers_and_are_moments(file: Path) -> Non
     assert found == [(0, 0, "none"), (4.5, 4.5, "nine"), (5, 5, "ten")]
 
 
+@pytest.mark.parametrize(
+    ("keys", "ours"),
+    [(range(9, 15), [9, 11, 13]), (range(0, 12, 2), [0, 4, 8]), (range(6), [0, 2, 4])],
+)
+def test_llovi_labels_the_captions_of_frames_by_position(
+    file: Path, keys: range, ours: list[int]
+) -> None:
+    """Every second one: the published labels are 0, 2, 4 whatever the numbers of the frames."""
+    file.write_text(json.dumps({str(key): f"caption {key}" for key in keys}))
+    plain = read_captions(file, "a", Timing(20, every=2))
+    published = read_captions(file, "a", Timing(20, every=2, by_position=True))
+    assert [one.start_s for one in plain] == ours
+    assert [one.start_s for one in published] == [0, 2, 4]
+    assert [one.text for one in published] == [one.text for one in plain]
+
+
 def test_a_mapping_of_frames_needs_no_name(file: Path) -> None:
     file.write_text(json.dumps({"10": "ten", "9": "nine"}))
     assert [c.text for c in read_captions(file, "clip", TEN)] == ["nine", "ten"]

@@ -504,6 +504,28 @@ class TestRounds:
             )
         assert how == [[1.0, 0], [0, 0]]
 
+    @pytest.mark.parametrize(
+        ("options", "published"),
+        [
+            ({"preset": "llovi-egoschema"}, [1.0, 0.0]),
+            ({"parity": True}, [0.0, 0.0]),
+            ({"preset": "llovi-egoschema", "answer_temperature": 0.3}, [1.0, 0.3]),
+            ({}, [None, None]),
+        ],
+    )
+    def test_published_temperatures_hold_against_the_profile_s(
+        self, llovi: Llovi, clip: Path, options: dict[str, Any], published: list[float | None]
+    ) -> None:
+        chat = LloviChat(temperature=0.7)
+        llovi(chat, **options, **{"chat.temperature": 0.7}).ask(clip, QUESTION, OPTIONS)
+        sent = [chat.sent(role)[0]["how"] for role in ("summary", "answer")]
+        assert [how.get("temperature") for how in sent] == published
+
+    def test_both_turns_of_published_reasoning_are_greedy(self, llovi: Llovi, clip: Path) -> None:
+        chat = LloviChat(temperature=0.7)
+        llovi(chat, parity=True, reasoning="step-by-step").ask(clip, QUESTION, OPTIONS)
+        assert [one["how"]["temperature"] for one in chat.sent("answer")] == [0.0, 0.0]
+
     def test_two_questions_have_a_summary_each(self, llovi: Llovi, clip: Path) -> None:
         """Behaviour 12."""
         chat = LloviChat()
@@ -747,14 +769,15 @@ class TestAnswer:
         self, llovi: Llovi, clip: Path
     ) -> None:
         choices = {}
-        for reply in ("C", "Answer: B", "(C)", "Based on the notes, B."):
+        for reply in ("C", "Answer: B", "(C)", "Based on the notes, B.", " C", "\nC", "\tB"):
             chat = LloviChat(answers=[reply], option_scoring=True)
             session = llovi(chat, parity="llovi")
             answer = session.ask(clip, f"{QUESTION} {reply}", OPTIONS)
             choices[reply] = answer.choice
             assert len(chat.sent("answer")) == 1
             assert answer.total("scored") == 0
-        assert choices == {"C": 2, "Answer: B": 0, "(C)": None, "Based on the notes, B.": 1}
+        read = {"C": 2, "Answer: B": 0, "Based on the notes, B.": 1}
+        assert choices == read | dict.fromkeys(["(C)", " C", "\nC", "\tB"])
 
     def test_what_is_cited_was_given(self, llovi: Llovi, clip: Path) -> None:
         """Behaviour 48."""
@@ -800,6 +823,24 @@ class TestGrounding:
         assert answer.choice == 1
         assert "no interval: " in answer.reason
         assert all(line.kind == "caption" for line in answer.evidence)
+
+    @pytest.mark.parametrize(
+        ("reply", "spans"),
+        [
+            ("[2, 1]", [(2, 1)]),
+            ("The interval is [1, 3].", [(0, 1)]),
+            ("[0, 1] and [2, 90]", [(0, 1), (2, 90)]),
+            ("[0, 1], [2, 3]", []),
+        ],
+    )
+    def test_the_published_interval_parser_reads_the_reply_in_parity(
+        self, llovi: Llovi, clip: Path, reply: str, spans: list[tuple[int, int]]
+    ) -> None:
+        chat = LloviChat(interval=reply)
+        answer = llovi(chat, preset="llovi-nextgqa").ask(clip, QUESTION, OPTIONS)
+        found = [(e.start_s, e.end_s) for e in answer.evidence if e.kind == "interval"]
+        assert found == spans
+        assert ("the published parser fails" in answer.reason) == (not spans)
 
     def test_the_preset_does_not_ask_whether_the_notes_suffice(
         self, llovi: Llovi, clip: Path

@@ -47,11 +47,23 @@ def test_presets_hold_the_published_settings(name: str) -> None:
     assert options.model_dump() == {"preset": name, **GOLDEN[name]}
 
 
-def test_without_a_preset_everything_is_deterministic_and_right() -> None:
+def test_without_a_preset_the_chat_model_s_temperature_counts_and_replies_are_read_right() -> None:
     options = LloviOptions()
     assert (options.summary, options.words) == ("cq", 500)
-    assert options.summary_temperature == options.answer_temperature == 0
+    assert options.summary_temperature is options.answer_temperature is None
     assert options.parity is None
+
+
+@pytest.mark.parametrize(
+    ("given", "parity", "temperature"),
+    [(True, "llovi", 0.0), (False, None, None), ("ig-vlm", "ig-vlm", 0.0), (None, None, None)],
+)
+def test_parity_names_a_parser_and_is_greedy_as_published(
+    given: object, parity: str | None, temperature: float | None
+) -> None:
+    options = LloviOptions.model_validate({"parity": given})
+    assert options.parity == parity
+    assert options.summary_temperature == options.answer_temperature == temperature
 
 
 def test_what_the_user_sets_stands_above_the_preset() -> None:

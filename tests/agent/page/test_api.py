@@ -16,7 +16,18 @@ from mcp.types import TextContent
 
 pytestmark = pytest.mark.slow
 Serve = Callable[..., str]
-NAMES = "ask chat compare detect evidence ground index search tools videos".split()
+NAMES = [
+    "ask",
+    "chat",
+    "compare",
+    "detect",
+    "evidence",
+    "ground",
+    "index",
+    "search",
+    "tools",
+    "videos",
+]
 
 
 def test_the_endpoints_answer_a_program(

@@ -7,9 +7,8 @@ from itertools import product
 import pytest
 
 from agent.records import Request
-from agent.video_rag import decoupling as decouple
-from agent.video_rag.decoupling import filter_note, parse_request, request_by_rules
-from agent.video_rag.entities import PUBLISHED_SHAPES, Tagger, published_filter, visible
+from agent.video_rag.decoupling import parse_request, request_by_rules
+from agent.video_rag.entities import PUBLISHED_SHAPES, published_filter, visible
 
 QUESTION = "Who rang the bell?"
 CLEAN = '{"speech": "the bell rang", "entities": ["boat", "red lighthouse"], "aspects": ["number"]}'
@@ -90,9 +89,9 @@ def test_a_single_text_is_one_entity() -> None:
 
 def test_what_the_model_leaves_empty_stays_empty() -> None:
     found = parse_request('{"speech": null, "entities": [], "aspects": []}', QUESTION)
-    assert found == Request("", (), (), "model")
+    assert found == Request(None, (), (), "model")
     for nothing in ('"null"', '"None"', '""', "null"):
-        assert parse_request(f'{{"speech": {nothing}, "entities": ["a"]}}', "Why?").speech == ""
+        assert parse_request(f'{{"speech": {nothing}, "entities": ["a"]}}', "Why?").speech is None
 
 
 def test_what_the_model_leaves_out_comes_from_the_question() -> None:
@@ -102,7 +101,7 @@ def test_what_the_model_leaves_out_comes_from_the_question() -> None:
         "How many gulls are there?"
     )
     found = request_by_rules("How many boats are left of the red lighthouse?")
-    assert found == Request("", ("boats", "red", "lighthouse"), ("location", "number"), "rules")
+    assert found == Request(None, ("boats", "red", "lighthouse"), ("location", "number"), "rules")
 
 
 def test_the_questions_own_words_ask_for_aspects_that_a_small_model_forgets() -> None:
@@ -111,7 +110,6 @@ def test_the_questions_own_words_ask_for_aspects_that_a_small_model_forgets() ->
     for text in (forgot, half):
         found = parse_request(text, "How many boats are left of the pier?")
         assert found.aspects == ("location", "number")
-    assert parse_request(forgot, "How many boats are left?", parity=True).aspects == ()
     assert parse_request(forgot, "Who owns the boat?").aspects == ()
 
 
@@ -172,29 +170,3 @@ def expected(tags: tuple[str, ...]) -> bool:
     if len(tags) == 2:
         return tags[0] in noun | {"ADJ", "VERB"} and tags[1] in noun
     return len(tags) == 3 and tags[0] == "ADJ" and set(tags[1:]) <= noun
-
-
-def test_parity_filters_by_parts_of_speech_and_never_looks_for_a_video(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    known = {
-        "red": "ADJ",
-        "man": "NOUN",
-        "video": "NOUN",
-        "the": "DET",
-        "in": "ADP",
-        "Ann": "PROPN",
-    }
-    tagger: Tagger = lambda phrase: [known[word] for word in phrase.split()]  # noqa: E731
-    monkeypatch.setattr(decouple, "find_tagger", lambda: tagger)
-    text = '{"entities": ["the man", "red man", "Ann", "video", "man in red"]}'
-    assert parse_request(text, QUESTION, parity=True).entities == ("red man",)
-    assert filter_note(parity=True) == ""
-    assert parse_request(text, QUESTION).entities == ("man", "red man", "Ann", "man in red")
-
-
-def test_parity_without_the_tagger_says_what_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decouple, "find_tagger", lambda: None)
-    assert parse_request('{"entities": ["the man"]}', QUESTION, parity=True).entities == ("man",)
-    assert "own rules" in filter_note(parity=True)
-    assert filter_note(parity=False) == ""

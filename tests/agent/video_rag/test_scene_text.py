@@ -6,6 +6,7 @@ from itertools import combinations, product
 from random import Random
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from agent.records import Aspect
@@ -139,6 +140,21 @@ def published_facts(
 
 def test_a_box_in_pixels_is_published_as_corner_and_size() -> None:
     assert pixel_box((0.25, 0.5, 0.75, 1.0), 640, 480) == (160, 240, 320, 240)
+
+
+@pytest.mark.parametrize("width", [336, 640, 1280, 1920, 3840])
+def test_the_published_pixels_come_back_from_unrounded_fractions_alone(width: int) -> None:
+    """Float boxes and boxes of whole pixels; with four digits up to a third are off by one."""
+    random = np.random.default_rng(0)
+    height = width * 9 // 16
+    floats = np.sort(random.uniform(0, 1, (2000, 2, 2)), axis=1) * [width, height]
+    boxes = np.concatenate([floats, np.floor(floats)]).reshape(-1, 4)
+    expected = [(int(x), int(y), int(a - x), int(b - y)) for x, y, a, b in boxes]
+    fractions = [tuple(map(float, box)) for box in boxes / [width, height, width, height]]
+    assert [pixel_box(box, width, height) for box in fractions] == expected
+    rounded = [pixel_box([round(side, 4) for side in box], width, height) for box in fractions]
+    off = np.mean([ours != theirs for ours, theirs in zip(rounded, expected, strict=True)])
+    assert off > 0.04
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
-from agent.visual.contrast import OutlierContrast, outlier_ids
-from agent.visual.encoding import encode, pixels_of
+from agent.visual.contrast import OutlierContrast, outlier_ids, outlier_tokens
+from agent.visual.encoding import encode, feature_layer, pixels_of
 from agent.visual.injection import PromptIds, generate, inputs_as_embeddings, inputs_as_ids
+from agent.visual.pruning import AttentionProbe
 from tools.errors import InputError
 from tools.media.video import RGBImage
 
@@ -43,6 +44,27 @@ def test_outliers_are_what_the_class_token_looks_at(llava: Any, pixels: torch.Te
     attention = (keys @ query / math.sqrt(32)).softmax(dim=0)[1:]
     expected = sorted(attention.argsort(descending=True)[:10].tolist())
     assert outlier_ids(llava.model, pixels)[0].tolist() == expected
+
+
+def test_published_outliers_come_in_the_order_of_attention_and_end_with_llava_next_s_newline(
+    load_tiny: Callable[[str], Any], pictures: Callable[[int], list[RGBImage]]
+) -> None:
+    for name, newlines in (("llava", 0), ("llava_next", 1)):
+        tiny = load_tiny(name)
+        pixels = pixels_of(pictures(2), tiny.tower)
+        with torch.inference_mode(), AttentionProbe(feature_layer(tiny.model)) as probe:
+            tiny.model.model.vision_tower(pixels)
+            scores = torch.einsum("bd,bnd->bn", probe.queries[:, 0], probe.keys)[:, 1:]
+        ordered = scores.argsort(dim=1, descending=True)[:, :10]
+        assert torch.equal(outlier_ids(tiny.model, pixels, published=True), ordered)
+        assert torch.equal(outlier_ids(tiny.model, pixels), ordered.sort(dim=1).values)
+        made = outlier_tokens(tiny.model, pixels, published=True).unflatten(0, (2, -1))
+        assert made.shape[1] == 10 + newlines
+        for picture, which, row in zip(encode(tiny.model, pixels), ordered, made, strict=True):
+            assert torch.equal(row[:10], picture[which])
+            if newlines:
+                assert torch.equal(row[10], tiny.model.model.image_newline)
+        assert len(outlier_tokens(tiny.model, pixels)) == 20
 
 
 def test_alpha_0_is_plain_greedy_decoding(llava: Any, visual: torch.Tensor) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,24 @@ def test_pixels_are_those_of_clip_told_to_squash_and_not_those_of_its_centre_cro
     assert torch.equal(pixels, squash(frame, return_tensors="pt")["pixel_values"])
     stock = llava.processor.image_processor(frame, return_tensors="pt")["pixel_values"]
     assert (pixels - stock).abs().mean() > 0.3
+
+
+@pytest.mark.parametrize(("size", "corner"), [((90, 160), (35, 0)), ((161, 90), (0, 35))])
+def test_freeva_s_pixels_are_padded_to_a_square_of_the_mean_colour(
+    llava: Any, size: tuple[int, int], corner: tuple[int, int]
+) -> None:
+    """As LLaVA-1.5 takes pictures; CLIP's own processor then crops nothing."""
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    frame = np.random.default_rng(3).integers(0, 255, (*size, 3), np.uint8)
+    square = np.full((max(size), max(size), 3), (122, 116, 104), np.uint8)  # CLIP's mean
+    top, left = corner
+    square[top : top + size[0], left : left + size[1]] = frame
+    clip = CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size=336)
+    expected = clip(square, return_tensors="pt")["pixel_values"]
+    tower = replace(llava.tower, padded=True)
+    assert torch.equal(pixels_of([frame], tower), expected)
+    assert (pixels_of([frame], llava.tower) - expected).abs().mean() > 0.3
 
 
 def test_pixels_can_be_looked_at_again(llava: Any) -> None:

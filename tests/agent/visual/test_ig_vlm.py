@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ MakeClip = Callable[..., Path]
 Command = Callable[..., Any]
 
 QUESTION = "What happens?"
+NTSC = Fraction(30_000, 1001)
 
 
 def plan_of(session: Session, clip: Path) -> dict[str, Any]:
@@ -106,8 +108,12 @@ def test_a_short_clip_gets_a_smaller_grid(
     (sent,) = chat.pictures
     assert pixels(sent).shape == (grid["height"], grid["width"], 3)
     assert (grid["rows"], grid["columns"]) == shape
+    parity = open_session(chat, **{"method": "ig-vlm", "ig-vlm.parity": True})
+    if count == 5:  # five frames of a second are counted as six
+        assert ids(plan_of(parity, clip)) == [0, 1, 2, 3, 4]
+        return
     with pytest.raises(InputError, match="run without --parity"):
-        open_session(chat, **{"method": "ig-vlm", "ig-vlm.parity": True}).ask(clip, QUESTION)
+        parity.ask(clip, QUESTION)
 
 
 def test_the_model_gets_the_frames_in_true_colours_and_the_user_the_same_file(
@@ -147,6 +153,94 @@ def test_the_text_says_how_to_read_the_grid_and_parity_leaves_the_times_out(
     assert "0:0" not in chat.asked[-1].replace("of 0:12", "")
     open_session(chat, **{"method": "ig-vlm", "ig-vlm.frames": 5}).ask(clip, QUESTION)
     assert "are blank" in chat.asked[-1]
+
+
+@pytest.mark.parametrize(
+    ("clip", "published"),
+    [
+        ({"seconds": 221 / 25}, [0, 37, 74, 111, 148, 185]),
+        ({"seconds": 149 / 25}, [0, 25, 50, 75, 100, 125]),
+        ({"seconds": 125 / 24, "fps": 24}, [0, 21, 42, 63, 84, 105]),
+        ({"seconds": 305 / 30, "fps": 30}, [0, 51, 102, 153, 204, 255]),
+        ({"seconds": 101 / NTSC, "fps": NTSC}, [0, 16, 32, 48, 64, 80]),
+        ({"seconds": 29 / 25}, [0, 4, 8, 12, 16, 20]),
+        ({"seconds": 5 / 25}, [0, 1, 2, 3, 4]),
+        ({"seconds": 5 / 24, "fps": 24}, [0, 1, 2, 3, 4, 4]),
+        ({"times": [n / 25 for n in range(280) if not 20 <= n < 100]}, [0, 19, 19, 58, 104, 150]),
+        (
+            {"times": [n / 25 for n in range(100)], "seconds": 9, "audio": True},
+            [0, 37, 74, 99, 99, 99],
+        ),
+    ],
+    ids=["221", "149", "125@24", "305@30", "101@29.97", "29", "5", "5@24", "variable", "sound"],
+)
+def test_parity_takes_the_frames_that_moviepy_gives_ig_vlm(
+    open_session: Open,
+    watching: Any,
+    make_clip: MakeClip,
+    clip: dict[str, Any],
+    published: list[int],
+) -> None:
+    """Steady rates; a variable rate, stepped through in time; sound longer than the picture."""
+    session = open_session(watching(), **{"method": "ig-vlm", "ig-vlm.parity": True})
+    file = make_clip(size=(48, 32), **clip)
+    plan = plan_of(session, file)
+    assert ids(plan) == published
+    (grid,) = plan["visuals"]["pictures"]
+    assert grid["rows"] * grid["columns"] == 6
+    assert session.ask(file, QUESTION).answer == "7391"
+
+
+def test_parity_gives_a_local_model_the_very_pixels_of_the_grid(
+    tiny_model: Callable[[str], Path],
+    open_session: Open,
+    watching: Any,
+    make_clip: MakeClip,
+    tmp_path: Path,
+) -> None:
+    """A server's model gets JPEG, as GPT-4V did."""
+    clip = make_clip(seconds=1, size=(48, 32))
+    parity = {"method": "ig-vlm", "ig-vlm.parity": True}
+    local = Session(
+        settings={
+            **parity, "chat.model": str(tiny_model("llava")), "chat.max_new_tokens": 2,
+            "library": str(tmp_path / "library"),
+        }
+    )  # fmt: skip
+    list(local.stream(clip, QUESTION, save_visuals=tmp_path / "local"))
+    (saved,) = (tmp_path / "local").iterdir()
+    frames = [frame.image for frame in open_video(probe(clip)).at([n * 4 / 25 for n in range(6)])]
+    assert saved.suffix == ".png"
+    np.testing.assert_array_equal(pixels(saved.read_bytes()), compose_grid(frames))
+    served = open_session(watching(), **parity)
+    list(served.stream(clip, QUESTION, save_visuals=tmp_path / "served"))
+    (sent,) = (tmp_path / "served").iterdir()
+    assert sent.suffix == ".jpg"
+
+
+@pytest.mark.parametrize("method", ["ig-vlm", "ts-llava"])
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [("B. not A: y", 0), ("Dog", 3), ("A person walks", 0), (" C", None), ("hm", None)],
+)
+def test_parity_reads_one_reply_by_the_published_parser(
+    open_session: Open, watching: Any, make_clip: MakeClip, method: str, reply: str, choice: int
+) -> None:
+    chat = watching(replies=[reply, "B"])
+    session = open_session(chat, **{"method": method, f"{method}.parity": True})
+    clip, options = make_clip(seconds=1, size=(48, 32)), ("x", "y", "z", "u")
+    answer = session.ask(clip, QUESTION, options)
+    assert (answer.choice, answer.abstained) == (choice, choice is None)
+    assert answer.total("model_calls") == 1 == session.plan(clip, QUESTION, options).calls[1]
+    assert answer.total("scored") == 0
+
+
+@pytest.mark.parametrize(("method", "choice"), [("ig-vlm", None), ("ts-llava", 2)])
+def test_of_the_published_parsers_ts_llava_s_alone_takes_a_small_letter(
+    open_session: Open, watching: Any, make_clip: MakeClip, method: str, choice: int | None
+) -> None:
+    session = open_session(watching(replies=["c"]), **{"method": method, f"{method}.parity": True})
+    assert session.ask(make_clip(seconds=1), QUESTION, ("x", "y", "z")).choice == choice
 
 
 def test_numbers_and_times_stand_above_the_cells_if_wanted(
@@ -216,6 +310,35 @@ def test_the_plan_is_printed_before_any_call(
     assert answer["prompts"].keys() <= planned["prompts"].keys()
 
 
+@pytest.mark.parametrize("method", ["direct", "ig-vlm", "ts-llava", "video-rag"])
+@pytest.mark.parametrize("parity", [False, True])
+def test_a_dry_run_saves_the_pictures_of_the_run_and_calls_nothing(
+    reelgraph: Command,
+    scripted_chat: Any,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    method: str,
+    parity: bool,
+) -> None:
+    if method == "direct" and parity:
+        pytest.skip("nothing is published for the baseline")
+    scripted_chat.images = True
+    clip = make_clip(seconds=2, subtitles=[(0, 1, "The gate code is 7391.")])
+    options = ("--method", method, *(["--parity"] if parity else []))
+    asked = ("ask", clip, "What is the gate code?", *options, "--save-visuals")
+    planned = reelgraph(*asked, tmp_path / "planned", "--dry-run")
+    assert planned.code == 0, planned.err
+    assert json.loads(planned.out)["method"] == method
+    assert not scripted_chat.seen
+    assert reelgraph(*asked, tmp_path / "run").code == 0
+    saved = [
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}
+        for name in ("planned", "run")
+    ]
+    assert saved[0] == saved[1]
+    assert saved[0]
+
+
 def test_options_that_make_no_sense_are_refused(
     reelgraph: Command, scripted_chat: Any, make_clip: MakeClip, tmp_path: Path
 ) -> None:
@@ -226,7 +349,8 @@ def test_options_that_make_no_sense_are_refused(
 
     clip = make_clip(seconds=1)
     assert "take one of ig-vlm, llovi, " in refused("--parity")
-    assert "leave out --dry-run" in refused("--dry-run", "--save-visuals", tmp_path)
+    shows = ("--dry-run", "--save-visuals", tmp_path / "shown", "--method")
+    assert "blind knows no pictures" in refused(*shows, "blind")
     assert "needs a chat model with images" in refused("--method", "ig-vlm")
     assert "needs a chat model with images" in refused("--method", "ts-llava")
     assert "got --method blind" in refused("--method", "blind", "--parity")

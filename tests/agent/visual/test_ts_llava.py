@@ -18,6 +18,7 @@ from PIL import Image
 
 import prompts
 from agent.answer import Answer
+from agent.frames.sampling import centre_ids
 from agent.models.chat_model import ContextOverflowError
 from agent.records import PlannedFrame
 from agent.session import Session
@@ -302,6 +303,59 @@ def test_what_does_not_fit_is_cut_from_the_samples_and_said(
         tight.ask(clip, QUESTION)
 
 
+@pytest.mark.parametrize(("text", "visual"), [(591, 3456), (640, 3456), (641, 3455)])
+def test_parity_keeps_no_room_for_the_reply(
+    session: Callable[..., Session], clip: Path, text: int, visual: int
+) -> None:
+    """591 tokens of text and 256 to write: 4047 of 4096 are taken, and the reply runs beyond."""
+    settings = {"chat.max_new_tokens": 256, "ts-llava.parity": True}
+    parity = session(**settings)
+    short = plan_of(parity, clip, "7")["visuals"]["text_tokens"]
+    question = "7" * (1 + text - short)  # a token each
+    visuals = plan_of(parity, clip, question)["visuals"]
+    assert (visuals["text_tokens"], visuals["limit"]) == (text, 4096)
+    assert (visuals["visual_tokens"], visuals["new_tokens"]) == (visual, 0)
+    assert plan_of(session(**{"chat.max_new_tokens": 256}), clip, question)["visuals"]["cut"]
+
+
+def test_a_reply_runs_beyond_the_context_in_parity(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    plan = plan_of(session(**{"ts-llava.parity": True}), clip)["visuals"]
+    exact = {"chat.context_tokens": plan["text_tokens"] + 3456}
+    answer = session(**exact, **{"ts-llava.parity": True}).ask(clip, QUESTION)
+    assert answer.total("input_tokens") == exact["chat.context_tokens"]
+    assert answer.total("output_tokens") > 0
+
+
+def test_parity_counts_frames_as_decord_does(
+    session: Callable[..., Session], make_cut_clip: Callable[..., Path]
+) -> None:
+    clip = make_cut_clip(185, left_out=33)
+    parity = plan_of(session(**{"ts-llava.parity": True}), clip)
+    assert [frame["index"] for frame in parity["frames"][:6]] == [2, 5, 9, 13, 16, 20]
+    assert parity["visuals"]["total"] == 185
+    default = plan_of(session(), clip)
+    assert default["visuals"]["total"] == 152
+    assert [frame["index"] for frame in default["frames"]] == list(centre_ids(152, 50))
+
+
+@pytest.mark.parametrize(("layout", "padded"), [("freeva", True), ("V2", False)])
+def test_parity_pads_the_frames_of_freeva_alone(
+    session: Callable[..., Session],
+    make_clip: MakeClip,
+    tmp_path: Path,
+    layout: str,
+    padded: bool,
+) -> None:
+    settings = {"ts-llava.layout": layout, "ts-llava.parity": True}
+    wide = make_clip(seconds=0.4, size=(128, 64))
+    list(session(**settings).stream(wide, QUESTION, save_visuals=tmp_path / "seen"))
+    with Image.open(min((tmp_path / "seen").glob("*frame*"))) as picture:
+        top = np.asarray(picture)[40]
+    assert ((top == (122, 116, 104)).all()) == padded
+
+
 def test_asking_again_makes_room_by_leaving_samples_out(
     session: Callable[..., Session], clip: Path
 ) -> None:
@@ -321,6 +375,63 @@ def test_freeva_s_eight_frames_are_reduced_to_what_the_model_takes(
     visuals = plan_of(opened, clip)["visuals"]
     assert (visuals["visual_tokens"], visuals["cut"]) == (6 * 576, 2 * 576)
     assert "were left out" in opened.ask(clip, QUESTION).reason
+
+
+@pytest.mark.parametrize(
+    ("layout", "own", "factor"),
+    [("slowfast", None, 2), ("free-video-llm", None, 2), ("slowfast", 1, 1), ("V2", None, 1)],
+)
+def test_layouts_stretch_the_rope_as_published_unless_the_user_says_otherwise(
+    session: Callable[..., Session], layout: str, own: int | None, factor: int
+) -> None:
+    settings = {"ts-llava.layout": layout} | ({"chat.rope_factor": own} if own else {})
+    opened = session(**settings)
+    assert opened.settings.chat.rope_factor == factor
+    assert opened.context.pool.capabilities().context_tokens == 4096 * factor
+
+
+def test_slowfast_is_whole_beside_a_long_text(session: Callable[..., Session], clip: Path) -> None:
+    """249 tokens of text and 256 to write: 3680 as published, 3392 in a context of 4096."""
+    settings = {"ts-llava.layout": "slowfast", "chat.max_new_tokens": 256}
+    opened = session(**settings)
+    short = plan_of(opened, clip, "7")["visuals"]["text_tokens"]
+    question = "7" * (1 + 249 - short)
+    whole = plan_of(opened, clip, question)["visuals"]
+    assert (whole["text_tokens"], whole["visual_tokens"], whole["cut"]) == (249, 3680, 0)
+    plain = plan_of(session(**settings, **{"chat.rope_factor": 1}), clip, question)["visuals"]
+    assert plain["visual_tokens"] == 3392
+
+
+def test_no_layout_stretches_a_model_without_visual_tokens(
+    open_session: Open, watching: Any
+) -> None:
+    opened = open_session(watching(), **{"method": "ts-llava", "ts-llava.layout": "slowfast"})
+    assert opened.settings.chat.rope_factor == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [({}, 4 * 144), ({"fopru_share": 0.1}, 4 * 58), ({"fopru_strategy": "row"}, 4 * 144),
+     ({"fopru_share": 0.1, "fopru_strategy": "row"}, 4 * 48)],
+)  # fmt: skip
+def test_share_and_strategy_of_fopru_are_options(
+    session: Callable[..., Session], clip: Path, options: dict[str, Any], tokens: int
+) -> None:
+    named = {f"ts-llava.{name}": value for name, value in options.items()}
+    opened = session(**{"ts-llava.layout": "fopru"}, **named)
+    assert plan_of(opened, clip)["visuals"]["visual_tokens"] == tokens
+
+
+def test_the_strategies_of_fopru_keep_other_tokens(
+    session: Callable[..., Session], clip: Path
+) -> None:
+    files = []
+    for strategy in ("rank", "row"):
+        opened = session(**{"ts-llava.layout": "fopru", "ts-llava.fopru_strategy": strategy})
+        assert not opened.ask(clip, QUESTION).abstained
+        files.append(set((opened.library.folder / "frames").rglob("*.safetensors")))
+    (ranked,), (rows,) = files[0], files[1] - files[0]
+    assert not torch.equal(read_tokens(ranked), read_tokens(rows))
 
 
 def test_a_stretched_rope_takes_longer_prompts_and_changes_no_shorter_ones(
@@ -347,7 +458,7 @@ def test_a_clip_of_a_few_frames_is_answered(
     assert planned["visuals"]["spans"][0]["tokens"] == min(2880, count * 576)
     assert decides(opened.ask(clip, QUESTION, OPTIONS))
     parity = session(**{"ts-llava.parity": True})
-    assert decides(parity.ask(clip, QUESTION, OPTIONS))
+    assert parity.ask(clip, QUESTION).total("model_calls") == 1
 
 
 def test_what_is_saved_is_what_the_tower_was_shown(

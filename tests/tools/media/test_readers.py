@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tools.errors import InputError
+from tools.media.container import picture_times
 from tools.media.readers import open_video
 from tools.media.video import probe
 
@@ -138,6 +139,30 @@ def test_colours_are_as_tagged(backend, make_clip, matrix, size):
     columns = ((np.arange(len(COLOURS)) + 0.5) * image.shape[1] / len(COLOURS)).astype(int)
     found = image[image.shape[0] // 2, columns].astype(int)
     assert np.abs(found - COLOURS).max() <= 6  # rounding of YUV and of the encoder
+
+
+@pytest.mark.parametrize("reading", ["ffmpeg", "decord"])
+def test_untagged_pictures_of_any_size_are_bt_601_to_ffmpeg_and_decord(make_clip, reading):
+    fields = {"draw": colour_bars, "seconds": 0.2, "size": (320, 720), "tagged": False}
+    video = probe(make_clip(matrix="bt601", **fields))
+    (theirs,) = open_video(video, "decord").at([0.0])
+    (read,), (played,) = (open_video(video, reading=way).at([0.0]) for way in (reading, "player"))
+    columns = (np.arange(len(COLOURS)) * 64) + 32
+    assert np.abs(read.image[360, columns].astype(int) - COLOURS).max() <= 6
+    assert np.abs(read.image.astype(int) - theirs.image).max() <= 2
+    assert np.abs(played.image[360, columns].astype(int) - COLOURS).max() >= 20
+
+
+def test_decord_counts_the_pictures_that_an_edit_list_leaves_out(make_cut_clip, read_time):
+    video = probe(make_cut_clip(185, left_out=33))
+    assert len(picture_times(video.path)) == 152
+    times = picture_times(video.path, edited=False)
+    assert len(times) == 185
+    wanted = [0, 2, 5, 9, 13, 16, 20, 184]
+    read = open_video(video, reading="decord").at([times[number] for number in wanted])
+    assert [round(25 * read_time(frame.image)) for frame in read] == wanted
+    (first,) = open_video(video, reading="ffmpeg").at([0.0])
+    assert round(25 * read_time(first.image)) == 33
 
 
 def test_two_runs_give_the_same(backend, make_clip):
