@@ -152,7 +152,7 @@ class Session:
 
     def probe(self, video: Path | str) -> Video:
         """Return a file's probe. `InputError` when it has neither pictures nor sound."""
-        return find_video(Path(video), self.library)
+        return find_video(Path(video), self.library, self.settings.tracks)
 
     def mermaid(self) -> str:
         """Return the `ask` graph as Mermaid text, drawn from the compiled graph."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.evidence import ChannelReport, Evidence
-from tools.media.video import SubtitleTrack, Video
+from tools.media.tracks import Track
+from tools.media.video import Video
 
 CAPTIONS = "captions"  # the tool of clip captions, and the channel that reports them
 CAPTION = "caption"  # their kind of evidence
@@ -71,7 +72,10 @@ def video_from(row: sqlite3.Row) -> Video:
     """Return the video of a row with `path` and `probe`."""
     values = json.loads(row["probe"])
     values["fps"] = Fraction(values["fps"]) if values["fps"] else None
-    values["subtitles"] = tuple(SubtitleTrack(**track) for track in values["subtitles"])
+    tracks = values.get("tracks", ())
+    values["tracks"] = tuple(Track(**one | {"flags": tuple(one["flags"])}) for one in tracks)
+    values["notes"] = tuple(values.get("notes", ()))
+    values.pop("subtitles", None)  # before the other tracks were told as well
     return Video(path=Path(row["path"]), **values)
 
 

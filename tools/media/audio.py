@@ -6,6 +6,7 @@ Sample n is at second n / 16,000 of the file, whatever gaps the file has.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -26,6 +27,9 @@ SAMPLE_RATE = 16_000
 # Timestamps jitter by a packet's rounding (1 ms in Matroska) and by encoder delay (up to 50 ms);
 # smaller differences count as continuous audio, larger ones as a gap or an overlap.
 GAP_S = 0.06
+
+STEREO = 2
+OPPOSITE = -0.9  # correlation of left and right below which their sum would lose the sound
 
 Samples = npt.NDArray[np.float32]  # [n]
 
@@ -72,7 +76,7 @@ class _Piece:
 def _pieces(video: Video) -> Iterator[Samples]:
     """Yield gapless samples from 0 to the end of the video, in pieces of any length."""
     with open_container(video.path) as container:
-        stream = audio_stream(container)
+        stream = audio_stream(container, video.sound)
         if stream is None:
             return
         for other in container.streams:
@@ -142,7 +146,8 @@ def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
         if not sound.follows or resampler is None:
             if resampler is not None:
                 yield from map(_piece, resampler.resample(None))
-            resampler = AudioResampler("flt", "mono", SAMPLE_RATE)
+            stereo = sound.frame.layout.nb_channels == STEREO
+            resampler = AudioResampler("flt", "stereo" if stereo else "mono", SAMPLE_RATE)
             yield _Piece(np.empty(0, np.float32), round(sound.time_s * SAMPLE_RATE))
         yield from map(_piece, resampler.resample(sound.frame))
     if resampler is not None:
@@ -151,4 +156,22 @@ def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
 
 def _piece(frame: AudioFrame) -> _Piece:
     samples = frame.to_ndarray().reshape(-1)
+    if frame.layout.nb_channels == STEREO:
+        samples = mix_down(samples.reshape(-1, STEREO))
     return _Piece(np.clip(samples, -1, 1).astype(np.float32))
+
+
+def mix_down(stereo: npt.NDArray[Any]) -> Samples:
+    """Return the mono mix of left and right, with FFmpeg's gain of -3 dB each.
+
+    Where the two are in opposite phase, as after a miswired cable, their sum is silence; there the
+    right one is inverted first.
+
+    Args:
+        stereo: Samples, [n, 2].
+    """
+    left, right = stereo.astype(np.float64).T
+    both = np.sqrt((left @ left) * (right @ right))
+    sign = -1 if both and left @ right < OPPOSITE * both else 1
+    mixed: Samples = ((left + sign * right) * np.sqrt(0.5)).astype(np.float32)
+    return mixed

@@ -4,16 +4,18 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tools.errors import InputError
+from tools.media.tracks import choose, list_tracks
 
 log = logging.getLogger(__name__)
 
@@ -41,27 +43,42 @@ def open_container(path: Path) -> InputContainer:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """Return the video track, or None; attached cover art is not one."""
-    tracks = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    return next((s for s in tracks if s.codec_context is not None), None)
+    """Return the picture track that a player shows, or None; a cover or a preview is not one."""
+    choice = choose(list_tracks(container), "picture")
+    return cast("VideoStream", container.streams[choice.track.index]) if choice else None
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
-    """Return the first audio track with a known codec, or None."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+def audio_stream(container: InputContainer, index: int | None = None) -> AudioStream | None:
+    """Return the sound track with an index, else the one that a player plays, or None."""
+    if index is None:
+        choice = choose(list_tracks(container), "sound")
+        if choice is None:
+            return None
+        index = choice.track.index
+    return cast("AudioStream", container.streams[index])
 
 
 def seen_or_heard(container: InputContainer) -> list[Stream]:
-    """Return the video track and the audio track, as far as present."""
+    """Return the picture track and the sound track of the first choice, as far as present."""
     tracks: list[Stream | None] = [video_stream(container), audio_stream(container)]
     return [track for track in tracks if track is not None]
 
 
+def timed_streams(container: InputContainer) -> list[Stream]:
+    """Return the picture track and all sound tracks: they make up the time line.
+
+    All of them, so that times are the same whichever sound track is listened to.
+    """
+    picture = video_stream(container)
+    sounds = [one for one in container.streams.audio if one.codec_context is not None]
+    return [*([picture] if picture else []), *sounds]
+
+
 def origin(container: InputContainer) -> Fraction:
-    """Return the earliest start timestamp of video and audio, in seconds."""
+    """Return the earliest start timestamp of picture and sound, in seconds."""
     starts = [
         stream.start_time * stream.time_base
-        for stream in seen_or_heard(container)
+        for stream in timed_streams(container)
         if stream.start_time is not None and stream.time_base is not None
     ]
     if starts:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -30,9 +29,11 @@ from tools.media.container import (
     open_container,
     origin,
     read_packets,
-    seen_or_heard,
+    timed_streams,
     video_stream,
 )
+from tools.media.silence import is_silent
+from tools.media.tracks import Track, Wish, choose, list_tracks
 
 log = logging.getLogger(__name__)
 
@@ -49,23 +50,6 @@ PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
 
 
 @dataclass(frozen=True, slots=True)
-class SubtitleTrack:
-    """A subtitle track inside the file.
-
-    Attributes:
-        index: Stream index.
-        codec: Codec name.
-        language: As tagged in the file; "" if untagged.
-        forced: Whether it is flagged as forced: foreign-language passages and signs only.
-    """
-
-    index: int
-    codec: str
-    language: str
-    forced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Video:
     """A probed source. Its identity is `sha256`, the hash of its content, never its name.
 
@@ -78,7 +62,10 @@ class Video:
         rotation: Degrees clockwise by which a player rotates the stored frame: 0, 90, 180, 270.
         fps: Average frame rate; None when unknown or without video track. Never use it for times.
         has_audio: Whether there is an audio track.
-        subtitles: Embedded text subtitle tracks.
+        tracks: Every picture, sound and subtitle track.
+        sound: Index of the sound track that is listened to; None for the first choice.
+        sound_why: Why that one, where there are several.
+        notes: What a user should know of the file: parts left out, times that are guessed.
     """
 
     path: Path
@@ -89,7 +76,20 @@ class Video:
     rotation: int
     fps: Fraction | None
     has_audio: bool
-    subtitles: tuple[SubtitleTrack, ...]
+    tracks: tuple[Track, ...] = ()
+    sound: int | None = None
+    sound_why: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def subtitles(self) -> tuple[Track, ...]:
+        """The subtitle tracks that can be read."""
+        return tuple(one for one in self.tracks if one.kind == "subtitle" and one.codec)
+
+    @property
+    def sounds(self) -> tuple[Track, ...]:
+        """The sound tracks that can be read."""
+        return tuple(one for one in self.tracks if one.kind == "sound" and one.codec)
 
     @property
     def has_picture(self) -> bool:
@@ -162,14 +162,27 @@ def probe(path: Path | str) -> Video:
             rotation=rotation,
             fps=stream.average_rate or stream.guessed_rate if stream and first else None,
             has_audio=sound is not None,
-            subtitles=_text_tracks(container),
+            tracks=_tracks(container, path),
         )
     if _state(path) != before:
         raise InputError(
             f"{path} changed while it was read; if it is still being recorded or copied, ask again "
             "once that is done"
         )
-    return video
+    return with_sound(video, Wish())
+
+
+def with_sound(video: Video, wish: Wish) -> Video:
+    """Return a video of which another sound track is listened to.
+
+    Raises:
+        InputError: The track wished for is not there.
+    """
+    choice = choose(video.tracks, "sound", wish)
+    if choice is None:
+        return video
+    why = f"{choice.track} of {len(video.sounds)} with sound: {choice.why}"
+    return replace(video, sound=choice.track.index, sound_why=why if len(video.sounds) > 1 else "")
 
 
 def fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -260,7 +273,7 @@ def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
     except av.FFmpegError:
         log.debug("The file cannot be seeked in; its end is measured from where we are.")
     last: Fraction | None = None
-    for packet in read_packets(container, *seen_or_heard(container)):
+    for packet in read_packets(container, *timed_streams(container)):
         if packet.pts is None or packet.is_discard:
             continue
         end = (packet.pts + (packet.duration or 0)) * packet.time_base
@@ -270,14 +283,14 @@ def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
     return last
 
 
-def _text_tracks(container: InputContainer) -> tuple[SubtitleTrack, ...]:
+def _tracks(container: InputContainer, path: Path) -> tuple[Track, ...]:
+    """Return all tracks; where there are several with sound, each is known to be silent or not."""
+    tracks = list_tracks(container)
+    if sum(one.kind == "sound" and bool(one.codec) for one in tracks) < 2:
+        return tracks
     return tuple(
-        SubtitleTrack(
-            index=stream.index,
-            codec=stream.codec_context.codec.name,
-            language="" if stream.language in {None, "und"} else str(stream.language),
-            forced=bool(stream.disposition & Disposition.forced),
-        )
-        for stream in container.streams.subtitles
-        if stream.codec_context is not None and stream.codec_context.codec.text_sub
+        replace(one, silent=is_silent(path, one.index))
+        if one.kind == "sound" and one.codec
+        else one
+        for one in tracks
     )
