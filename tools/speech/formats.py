@@ -6,6 +6,7 @@ frames and tenths; what must survive broken times and stray lines is read here.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ def _reader(text: str) -> Callable[[str, float | None], _Read]:
     if "-->" in text:
         return _read_vtt if text.lstrip().startswith("WEBVTT") else _read_srt
     if "<sami" in head:
-        return lambda text, fps: _by_pysubs2(text, "sami", None)
+        return _read_sami
     for pattern, read in _BY_PATTERN.items():
         if pattern.search(text):
             return read
@@ -151,6 +152,12 @@ def _by_pysubs2(text: str, format_: str, fps: float | None) -> _Read:
     except (Pysubs2Error, ValueError, IndexError):
         return _Read([])
     return _Read([Cue(one.start / 1000, one.end / 1000, ass_lines(one.text)) for one in parsed])
+
+
+def _read_sami(text: str, fps: float | None) -> _Read:
+    """Read SAMI, which gives starts only; pysubs2 estimates ends from the length of the text."""
+    cues = _by_pysubs2(text, "sami", None).cues
+    return _Read(list(with_ends([replace(cue, end_s=cue.start_s) for cue in cues])))
 
 
 def _read_microdvd(text: str, fps: float | None) -> _Read:

@@ -108,7 +108,8 @@ def _read_name(path: Path, rest: str, suffix: str) -> Sidecar | None:
         suffix: The video's own ending, which some programs leave in.
     """
     language, roles, numbered = "", set[str](), False
-    parts = [part for part in rest.split(".") if part]
+    stripped = (part.strip(" _-()[]") for part in rest.split("."))
+    parts = [part for part in stripped if part]
     if parts and f".{parts[0]}".lower() == suffix.lower():
         del parts[0]
     for part in _finest(parts):
