@@ -5,7 +5,7 @@ A choice compares the tracks by one criterion after the other and says which one
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from av.container import InputContainer
@@ -27,6 +27,8 @@ FORCED = re.compile(r"\b(forced|signs?|songs?|foreign (parts?|only)|forciert|for
 STILL = frozenset({"attached_pic", "timed_thumbnails", "still_image"})
 BESIDE = frozenset({"comment", "dependent", "metadata", "lyrics", "karaoke"})
 DESCRIBED = frozenset({"visual_impaired", "descriptions", "clean_effects"})
+WEBVTT = b"\x86\x8dS_TEXT/WEBVTT"  # the element CodecID, its length, its value
+HEAD = 2**20  # bytes in which a Matroska file names its tracks
 FULL_LENGTH = 0.5  # share of the longest track of its kind: a shorter one is a preview or an extra
 
 
@@ -107,7 +109,24 @@ Criterion = tuple[str, Callable[[Track], Any]]  # higher is better
 
 def list_tracks(container: InputContainer) -> tuple[Track, ...]:
     """Return the picture, sound and subtitle tracks of an open file."""
-    return tuple(_track(one) for one in container.streams if one.type in KINDS)
+    tracks = [_track(one) for one in container.streams if one.type in KINDS]
+    if any(one.kind == "subtitle" and not one.codec for one in tracks) and _has_webvtt(container):
+        tracks = [
+            replace(one, codec="webvtt", form="text")
+            if one.kind == "subtitle" and not one.codec
+            else one
+            for one in tracks
+        ]
+    return tuple(tracks)
+
+
+def _has_webvtt(container: InputContainer) -> bool:
+    """Whether a Matroska file has WebVTT under the name that FFmpeg does not know.
+
+    FFmpeg writes D_WEBVTT/SUBTITLES; the standard, and so mkvmerge, have S_TEXT/WEBVTT.
+    """
+    with open(container.name, "rb") as file:  # noqa: PTH123 - FFmpeg's name is a text
+        return WEBVTT in file.read(HEAD)
 
 
 def choose(tracks: Sequence[Track], kind: Kind, wish: Wish | None = None) -> Choice | None:

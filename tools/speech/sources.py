@@ -112,7 +112,7 @@ def of_track(track: Track) -> Source:
 
     def read(given: ToolInput, read_picture: ReadPicture) -> CueSheet:
         try:
-            return read_stream(given, given.video.path, track.index, read_picture)
+            return read_stream(given, given.video.path, track, read_picture)
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
 
