@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 from bisect import bisect_right
 from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 
 from tools.errors import InputError
@@ -53,13 +54,13 @@ def frames_of(video: Video, choose: Callable[[int], Sequence[int]]) -> tuple[Pla
     """
     if not video.has_picture:
         raise InputError("the file has no picture to look at; take --method video-rag")
-    times = _times(video.sha256, video.path)
+    times = _times(video.sha256, video.path, video.shifts_s)
     return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
 
 
 def picture_count(video: Video) -> int:
     """Return the number of frames of a video; none is decoded."""
-    return len(_times(video.sha256, video.path))
+    return len(_times(video.sha256, video.path, video.shifts_s))
 
 
 def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
@@ -69,15 +70,15 @@ def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...
         video: A video with a picture track; no frame is decoded.
         times_s: In seconds; a time before the first frame means that frame.
     """
-    times = _times(video.sha256, video.path)
+    times = _times(video.sha256, video.path, video.shifts_s)
     places = [max(0, bisect_right(times, time_s) - 1) for time_s in times_s]
     return tuple(PlannedFrame(i, times[i]) for i in places)
 
 
 @lru_cache(maxsize=16)
-def _times(sha256: str, path: Path) -> list[float]:
+def _times(sha256: str, path: Path, shifts_s: tuple[Fraction, ...]) -> list[float]:
     """Return the time of each frame; cached, for reading those of an hour takes seconds."""
-    return picture_times(path)
+    return picture_times(path, shifts_s)
 
 
 def picture_files(

@@ -64,6 +64,7 @@ def to_json(value: Any) -> str:
 def video_to_json(video: Video) -> str:
     """Return the probe of a video as JSON, without the path."""
     values = asdict(video) | {"fps": str(video.fps) if video.fps else None}
+    values["shifts_s"] = [str(shift_s) for shift_s in video.shifts_s]
     del values["path"]
     return to_json(values)
 
@@ -74,6 +75,7 @@ def video_from(row: sqlite3.Row) -> Video:
     values["fps"] = Fraction(values["fps"]) if values["fps"] else None
     tracks = values.get("tracks", ())
     values["tracks"] = tuple(Track(**one | {"flags": tuple(one["flags"])}) for one in tracks)
+    values["shifts_s"] = tuple(map(Fraction, values.get("shifts_s", ())))
     values["notes"] = tuple(values.get("notes", ()))
     values.pop("subtitles", None)  # before the other tracks were told as well
     return Video(path=Path(row["path"]), **values)

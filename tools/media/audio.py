@@ -4,8 +4,9 @@ Sample n is at second n / 16,000 of the file, whatever gaps the file has.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -15,9 +16,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Discard
 
-from tools.media.container import audio_stream, open_container, origin, read_packets
+from tools.media.container import audio_stream, discard_others, open_container, origin, read_packets
 from tools.media.video import Video, require_positive
 
 log = logging.getLogger(__name__)
@@ -79,12 +79,11 @@ def _pieces(video: Video) -> Iterator[Samples]:
         stream = audio_stream(container, video.sound)
         if stream is None:
             return
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+        if not video.shifts_s:  # else the other streams tell where a part begins
+            discard_others(container, stream)
         end = round(video.duration_s * SAMPLE_RATE)
         position = surplus = 0
-        for piece in _resampled(_sounds(container, stream, video.duration_s)):
+        for piece in _resampled(_sounds(container, stream, video)):
             if piece.first is not None:
                 surplus = max(0, position - piece.first)
                 while position < min(piece.first, end):
@@ -111,22 +110,24 @@ class _Sound:
         return self.time_s + self.frame.samples / self.frame.sample_rate
 
 
-def _sounds(container: InputContainer, stream: AudioStream, duration_s: float) -> Iterator[_Sound]:
+def _sounds(container: InputContainer, stream: AudioStream, video: Video) -> Iterator[_Sound]:
     """Assign times to decoded frames, and find gaps, overlaps and format changes."""
     start_s = float(origin(container))
     last: _Sound | None = None
-    for frame in _frames(container, stream):
+    for frame in _frames(container, stream, video.shifts_s):
         due_s = last.end_s if last else 0.0
         time_s = due_s if frame.time is None else frame.time - start_s
-        damaged = last is not None and time_s > duration_s + GAP_S
+        damaged = last is not None and time_s > video.duration_s + GAP_S
         near = abs(time_s - due_s) <= GAP_S
         follows = last is not None and (near or damaged) and _form(frame) == _form(last.frame)
         last = _Sound(due_s if follows else time_s, frame, follows)
         yield last
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    for packet in read_packets(container, stream):
+def _frames(
+    container: InputContainer, stream: AudioStream, shifts_s: Sequence[Fraction]
+) -> Iterator[AudioFrame]:
+    for packet in read_packets(container, stream, shifts_s=shifts_s):
         try:
             decoded = packet.decode()
         except av.FFmpegError:

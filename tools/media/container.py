@@ -1,7 +1,7 @@
 """Open and demux a media file with PyAV: shared by probing, video and audio decoding."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -10,15 +10,19 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tools.errors import InputError
+from tools.media.splices import on_one_line
 from tools.media.tracks import choose, list_tracks
 
 log = logging.getLogger(__name__)
 
+RAW = frozenset({"av1", "cavsvideo", "h263", "h264", "hevc", "m4v", "mpegvideo", "vc1", "vvc"})
+USUAL_RATE = Fraction(25)
+MAX_RATE = 480  # pictures per second that a raw stream may say
 MAX_READ_FAILURES = 100  # per pass, so that a damaged file cannot loop forever
 
 
@@ -86,8 +90,48 @@ def origin(container: InputContainer) -> Fraction:
     return Fraction(container.start_time or 0, av.time_base)
 
 
-def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Stream]]":
-    """Yield packets to the end, skipping unreadable parts."""
+def discard_others(container: InputContainer, stream: Stream) -> None:
+    """Let the demuxer skip all other streams."""
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+
+
+def is_raw(container: InputContainer) -> bool:
+    """Whether a file is a picture stream without a container, in which pictures have no times."""
+    return container.format.name in RAW
+
+
+def raw_rate(stream: VideoStream) -> Fraction:
+    """Return the pictures per second of a raw stream, 25 where it says none or nonsense.
+
+    Encoders of a variable rate write the ticks of their clock, as in 90,000 a second.
+    """
+    rate = stream.codec_context.framerate or stream.guessed_rate or USUAL_RATE
+    return rate if 0 < rate <= MAX_RATE else USUAL_RATE
+
+
+def read_packets(
+    container: InputContainer, *streams: Stream, shifts_s: Sequence[Fraction] = ()
+) -> "Iterator[Packet[Stream]]":
+    """Yield packets to the end, skipping unreadable parts.
+
+    Args:
+        container: An open file; of one in parts, nothing may have been read or discarded.
+        streams: Whose packets are wanted.
+        shifts_s: What brings the parts of the file onto one time line, if it has several.
+    """
+    if len(shifts_s) < 2:
+        yield from _stored_packets(container, *streams)
+        return
+    wanted = {stream.index for stream in streams}
+    timed = [one for one in timed_streams(container) if one.index not in wanted]
+    for packet in on_one_line(_stored_packets(container, *streams, *timed), shifts_s):
+        if packet.stream.index in wanted:
+            yield packet
+
+
+def _stored_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Stream]]":
     failures = 0
     packets = container.demux(*streams)
     while failures < MAX_READ_FAILURES:
@@ -101,19 +145,26 @@ def read_packets(container: InputContainer, *streams: Stream) -> "Iterator[Packe
             packets = container.demux(*streams)
 
 
-def picture_times(path: Path) -> list[float]:
+def picture_times(path: Path, shifts_s: Sequence[Fraction] = ()) -> list[float]:
     """Return the presentation time of each frame, in seconds, ascending, from the packets alone.
 
     Nothing is decoded, so that frames can be chosen by number before any is decoded.
+
+    Args:
+        path: The file.
+        shifts_s: Those of a video in parts.
     """
     with open_container(path) as container:
         stream = video_stream(container)
         if stream is None:
             return []
+        if is_raw(container):
+            count = sum(packet.size > 0 for packet in read_packets(container, stream))
+            return [round(float(n / raw_rate(stream)), 6) for n in range(count)]
         start, base = origin(container), stream.time_base or Fraction(1, av.time_base)
         found = {
             round(float(packet.pts * base - start), 6)
-            for packet in read_packets(container, stream)
+            for packet in read_packets(container, stream, shifts_s=shifts_s)
             if packet.pts is not None and packet.size and not packet.is_discard
         }
     return sorted(found)

@@ -26,13 +26,17 @@ from tools.errors import InputError
 from tools.media.container import (
     audio_stream,
     clockwise_turn,
+    is_raw,
     open_container,
     origin,
+    picture_times,
+    raw_rate,
     read_packets,
     timed_streams,
     video_stream,
 )
 from tools.media.silence import is_silent
+from tools.media.splices import join_parts, may_go_on, second_file
 from tools.media.tracks import Track, Wish, choose, list_tracks
 
 log = logging.getLogger(__name__)
@@ -65,6 +69,7 @@ class Video:
         tracks: Every picture, sound and subtitle track.
         sound: Index of the sound track that is listened to; None for the first choice.
         sound_why: Why that one, where there are several.
+        shifts_s: What is added to the times of each part of a file whose clock starts again.
         notes: What a user should know of the file: parts left out, times that are guessed.
     """
 
@@ -80,6 +85,7 @@ class Video:
     sound: int | None = None
     sound_why: str = ""
     notes: tuple[str, ...] = ()
+    shifts_s: tuple[Fraction, ...] = ()
 
     @property
     def subtitles(self) -> tuple[Track, ...]:
@@ -153,16 +159,19 @@ def probe(path: Path | str) -> Video:
             )
         rotation = clockwise_turn(first) if first else 0
         width, height = (first.width, first.height) if first else (0, 0)
+        duration_s, shifts_s = _length(container, path)
         video = Video(
             path=path.absolute(),
             sha256=digest,
-            duration_s=_duration_s(container),
+            duration_s=duration_s,
             width=height if rotation % 180 else width,
             height=width if rotation % 180 else height,
             rotation=rotation,
             fps=stream.average_rate or stream.guessed_rate if stream and first else None,
             has_audio=sound is not None,
             tracks=_tracks(container, path),
+            shifts_s=shifts_s if len(shifts_s) > 1 else (),
+            notes=tuple(_notes(container, path, shifts_s)),
         )
     if _state(path) != before:
         raise InputError(
@@ -251,6 +260,38 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
         except av.FFmpegError:
             continue
     return None
+
+
+def _length(container: InputContainer, path: Path) -> tuple[float, tuple[Fraction, ...]]:
+    """Return the duration in seconds, and what brings several parts onto one time line."""
+    if is_raw(container):
+        times_s = picture_times(path)
+        stream = video_stream(container)
+        period_s = float(1 / raw_rate(stream)) if stream else 0.0
+        return round(times_s[-1] + period_s, 6) if times_s else 0.0, ()
+    if not may_go_on(container):
+        return _duration_s(container), ()
+    with open_container(path) as fresh:
+        joined = join_parts(read_packets(fresh, *timed_streams(fresh)))
+        start_s = origin(fresh)
+    if joined is None or len(joined.shifts_s) < 2:
+        return _duration_s(container), ()
+    return round(float(joined.end_s - start_s), 6), joined.shifts_s
+
+
+def _notes(container: InputContainer, path: Path, shifts_s: tuple[Fraction, ...]) -> Iterator[str]:
+    """Yield what a user should know of the file."""
+    stream = video_stream(container)
+    if is_raw(container) and stream:
+        rate = float(raw_rate(stream))
+        yield f"a stream without times: its pictures are taken to be {rate:g} a second"
+    if len(shifts_s) > 1:
+        yield f"{len(shifts_s)} recordings in one file: their times follow each other"
+    elif (place := second_file(path)) is not None and not may_go_on(container):
+        yield (
+            f"a second recording begins at byte {place:,} of the file and is left out: join them "
+            "by `ffmpeg -f concat` instead"
+        )
 
 
 def _duration_s(container: InputContainer) -> float:

@@ -16,7 +16,7 @@ from av.subtitles.subtitle import AssSubtitle, BitmapSubtitle, SubtitleSet
 
 from tools.base import ToolInput
 from tools.errors import StoppedError
-from tools.media.container import open_container, origin, read_packets, timed_streams
+from tools.media.container import open_container, origin, read_packets
 from tools.media.tracks import Track
 from tools.speech.cue_text import ass_lines, mostly_placed, plain_lines
 from tools.speech.cues import Cue, CueSheet, with_ends
@@ -95,10 +95,11 @@ def _decoded(given: ToolInput, path: Path, track: Track | None) -> Iterator[_Sho
         start_s = 0.0 if beside else float(origin(container))
         stream = container.streams[track.index] if track else container.streams.subtitles[0]
         codec = track.codec if track else ""
-        for packet in read_packets(container, *timed_streams(container), stream):
+        shifts_s = () if beside else given.video.shifts_s
+        for packet in read_packets(container, stream, shifts_s=shifts_s):
             if given.stopped():
                 raise StoppedError
-            if packet.stream.index != stream.index or packet.pts is None or not packet.size:
+            if packet.pts is None or not packet.size:
                 continue
             begin_s = float(packet.pts * packet.time_base) - start_s
             given.progress(min(max(begin_s, 0), duration_s), duration_s)
