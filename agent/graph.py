@@ -23,11 +23,12 @@ from agent.ingest.graph import build_ingest
 from agent.library.store import Library, stat_of
 from agent.methods import candidates, find_method
 from agent.plan import make_plan
-from agent.settings import Settings
+from agent.settings import Settings, TrackSettings
 from agent.state import Context, State
 from agent.text import is_text
 from tools.errors import InputError
 from tools.media import video as reading
+from tools.media.tracks import Wish
 from tools.media.video import Video
 
 Graph = CompiledStateGraph[State, Context, State, State]
@@ -64,7 +65,7 @@ def build_index(settings: Settings) -> Graph:
 def probe(state: State, runtime: Runtime[Context]) -> State:
     """Probe the file, or take the probe from the library if the file has not changed since."""
     start = perf_counter()
-    video = find_video(state["path"], runtime.context.library)
+    video = find_video(state["path"], runtime.context.library, runtime.context.settings.tracks)
     return {"video": video, "usage": {"probe": Usage(seconds=perf_counter() - start)}}
 
 
@@ -80,17 +81,26 @@ def planned_method(state: State) -> str:
     return state["plan"].method
 
 
-def find_video(path: Path, library: Library) -> Video:
-    """Return a file's probe, from the library if the file has not changed since."""
+def find_video(path: Path, library: Library, tracks: TrackSettings | None = None) -> Video:
+    """Return a file's probe, from the library if the file has not changed since.
+
+    Args:
+        path: A video or sound file.
+        library: Holds the probes.
+        tracks: Which sound track is listened to; None for the first choice.
+
+    Raises:
+        InputError: The file cannot be read, or has no such track.
+    """
     path = path.expanduser().absolute()
     if not is_text(str(path)):
         raise InputError(f"the path {path.name!a} is not valid UTF-8; rename the file")
-    if known := library.known_file(path):
-        return known
-    before = stat_of(path)
-    video = reading.probe(path)
-    library.add_video(video, before)
-    return video
+    video = library.known_file(path)
+    if video is None:
+        before = stat_of(path)
+        video = reading.probe(path)
+        library.add_video(video, before)
+    return reading.with_sound(video, Wish(tracks.audio, tracks.language)) if tracks else video
 
 
 def finish(state: State, runtime: Runtime[Context]) -> State:

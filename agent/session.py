@@ -175,7 +175,7 @@ class Session:
 
     def probe(self, video: Path | str) -> Video:
         """Return a file's probe. `InputError` when it has neither pictures nor sound."""
-        return find_video(Path(video), self.library)
+        return find_video(Path(video), self.library, self.settings.tracks)
 
     def with_method(self, method: str) -> "Session":
         """Return this session with another method; library, models and settings are shared.

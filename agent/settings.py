@@ -45,6 +45,15 @@ class Sampling(Section):
     backend: Literal["pyav", "decord"] = "pyav"
 
 
+class TrackSettings(Section):
+    """Which of several sound tracks is listened to; `subtitles.track` chooses among subtitles."""
+
+    audio: int | None = Field(
+        None, ge=0, description="index of the sound track, as `reelgraph probe` shows it"
+    )
+    language: str = Field("", description='language of the sound preferred ("en", "eng", English)')
+
+
 class ChatSettings(Section):
     """The frozen language or vision-language model."""
 
@@ -212,6 +221,7 @@ class Settings(Section):
     method: str = "auto"
     ingest: tuple[str, ...] = Field((), description="tools that look at every new video")
     sampling: Sampling = Sampling()
+    tracks: TrackSettings = TrackSettings()
     chat: ChatSettings = ChatSettings()
     captioner: ChatSettings | None = Field(
         None, description="the model that describes pictures; none is the chat model"

@@ -1,4 +1,4 @@
-"""The command line: `reelgraph ask|batch|search|watch|eval|detect|index|library|models|...`.
+"""The command line: `reelgraph ask|batch|search|watch|eval|detect|index|probe|library|...`.
 
 Exit codes: 0 answered, 3 abstained or nothing found, 2 bad input, 1 failure, 130 stopped by Ctrl-C.
 """
@@ -22,8 +22,21 @@ from agent.cli import (
     evaluation,
     grounding,
     search,
+    tracks,
 )
-from agent.cli.options import AsJson, Pairs, Plugins, Profile, open_session, print_json, say
+from agent.cli.options import (
+    AsJson,
+    AudioTrack,
+    Language,
+    Pairs,
+    Plugins,
+    Profile,
+    SubtitleTrack,
+    of_tracks,
+    open_session,
+    print_json,
+    say,
+)
 from tools.errors import InputError, ReelgraphError, StoppedError
 from tools.media.folders import is_folder
 
@@ -54,6 +67,7 @@ evaluation.add_commands(app)
 search.add_commands(app)
 grounding.add_commands(app)
 comparison.add_commands(app)
+tracks.add_commands(app)
 
 VideoPath = Annotated[
     Path, typer.Argument(help="A video or sound file, or a folder.", show_default=False)
@@ -117,9 +131,13 @@ def ask(
         Path | None,
         typer.Option("--save-visuals", help="Folder for the pictures that the model is shown."),
     ] = None,
+    audio_track: AudioTrack = None,
+    subtitle_track: SubtitleTrack = None,
+    language: Language = "",
 ) -> None:
     """Answer a question about a video, or from all videos of a folder, with evidence and times."""
-    session = open_session(profile, pairs, _of_method(method, parity), plugins)
+    wanted = of_tracks(audio_track, subtitle_track, language)
+    session = open_session(profile, pairs, _of_method(method, parity) | wanted, plugins)
     options = option or []
     if is_folder(video):
         one = {"method": method, "chat": chat, "dry_run": dry_run, "save_visuals": save_visuals}
@@ -149,9 +167,13 @@ def index(
     profile: Profile = None,
     pairs: Pairs = None,
     plugins: Plugins = None,
+    audio_track: AudioTrack = None,
+    subtitle_track: SubtitleTrack = None,
+    language: Language = "",
 ) -> None:
     """Look at videos ahead of the questions; what was looked at before is not done again."""
-    session = open_session(profile, pairs, plugins=plugins)
+    wanted = of_tracks(audio_track, subtitle_track, language)
+    session = open_session(profile, pairs, wanted, plugins)
     from agent.cli import report
 
     failed = 0

@@ -20,6 +20,29 @@ Plugins = Annotated[
     typer.Option("--plugin", help="A Python file, a folder, an installed tool; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+AudioTrack = Annotated[
+    int | None,
+    typer.Option("--audio-track", help="Index of the sound track, as `reelgraph probe` lists it."),
+]
+SubtitleTrack = Annotated[
+    int | None, typer.Option("--subtitle-track", help="Index of the subtitle track, likewise.")
+]
+Language = Annotated[
+    str,
+    typer.Option("--language", help='Preferred language of sound and subtitles: "en", "English".'),
+]
+
+
+def of_tracks(audio: int | None, subtitle: int | None, language: str) -> dict[str, Any]:
+    """Return the settings for `--audio-track`, `--subtitle-track` and `--language`."""
+    wanted: dict[str, Any] = {}
+    if audio is not None:
+        wanted["tracks.audio"] = audio
+    if subtitle is not None:
+        wanted["subtitles.track"] = subtitle
+    if language:
+        wanted |= {"tracks.language": language, "subtitles.language": language}
+    return wanted
 
 
 def open_session(

@@ -51,7 +51,7 @@ def probe(state: DetectionState, runtime: Node) -> DetectionState:
 
 def video_of(state: Any, context: DetectionContext) -> Video:
     """Return the video of a state, which holds only its path: the library keeps the probe."""
-    return find_video(state["path"], context.library)
+    return find_video(state["path"], context.library, context.settings.tracks)
 
 
 def sample(state: DetectionState, runtime: Node) -> DetectionState:

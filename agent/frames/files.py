@@ -46,13 +46,13 @@ def frames_of(
     """
     if not video.has_picture:
         raise InputError("the file has no picture to look at; take --method video-rag")
-    times = _times(video.sha256, video.path, reading == "decord")
+    times = _times(video.sha256, video.path, video.shifts_s, reading == "decord")
     return tuple(PlannedFrame(i, times[i]) for i in choose(len(times)))
 
 
 def picture_count(video: Video, reading: Reading = "player") -> int:
     """Return the number of frames of a video; none is decoded."""
-    return len(_times(video.sha256, video.path, reading == "decord"))
+    return len(_times(video.sha256, video.path, video.shifts_s, reading == "decord"))
 
 
 def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...]:
@@ -62,7 +62,7 @@ def frames_at(video: Video, times_s: Sequence[float]) -> tuple[PlannedFrame, ...
         video: A video with a picture track; no frame is decoded.
         times_s: In seconds; a time before the first frame means that frame.
     """
-    times = _times(video.sha256, video.path)
+    times = _times(video.sha256, video.path, video.shifts_s)
     places = [max(0, bisect_right(times, time_s) - 1) for time_s in times_s]
     return tuple(PlannedFrame(i, times[i]) for i in places)
 
@@ -75,9 +75,11 @@ def frames_on_grid(
 
 
 @lru_cache(maxsize=16)
-def _times(sha256: str, path: Path, unedited: bool = False) -> list[float]:
+def _times(
+    sha256: str, path: Path, shifts_s: tuple[Fraction, ...], unedited: bool = False
+) -> list[float]:
     """Return the time of each frame; cached, for reading those of an hour takes seconds."""
-    return picture_times(path, edited=not unedited)
+    return picture_times(path, shifts_s, edited=not unedited)
 
 
 def picture_files(

@@ -13,6 +13,7 @@ from tools.evidence import Evidence
 from tools.media.video import Video
 
 SPEECH = "speech"  # the kind of evidence with transcripts
+PARTIAL = frozenset({"forced", "commentary"})  # marks of what does not tell all that is said
 SHARE = 0.1
 ENOUGH_S = 10.0
 
@@ -26,7 +27,7 @@ def told_by(video: Video, runs: Mapping[str, int], library: Library) -> list[str
         library: Holds their evidence.
     """
     found = library.view(runs.values()).records
-    spoken = [one for one in found if one.kind == SPEECH and not one.data.get("forced")]
+    spoken = [one for one in found if one.kind == SPEECH and not PARTIAL & one.data.keys()]
     if covered_s(spoken) < enough_s(video.duration_s):
         return []
     return sorted({one.tool for one in spoken})

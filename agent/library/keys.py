@@ -17,7 +17,7 @@ MAX_READ = 32 * 2**20  # bytes; larger files are not hashed, as every question d
 def run_settings(
     tool: Tool, video: Video, settings: Settings, phrases: tuple[str, ...] = ()
 ) -> Mapping[str, Any]:
-    """Return what a run depends on: tool, version, options, and sampling or model where used."""
+    """Return what a run depends on: tool, version, options, and sampling, sound or model."""
     values: dict[str, Any] = {
         "tool": tool.name,
         "version": tool.version,
@@ -29,6 +29,8 @@ def run_settings(
         ]
     if "frames" in tool.needs:
         values["sampling"] = sampling_values(video, settings)
+    if "audio" in tool.needs and len(video.sounds) > 1:
+        values["sound"] = video.sound
     if "vision" in tool.needs:
         values["model"] = reply_identity(captioner_of(settings))
     if weights := tool_weights(tool.models):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.evidence import ChannelReport, Evidence
-from tools.media.video import SubtitleTrack, Video
+from tools.media.tracks import Track
+from tools.media.video import Video
 
 CAPTIONS = "captions"  # the tool of clip captions, and the channel that reports them
 CAPTION = "caption"  # their kind of evidence
@@ -63,6 +64,7 @@ def to_json(value: Any) -> str:
 def video_to_json(video: Video) -> str:
     """Return the probe of a video as JSON, without the path."""
     values = asdict(video) | {"fps": str(video.fps) if video.fps else None}
+    values["shifts_s"] = [str(shift_s) for shift_s in video.shifts_s]
     del values["path"]
     return to_json(values)
 
@@ -71,7 +73,11 @@ def video_from(row: sqlite3.Row) -> Video:
     """Return the video of a row with `path` and `probe`."""
     values = json.loads(row["probe"])
     values["fps"] = Fraction(values["fps"]) if values["fps"] else None
-    values["subtitles"] = tuple(SubtitleTrack(**track) for track in values["subtitles"])
+    tracks = values.get("tracks", ())
+    values["tracks"] = tuple(Track(**one | {"flags": tuple(one["flags"])}) for one in tracks)
+    values["shifts_s"] = tuple(map(Fraction, values.get("shifts_s", ())))
+    values["notes"] = tuple(values.get("notes", ()))
+    values.pop("subtitles", None)  # before the other tracks were told as well
     return Video(path=Path(row["path"]), **values)
 
 

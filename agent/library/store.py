@@ -117,12 +117,16 @@ class Library(ModelTables, SearchTables, Parcels):
     # Videos
 
     def known_file(self, path: Path) -> Video | None:
-        """Return the video at a path if it was probed before and has not changed since."""
+        """Return the video at a path if it was probed before and has not changed since.
+
+        A probe without tracks is from an older version, and does not count.
+        """
         if not (stat := stat_of(path)):
             return None
         row = self._db.row(
             "SELECT files.path, probe FROM files JOIN videos ON video = sha256"
-            " WHERE files.path = ? AND size = ? AND mtime_ns = ?",
+            " WHERE files.path = ? AND size = ? AND mtime_ns = ?"
+            " AND json_extract(probe, '$.tracks') IS NOT NULL",
             (str(path), stat.st_size, stat.st_mtime_ns),
         )
         return video_from(row) if row else None

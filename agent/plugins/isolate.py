@@ -173,13 +173,15 @@ class _Process:
         return dict(json.loads(line))
 
     def _serve(self, message: dict[str, Any], given: ToolInput) -> None:
-        """Pass on progress, and keep or recall a piece of work.
+        """Pass on progress and notes, and keep or recall a piece of work.
 
         `keep` either returns what is kept or calls its function, so recalling asks with one that
         raises, and keeping hands over what the process has made.
         """
         if "progress" in message:
             given.progress(*message["progress"])
+        elif "note" in message:
+            given.note(message["note"])
         elif "recall" in message:
             try:
                 self.say({"kept": [given.keep(message["recall"], _nothing)]})

@@ -95,6 +95,7 @@ def _run(job: dict[str, Any], line: _Line) -> None:
         evidence={k: [Evidence(**one) for one in v] for k, v in job["evidence"].items()},
         progress=lambda done_s, total_s: line.say(progress=[float(done_s), float(total_s)]),
         stopped=lambda: line.stopped,
+        note=lambda text: line.say(note=str(text)),
         keep=line.keep,
     )
     for found in tool.run(given):

@@ -235,7 +235,7 @@ def _native_times(video: Video, options: ClipOptions) -> list[float]:
     """
     start_s, length_s = options.start_s, options.frames / options.fps
     end_s = start_s + 1.5 * length_s
-    times_s = [t for t in picture_times(video.path) if start_s <= t < end_s]
+    times_s = [t for t in picture_times(video.path, video.shifts_s) if start_s <= t < end_s]
     if times_s:
         return times_s[:MAX_NATIVE]
     grid = [start_s + number / options.fps for number in range(options.frames)]

@@ -30,7 +30,7 @@ class ContainerMetadata(Measurement):
         if video.has_picture:
             values |= {"width": float(video.width), "height": float(video.height)}
             values |= {"rotation_deg": float(video.rotation)}
-            values |= _regularity(picture_times(video.path))
+            values |= _regularity(picture_times(video.path, video.shifts_s))
         said = ", ".join(
             say(name, value) if isinstance(value, float) else f"{name.replace('_', ' ')} {value}"
             for name, value in values.items()

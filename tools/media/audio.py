@@ -4,8 +4,10 @@ Sample n is at second n / 16,000 of the file, whatever gaps the file has.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -14,9 +16,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Discard
 
-from tools.media.container import audio_stream, open_container, origin, read_packets
+from tools.media.container import audio_stream, discard_others, open_container, origin, read_packets
 from tools.media.video import Video, require_positive
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ SAMPLE_RATE = 16_000
 # Timestamps jitter by a packet's rounding (1 ms in Matroska) and by encoder delay (up to 50 ms);
 # smaller differences count as continuous audio, larger ones as a gap or an overlap.
 GAP_S = 0.06
+
+STEREO = 2
+OPPOSITE = -0.9  # correlation of left and right below which their sum would lose the sound
 
 Samples = npt.NDArray[np.float32]  # [n]
 
@@ -72,15 +76,14 @@ class _Piece:
 def _pieces(video: Video) -> Iterator[Samples]:
     """Yield gapless samples from 0 to the end of the video, in pieces of any length."""
     with open_container(video.path) as container:
-        stream = audio_stream(container)
+        stream = audio_stream(container, video.sound)
         if stream is None:
             return
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+        if not video.shifts_s:  # else the other streams tell where a part begins
+            discard_others(container, stream)
         end = round(video.duration_s * SAMPLE_RATE)
         position = surplus = 0
-        for piece in _resampled(_sounds(container, stream, video.duration_s)):
+        for piece in _resampled(_sounds(container, stream, video)):
             if piece.first is not None:
                 surplus = max(0, position - piece.first)
                 while position < min(piece.first, end):
@@ -107,22 +110,24 @@ class _Sound:
         return self.time_s + self.frame.samples / self.frame.sample_rate
 
 
-def _sounds(container: InputContainer, stream: AudioStream, duration_s: float) -> Iterator[_Sound]:
+def _sounds(container: InputContainer, stream: AudioStream, video: Video) -> Iterator[_Sound]:
     """Assign times to decoded frames, and find gaps, overlaps and format changes."""
     start_s = float(origin(container))
     last: _Sound | None = None
-    for frame in _frames(container, stream):
+    for frame in _frames(container, stream, video.shifts_s):
         due_s = last.end_s if last else 0.0
         time_s = due_s if frame.time is None else frame.time - start_s
-        damaged = last is not None and time_s > duration_s + GAP_S
+        damaged = last is not None and time_s > video.duration_s + GAP_S
         near = abs(time_s - due_s) <= GAP_S
         follows = last is not None and (near or damaged) and _form(frame) == _form(last.frame)
         last = _Sound(due_s if follows else time_s, frame, follows)
         yield last
 
 
-def _frames(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    for packet in read_packets(container, stream):
+def _frames(
+    container: InputContainer, stream: AudioStream, shifts_s: Sequence[Fraction]
+) -> Iterator[AudioFrame]:
+    for packet in read_packets(container, stream, shifts_s=shifts_s):
         try:
             decoded = packet.decode()
         except av.FFmpegError:
@@ -142,7 +147,8 @@ def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
         if not sound.follows or resampler is None:
             if resampler is not None:
                 yield from map(_piece, resampler.resample(None))
-            resampler = AudioResampler("flt", "mono", SAMPLE_RATE)
+            stereo = sound.frame.layout.nb_channels == STEREO
+            resampler = AudioResampler("flt", "stereo" if stereo else "mono", SAMPLE_RATE)
             yield _Piece(np.empty(0, np.float32), round(sound.time_s * SAMPLE_RATE))
         yield from map(_piece, resampler.resample(sound.frame))
     if resampler is not None:
@@ -151,4 +157,22 @@ def _resampled(sounds: Iterator[_Sound]) -> Iterator[_Piece]:
 
 def _piece(frame: AudioFrame) -> _Piece:
     samples = frame.to_ndarray().reshape(-1)
+    if frame.layout.nb_channels == STEREO:
+        samples = mix_down(samples.reshape(-1, STEREO))
     return _Piece(np.clip(samples, -1, 1).astype(np.float32))
+
+
+def mix_down(stereo: npt.NDArray[Any]) -> Samples:
+    """Return the mono mix of left and right, with FFmpeg's gain of -3 dB each.
+
+    Where the two are in opposite phase, as after a miswired cable, their sum is silence; there the
+    right one is inverted first.
+
+    Args:
+        stereo: Samples, [n, 2].
+    """
+    left, right = stereo.astype(np.float64).T
+    both = np.sqrt((left @ left) * (right @ right))
+    sign = -1 if both and left @ right < OPPOSITE * both else 1
+    mixed: Samples = ((left + sign * right) * np.sqrt(0.5)).astype(np.float32)
+    return mixed

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.errors import InputError, MissingError
-from tools.media.container import open_container, origin, read_packets, video_stream
+from tools.media.container import is_raw, open_container, origin, read_packets, video_stream
 from tools.media.video import Frame, Video, fit, require_ascending, require_positive
 
 CHUNK = 8  # frames per batch: decord returns them as one array, 22 MB at 720p
@@ -82,7 +82,8 @@ class DecordReader:
         """Return the time of each frame in seconds, in presentation order, [n]."""
         with open_container(self._video.path) as container:
             stream = video_stream(container)
-            if container.format.name in UNSEEKABLE or stream is None or stream.time_base is None:
+            unfit = container.format.name in UNSEEKABLE or is_raw(container)
+            if unfit or self._video.shifts_s or stream is None or stream.time_base is None:
                 raise self._unfit(f"it seeks wrongly in {container.format.long_name}")
             ticks = [p.pts for p in read_packets(container, stream) if p.pts is not None]
             start_s = origin(container)

@@ -9,13 +9,20 @@ from typing import Literal, Self
 
 import av
 import numpy as np
-from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from tools.errors import InputError
-from tools.media.container import open_container, origin, read_packets, video_stream
+from tools.media.container import (
+    discard_others,
+    is_raw,
+    open_container,
+    origin,
+    raw_rate,
+    read_packets,
+    video_stream,
+)
 from tools.media.video import Frame, Reading, Video, fit, require_ascending, require_positive
 
 log = logging.getLogger(__name__)
@@ -130,10 +137,12 @@ class _Pass:
         self._origin_s = origin(self._container)
         self._indexed = len(stream.index_entries) > 1  # else the index grows while reading
         stream.thread_type = "AUTO"
-        stream.codec_context.skip_frame = self._skip
-        for other in self._container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
+        self._rate = raw_rate(stream) if is_raw(self._container) else None
+        self._shifts_s = self._reader.video.shifts_s
+        if not self._rate:  # else the times follow from the number of pictures
+            stream.codec_context.skip_frame = self._skip
+        if not self._shifts_s:
+            discard_others(self._container, stream)
 
     @property
     def _time_base(self) -> Fraction:
@@ -142,10 +151,11 @@ class _Pass:
     def pictures(self) -> Iterator[_Picture]:
         """Yield the frames from the current position on, in presentation order."""
         last_s = -math.inf
-        for packet in read_packets(self._container, self._stream):
+        count = 0
+        for packet in read_packets(self._container, self._stream, shifts_s=self._shifts_s):
             # The demuxer could drop such packets itself (`Discard.nonkey`), but with B-frames it
             # then gives wrong times to the rest.
-            if self._skip == "NONKEY" and packet.size and not packet.is_keyframe:
+            if self._skip == "NONKEY" and packet.size and not packet.is_keyframe and not self._rate:
                 continue
             try:
                 frames = packet.decode()
@@ -153,13 +163,26 @@ class _Pass:
                 self._reader.lost += packet.size > 0
                 continue
             for frame in frames:
-                if not isinstance(frame, VideoFrame) or frame.pts is None:
+                if not isinstance(frame, VideoFrame):
                     continue
-                time_s = round(float(frame.pts * self._time_base - self._origin_s), 6)
+                time_s = self._time_s(frame, count)
+                count += 1
+                if time_s is None or (self._rate and self._is_skipped(frame)):
+                    continue
                 self._reader.decoded += 1
                 if time_s > last_s:
                     last_s = time_s
                     yield _Picture(time_s, frame)
+
+    def _time_s(self, frame: VideoFrame, count: int) -> float | None:
+        if self._rate:
+            return round(float(count / self._rate), 6)
+        if frame.pts is None:
+            return None
+        return round(float(frame.pts * self._time_base - self._origin_s), 6)
+
+    def _is_skipped(self, frame: VideoFrame) -> bool:
+        return self._skip == "NONKEY" and not frame.key_frame
 
     def convert(self, picture: _Picture) -> Frame:
         """Scale and convert to RGB in one step, then rotate upright."""
@@ -204,6 +227,8 @@ class _Cursor(_Pass):
         """Whether a key frame lies, or without an index probably lies, before `time_s`."""
         if self._next is None or time_s <= self._next.time_s:
             return False
+        if self._rate or self._shifts_s:
+            return False  # a container seeks by the times that are stored
         entries = self._stream.index_entries  # by decoding time, ahead of presentation
         number = entries.search_timestamp(self._ticks(time_s - self._reorder_s))
         if number >= 0:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -27,12 +26,18 @@ from tools.errors import InputError
 from tools.media.container import (
     audio_stream,
     clockwise_turn,
+    is_raw,
     open_container,
     origin,
+    picture_times,
+    raw_rate,
     read_packets,
-    seen_or_heard,
+    timed_streams,
     video_stream,
 )
+from tools.media.silence import is_silent
+from tools.media.splices import join_parts, may_go_on, second_file
+from tools.media.tracks import Track, Wish, choose, list_tracks
 
 log = logging.getLogger(__name__)
 
@@ -53,23 +58,6 @@ PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0")
 
 
 @dataclass(frozen=True, slots=True)
-class SubtitleTrack:
-    """A subtitle track inside the file.
-
-    Attributes:
-        index: Stream index.
-        codec: Codec name.
-        language: As tagged in the file; "" if untagged.
-        forced: Whether it is flagged as forced: foreign-language passages and signs only.
-    """
-
-    index: int
-    codec: str
-    language: str
-    forced: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Video:
     """A probed source. Its identity is `sha256`, the hash of its content, never its name.
 
@@ -82,7 +70,11 @@ class Video:
         rotation: Degrees clockwise by which a player rotates the stored frame: 0, 90, 180, 270.
         fps: Average frame rate; None when unknown or without video track. Never use it for times.
         has_audio: Whether there is an audio track.
-        subtitles: Embedded text subtitle tracks.
+        tracks: Every picture, sound and subtitle track.
+        sound: Index of the sound track that is listened to; None for the first choice.
+        sound_why: Why that one, where there are several.
+        shifts_s: What is added to the times of each part of a file whose clock starts again.
+        notes: What a user should know of the file: parts left out, times that are guessed.
     """
 
     path: Path
@@ -93,7 +85,21 @@ class Video:
     rotation: int
     fps: Fraction | None
     has_audio: bool
-    subtitles: tuple[SubtitleTrack, ...]
+    tracks: tuple[Track, ...] = ()
+    sound: int | None = None
+    sound_why: str = ""
+    notes: tuple[str, ...] = ()
+    shifts_s: tuple[Fraction, ...] = ()
+
+    @property
+    def subtitles(self) -> tuple[Track, ...]:
+        """The subtitle tracks that can be read."""
+        return tuple(one for one in self.tracks if one.kind == "subtitle" and one.codec)
+
+    @property
+    def sounds(self) -> tuple[Track, ...]:
+        """The sound tracks that can be read."""
+        return tuple(one for one in self.tracks if one.kind == "sound" and one.codec)
 
     @property
     def has_picture(self) -> bool:
@@ -157,23 +163,39 @@ def probe(path: Path | str) -> Video:
             )
         rotation = clockwise_turn(first) if first else 0
         width, height = (first.width, first.height) if first else (0, 0)
+        duration_s, shifts_s = _length(container, path)
         video = Video(
             path=path.absolute(),
             sha256=digest,
-            duration_s=_duration_s(container),
+            duration_s=duration_s,
             width=height if rotation % 180 else width,
             height=width if rotation % 180 else height,
             rotation=rotation,
             fps=stream.average_rate or stream.guessed_rate if stream and first else None,
             has_audio=sound is not None,
-            subtitles=_text_tracks(container),
+            tracks=_tracks(container, path),
+            shifts_s=shifts_s if len(shifts_s) > 1 else (),
+            notes=tuple(_notes(container, path, shifts_s)),
         )
     if _state(path) != before:
         raise InputError(
             f"{path} changed while it was read; if it is still being recorded or copied, ask again "
             "once that is done"
         )
-    return video
+    return with_sound(video, Wish())
+
+
+def with_sound(video: Video, wish: Wish) -> Video:
+    """Return a video of which another sound track is listened to.
+
+    Raises:
+        InputError: The track wished for is not there.
+    """
+    choice = choose(video.tracks, "sound", wish)
+    if choice is None:
+        return video
+    why = f"{choice.track} of {len(video.sounds)} with sound: {choice.why}"
+    return replace(video, sound=choice.track.index, sound_why=why if len(video.sounds) > 1 else "")
 
 
 def fit(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -244,6 +266,38 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
     return None
 
 
+def _length(container: InputContainer, path: Path) -> tuple[float, tuple[Fraction, ...]]:
+    """Return the duration in seconds, and what brings several parts onto one time line."""
+    if is_raw(container):
+        times_s = picture_times(path)
+        stream = video_stream(container)
+        period_s = float(1 / raw_rate(stream)) if stream else 0.0
+        return round(times_s[-1] + period_s, 6) if times_s else 0.0, ()
+    if not may_go_on(container):
+        return _duration_s(container), ()
+    with open_container(path) as fresh:
+        joined = join_parts(read_packets(fresh, *timed_streams(fresh)))
+        start_s = origin(fresh)
+    if joined is None or len(joined.shifts_s) < 2:
+        return _duration_s(container), ()
+    return round(float(joined.end_s - start_s), 6), joined.shifts_s
+
+
+def _notes(container: InputContainer, path: Path, shifts_s: tuple[Fraction, ...]) -> Iterator[str]:
+    """Yield what a user should know of the file."""
+    stream = video_stream(container)
+    if is_raw(container) and stream:
+        rate = float(raw_rate(stream))
+        yield f"a stream without times: its pictures are taken to be {rate:g} a second"
+    if len(shifts_s) > 1:
+        yield f"{len(shifts_s)} recordings in one file: their times follow each other"
+    elif (place := second_file(path)) is not None and not may_go_on(container):
+        yield (
+            f"a second recording begins at byte {place:,} of the file and is left out: join them "
+            "by `ffmpeg -f concat` instead"
+        )
+
+
 def _duration_s(container: InputContainer) -> float:
     """Measure from the packets, since the declared duration may be absent or wrong.
 
@@ -264,7 +318,7 @@ def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
     except av.FFmpegError:
         log.debug("The file cannot be seeked in; its end is measured from where we are.")
     last: Fraction | None = None
-    for packet in read_packets(container, *seen_or_heard(container)):
+    for packet in read_packets(container, *timed_streams(container)):
         if packet.pts is None or packet.is_discard:
             continue
         end = (packet.pts + (packet.duration or 0)) * packet.time_base
@@ -274,14 +328,14 @@ def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
     return last
 
 
-def _text_tracks(container: InputContainer) -> tuple[SubtitleTrack, ...]:
+def _tracks(container: InputContainer, path: Path) -> tuple[Track, ...]:
+    """Return all tracks; where there are several with sound, each is known to be silent or not."""
+    tracks = list_tracks(container)
+    if sum(one.kind == "sound" and bool(one.codec) for one in tracks) < 2:
+        return tracks
     return tuple(
-        SubtitleTrack(
-            index=stream.index,
-            codec=stream.codec_context.codec.name,
-            language="" if stream.language in {None, "und"} else str(stream.language),
-            forced=bool(stream.disposition & Disposition.forced),
-        )
-        for stream in container.streams.subtitles
-        if stream.codec_context is not None and stream.codec_context.codec.text_sub
+        replace(one, silent=is_silent(path, one.index))
+        if one.kind == "sound" and one.codec
+        else one
+        for one in tracks
     )

@@ -26,8 +26,7 @@ from pydantic import Field
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
-from tools.media.frames import StoredFrame
-from tools.ocr.change_reader import KeepWork, OcrEngine, PictureReader, Rect
+from tools.ocr.change_reader import BGRImage, KeepWork, OcrEngine, PictureReader, Rect
 from tools.ocr.columns import join_rows
 from tools.ocr.fragments import join_fragments
 from tools.ocr.paddle import WHEEL_MODELS, PaddleEngine, make_model_folder, wheel_file
@@ -159,6 +158,13 @@ class Ocr(Tool):
         for block in group_blocks(rows, self.options.max_chars):
             yield self._evidence(block)
 
+    def read_lines(self, picture: BGRImage) -> tuple[str, ...]:
+        """Return the text in one picture, row by row from top to bottom."""
+        assert self._engine is not None, "call setup first"
+        reader = PictureReader(self._engine, self.options.max_side)
+        rows = self._rows(reader, picture, lambda work: work(), (0.0, 0.0))
+        return tuple(row.text for row in rows)
+
     def _read(self, given: ToolInput) -> Iterator[list[Row]]:
         assert given.frames is not None
         assert self._engine is not None, "call setup first"
@@ -167,20 +173,20 @@ class Ocr(Tool):
             if given.stopped():
                 raise StoppedError("Stopped while reading text on screen.")
             keep = partial(given.keep, f"picture {frame.number}")
-            yield self._read_frame(reader, frame, keep)
+            yield self._rows(reader, frame.bgr(), keep, (frame.start_s, frame.end_s))
             given.progress(frame.end_s, given.frames.duration_s)
 
-    def _read_frame(self, reader: PictureReader, frame: StoredFrame, keep: KeepWork) -> list[Row]:
-        """Return the rows of one picture, top to bottom."""
-        picture = frame.bgr()
+    def _rows(
+        self, reader: PictureReader, picture: BGRImage, keep: KeepWork, span_s: tuple[float, float]
+    ) -> list[Row]:
+        """Return the rows of one picture, which is on screen for a span, top to bottom."""
         height, width = picture.shape[:2]
         pieces = [
             Row(
                 piece.reading.text,
                 _box(piece.rect, width, height),
                 piece.reading.confidence,
-                frame.start_s,
-                frame.end_s,
+                *span_s,
             )
             for piece in reader.read(picture, keep)
             if piece.reading.confidence > self.options.min_confidence

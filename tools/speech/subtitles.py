@@ -1,43 +1,31 @@
-"""Read the subtitles of a video: sidecar files, else embedded text tracks.
+"""Read the subtitles of a video: sidecar files, else embedded tracks.
 
 They are the cheapest and most exact transcript, so they take precedence over speech recognition.
 The text of each cue becomes one piece of evidence. Forced subtitles (foreign-language passages
-only) are used where there are no others, and marked in the evidence's data.
+only) are used where there are no others, and marked in the evidence's data. Pictures of text, as
+on discs and TV, are read by OCR.
 """
 
-import os
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from time import time_ns
-from typing import Any, Literal, cast
+from threading import Lock
+from typing import Any
 
-import av
-import langcodes
-from av.subtitles.stream import SubtitleStream
-from av.subtitles.subtitle import AssSubtitle
-from langcodes.tag_parser import LanguageTagError
+from pydantic import Field
 
-from tools.base import Need, Tool, ToolInput, ToolOptions
-from tools.errors import InputError, StoppedError
+from tools.base import Need, Tool, ToolInput, ToolOptions, ToolRuntime
+from tools.errors import InputError, MissingError, ReelgraphError
 from tools.evidence import Evidence
-from tools.media.container import open_container, origin
-from tools.media.video import SubtitleTrack, Video
-from tools.speech.cues import Cue, CueSheet, parse_subtitles, plain_lines, tidy_cues
-
-SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
-MAX_BYTES = 32 * 2**20
-"""Larger files are not subtitles: a day of them has under 5 MB."""
-
-UNSAID_S = 4.0
-"""Longest display of a cue for which the container gives no duration."""
-
-SETTLED_NS = 2 * 10**9
-"""Age from which a folder's modification time is trusted to reflect every change."""
-
-_TAG = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{2,8})*", re.IGNORECASE)
+from tools.media.languages import same_language
+from tools.media.tracks import Wish, choose
+from tools.media.video import Video
+from tools.ocr.tool import Ocr
+from tools.speech.cues import Cue, CueSheet, tidy_cues
+from tools.speech.sidecars import Beside
+from tools.speech.sources import Source, beside, named_file, of_file, of_track, ranked
+from tools.speech.subtitle_streams import BGRImage
 
 
 class SubtitlesOptions(ToolOptions):
@@ -45,28 +33,19 @@ class SubtitlesOptions(ToolOptions):
 
     Attributes:
         language: Preferred language ("en", "eng", "pt-BR"); "" takes whichever comes first.
+        track: Index of the only track to use, as `reelgraph probe` lists it.
         sidecar: Look for files beside the video.
-        embedded: Look for text tracks inside the video.
+        embedded: Look for tracks inside the video.
         offset_s: Added to every time, for subtitles of another cut.
         file: Path of the only subtitle file to use.
     """
 
     language: str = ""
+    track: int | None = Field(None, ge=0)
     sidecar: bool = True
     embedded: bool = True
     offset_s: float = 0.0
     file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A source of subtitles, and how to read it."""
-
-    kind: Literal["sidecar", "embedded"]
-    name: str
-    language: str
-    forced: bool
-    read: Callable[[], CueSheet]
 
 
 class Subtitles(Tool):
@@ -74,9 +53,15 @@ class Subtitles(Tool):
 
     name = "subtitles"
     kind = "speech"
-    version = "3"
+    version = "4"
     Options = SubtitlesOptions
     options: SubtitlesOptions
+
+    def __init__(self, options: ToolOptions | None = None) -> None:
+        super().__init__(options)
+        self._runtime: ToolRuntime | None = None
+        self._ocr: Ocr | None = None
+        self._lock = Lock()  # of OCR: it is loaded once, and reads one picture at a time
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -85,17 +70,29 @@ class Subtitles(Tool):
 
     @property
     def reentrant(self) -> bool:
-        """A run opens its own files; runs share no mutable state."""
+        """A run opens its own files; runs share only OCR, behind a lock."""
         return True
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the OCR models, once pictures of text were read."""
+        return self._ocr.memory_bytes if self._ocr else 0
 
     def reads(self, video: Video) -> Sequence[Path]:
         """Return the sidecar files, so that one added later changes the cache key."""
         if self.options.file:
             return [Path(self.options.file)]
+        if self.options.track is not None:
+            return []
         try:
-            return find_sidecars(video) if self.options.sidecar else []
+            files = [one.path for one in self._beside(video).belong]
         except InputError:
             return []  # `run` reports what is wrong with the folder
+        return [*files, *(file.with_suffix(".sub") for file in files if file.suffix == ".idx")]
+
+    def setup(self, runtime: ToolRuntime) -> None:
+        """Note where OCR finds its weights; it is loaded when pictures of text turn up."""
+        self._runtime = runtime
 
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield the cues of the first usable source.
@@ -107,22 +104,65 @@ class Subtitles(Tool):
         duration_s = given.video.duration_s
         passed_over: list[str] = []
         unreadable = False
-        for source in self._sources(given):
+        waiting = deque(self.sources(given.video))
+        while waiting:
+            source = waiting.popleft()
             try:
-                sheet = source.read()
-            except InputError as error:
+                sheet = source.read(given, self._read_picture)
+            except (InputError, MissingError) as error:
                 passed_over.append(str(error))
                 unreadable = True
+                continue
+            if sheet.signs and not source.forced:  # a track of signs that is not marked as one
+                waiting.append(replace(source, forced=True))
                 continue
             cues = tidy_cues(sheet.cues, duration_s, self.options.offset_s)
             if cues:
                 given.progress(duration_s, duration_s)
+                self._tell_unused(given, source, waiting)
                 yield from self._evidence(cues, self._data(source, sheet, passed_over))
                 return
             passed_over.append(f"{source.name} has no text within the video{_broken(sheet)}")
             unreadable |= sheet.broken > 0
         if unreadable:
             raise InputError(f"no usable subtitles: {'; '.join(passed_over)}; mend or remove them")
+        self._tell_unused(given, None, ())
+
+    def sources(self, video: Video) -> list[Source]:
+        """Return the candidate sources, best first.
+
+        Raises:
+            InputError: The folder cannot be listed, or the track asked for is not there.
+        """
+        options = self.options
+        if options.file:
+            return [named_file(Path(options.file))]
+        if options.track is not None:
+            choice = choose(video.tracks, "subtitle", Wish(options.track))
+            return [of_track(choice.track)] if choice else []
+        sources = [of_file(one, options.language) for one in self._beside(video).belong]
+        if options.embedded:
+            sources += [of_track(track) for track in video.subtitles]
+        return ranked(sources, options.language)
+
+    def _beside(self, video: Video) -> Beside:
+        return beside(video) if self.options.sidecar else Beside((), ())
+
+    def _tell_unused(
+        self, given: ToolInput, used: Source | None, rest: Sequence[Source] | deque[Source]
+    ) -> None:
+        """Note what was used, and what is there besides."""
+        if used and rest:
+            others = ", ".join(_named(one) for one in rest)
+            given.note(f"{_named(used)} is used; also there: {others}")
+        if self.options.file or self.options.track is not None:
+            return
+        if unclear := self._beside(given.video).unclear:
+            names = ", ".join(path.name for path in unclear)
+            given.note(
+                f"not used, for the name says neither language nor kind alone: {names}; "
+                "name one by subtitles.file"
+            )
 
     def _evidence(self, cues: list[Cue], data: dict[str, Any]) -> Iterator[Evidence]:
         for cue in cues:
@@ -131,97 +171,40 @@ class Subtitles(Tool):
     def _data(self, source: Source, sheet: CueSheet, passed_over: list[str]) -> dict[str, Any]:
         """Return the source of the cues and, under `note`, deviations from what was asked."""
         notes = list(passed_over)
-        if self.options.language and not _same_language(source.language, self.options.language):
+        if self.options.language and not same_language(source.language, self.options.language):
             notes.append(f"no subtitles marked as {self.options.language!r}")
         if sheet.encoding:
             notes.append(f"encoding guessed: {sheet.encoding}")
         if sheet.broken:
             notes.append(_broken(sheet).strip(" ,"))
-        data = {"source": source.kind, "file": source.name, "language": source.language}
-        forced = {"forced": True} if source.forced else {}
-        return data | forced | ({"note": "; ".join(notes)} if notes else {})
+        data: dict[str, Any] = {
+            "source": source.kind,
+            "file": source.name,
+            "language": source.language,
+        }
+        marks = ("forced", "commentary", "pictures")
+        data |= {mark: True for mark in marks if getattr(source, mark)}
+        return data | ({"note": "; ".join(notes)} if notes else {})
 
-    def _sources(self, given: ToolInput) -> list[Source]:
-        """Return the candidate sources, best first."""
-        if self.options.file:
-            return [_sidecar(Path(self.options.file).expanduser(), given.video.path)]
-        video = given.video
-        sources: list[Source] = []
-        if self.options.sidecar:
-            sources += [_sidecar(path, video.path) for path in find_sidecars(video)]
-        if self.options.embedded:
-            sources += [_embedded(given, track) for track in video.subtitles]
-        wanted = self.options.language
-        return sorted(sources, key=lambda s: (_distance(s.language, wanted), s.forced))
+    def _read_picture(self, picture: BGRImage) -> tuple[str, ...]:
+        """Return the lines of text in a picture, by the OCR tool.
 
-
-def find_sidecars(video: Video) -> list[Path]:
-    """Return the subtitle files that belong to a video: `name.srt`, then `name.en.srt`."""
-    try:
-        beside = _beside(video.path)
-    except OSError as error:
-        raise InputError(
-            f"the folder of {video.path.name} cannot be listed: {error.strerror}; "
-            "set the option sidecar to false, or name a subtitle file"
-        ) from error
-    # `talk.cut.srt` belongs to `talk.cut.mp4`, if there is one, and not to `talk.mp4`.
-    taken = {path.stem for path in beside if path.suffix.lower() not in SUFFIXES}
-    taken.discard(video.path.stem)
-    found = [
-        path
-        for path in beside
-        if path.suffix.lower() in SUFFIXES
-        and path.stem not in taken
-        and (path.stem == video.path.stem or _tag(path, video.path))
-    ]
-    return sorted(found, key=lambda path: (_rank(path, video.path), path.name))
+        Raises:
+            MissingError: OCR is not installed.
+        """
+        with self._lock:
+            if self._ocr is None:
+                if self._runtime is None:
+                    raise ReelgraphError("call setup() before run()")
+                ocr = Ocr()
+                ocr.setup(self._runtime)
+                self._ocr = ocr
+            return self._ocr.read_lines(picture)
 
 
-def _beside(video: Path) -> Sequence[Path]:
-    """Return the files whose names begin as the video's does.
-
-    The listing is cached until the folder's modification time changes. Since that time is coarse, a
-    folder that has just changed is listed again.
-    """
-    changed_ns = video.parent.stat().st_mtime_ns
-    if time_ns() - changed_ns < SETTLED_NS:
-        return _named_alike(video.parent, video.stem)
-    return _settled(video.parent, video.stem, changed_ns)
-
-
-@lru_cache(maxsize=256)
-def _settled(folder: Path, stem: str, changed_ns: int) -> Sequence[Path]:
-    return _named_alike(folder, stem)
-
-
-def _named_alike(folder: Path, stem: str) -> Sequence[Path]:
-    with os.scandir(folder) as entries:
-        return [Path(e.path) for e in entries if e.name.startswith(f"{stem}.") and e.is_file()]
-
-
-def _rank(path: Path, video: Path) -> tuple[bool, bool, int]:
-    return _is_forced(path, video), path.stem != video.stem, SUFFIXES.index(path.suffix.lower())
-
-
-def _is_forced(path: Path, video: Path) -> bool:
-    """Whether a file is `name.en.forced.srt` or the like."""
-    return "forced" in path.stem.removeprefix(video.stem).lower().split(".")
-
-
-def _tag(path: Path, video: Path) -> str:
-    """Return the language in `name.en.srt` or `name.en.sdh.srt`, or "" if there is none."""
-    if not path.stem.startswith(f"{video.stem}."):
-        return ""
-    first = path.stem.removeprefix(f"{video.stem}.").split(".")[0]
-    return first if _TAG.fullmatch(first) else ""
-
-
-def _primary(language: str) -> str:
-    """Return "en" for "eng" and "en_GB"; what is not a language is returned unchanged."""
-    try:
-        return langcodes.standardize_tag(language, macro=True).split("-")[0]
-    except LanguageTagError:
-        return language.lower()
+def _named(source: Source) -> str:
+    told = ", ".join(filter(None, (source.language, "forced" if source.forced else "")))
+    return f"{source.name} ({told})" if told and source.kind == "embedded" else source.name
 
 
 def _broken(sheet: CueSheet) -> str:
@@ -229,82 +212,3 @@ def _broken(sheet: CueSheet) -> str:
         return ""
     cues = "1 cue" if sheet.broken == 1 else f"{sheet.broken} cues"
     return f", {cues} left out for times that make no sense"
-
-
-def _same_language(language: str, wanted: str) -> bool:
-    return _primary(language) == _primary(wanted)
-
-
-def _distance(language: str, wanted: str) -> int:
-    """Return 0 for the wanted language (exact or another region's), 1 if unknown, 2 for others."""
-    if not wanted or _same_language(language, wanted):
-        return 0
-    return 2 if language else 1
-
-
-def _sidecar(path: Path, video: Path) -> Source:
-    def read() -> CueSheet:
-        try:
-            size = path.stat().st_size
-            raw = path.read_bytes() if size <= MAX_BYTES else b""
-        except OSError as error:
-            # Name only: messages and results do not reveal the user's folders.
-            raise InputError(f"{path.name} cannot be read: {error.strerror}") from error
-        if size > MAX_BYTES:
-            raise InputError(f"{path.name} cannot be read: {size} bytes are no subtitles")
-        sheet = parse_subtitles(raw)
-        if raw.strip() and not sheet.cues and not sheet.broken:
-            raise InputError(f"{path.name} cannot be read: it is neither SRT, WebVTT nor ASS")
-        return sheet
-
-    return Source("sidecar", path.name, _tag(path, video), _is_forced(path, video), read)
-
-
-def _embedded(given: ToolInput, track: SubtitleTrack) -> Source:
-    name = f"track {track.index}"
-
-    def read() -> CueSheet:
-        try:
-            return _read_track(given, track.index)
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from error
-
-    return Source("embedded", name, track.language, track.forced, read)
-
-
-def _read_track(given: ToolInput, index: int) -> CueSheet:
-    cues: list[Cue] = []
-    broken = 0
-    with open_container(given.video.path) as container:
-        start_s = float(origin(container))
-        stream = cast("SubtitleStream", container.streams[index])
-        for packet in container.demux(stream):
-            if given.stopped():
-                raise StoppedError
-            if packet.pts is None or packet.time_base is None or not packet.size:
-                continue
-            begin_s = float(packet.pts * packet.time_base) - start_s
-            end_s = begin_s + float((packet.duration or 0) * packet.time_base)
-            given.progress(min(max(begin_s, 0), given.video.duration_s), given.video.duration_s)
-            try:
-                found = stream.decode(packet)
-            except av.InvalidDataError:
-                broken += 1
-                continue
-            text = "\\N".join(
-                rect.dialogue.decode("utf-8", "replace")
-                for rect in found
-                if isinstance(rect, AssSubtitle)
-            )
-            cues.append(Cue(begin_s, end_s, plain_lines(text)))
-    return CueSheet(tuple(_with_ends(cues)), broken)
-
-
-def _with_ends(cues: list[Cue]) -> Iterator[Cue]:
-    """End a cue of unknown duration at the next one, which may be an empty end marker."""
-    followers = [*(cue.start_s for cue in cues[1:]), float("inf")]
-    for cue, next_s in zip(cues, followers, strict=True):
-        if cue.end_s > cue.start_s:
-            yield cue
-        else:
-            yield Cue(cue.start_s, min(next_s, cue.start_s + UNSAID_S), cue.lines)

@@ -5,9 +5,8 @@ from pathlib import Path
 from agent.answering.time_spans import Span
 from agent.evaluation.prepare import natural_order, prepare_rows
 from agent.evaluation.task import Media
-from tools.media.video import probe
 from tools.speech.cues import Cue
-from tools.speech.subtitles import find_sidecars
+from tools.speech.sidecars import look_beside
 
 
 def test_a_video_is_linked_without_the_subtitles_beside_it(item, make_clip, tmp_path: Path) -> None:
@@ -19,7 +18,7 @@ def test_a_video_is_linked_without_the_subtitles_beside_it(item, make_clip, tmp_
 
     assert row.video.resolve() == source
     assert row.video.name == "talk.mp4"
-    assert find_sidecars(probe(row.video)) == []
+    assert not look_beside(row.video).belong
 
 
 def test_subtitles_lie_beside_the_video_where_they_are_given(
@@ -35,8 +34,8 @@ def test_subtitles_lie_beside_the_video_where_they_are_given(
 
     linked, written, different = prepare_rows([files, made, other], tmp_path / "media")
 
-    assert [path.resolve() for path in find_sidecars(probe(linked.video))] == [given]
-    (sidecar,) = find_sidecars(probe(written.video))
+    assert [one.path.resolve() for one in look_beside(linked.video).belong] == [given]
+    (sidecar,) = (one.path for one in look_beside(written.video).belong)
     assert sidecar.read_text() == "1\n00:00:01,250 --> 00:00:04,000\nLater.\n"
     assert different.video != written.video
 

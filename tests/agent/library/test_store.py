@@ -17,7 +17,8 @@ from agent.library.store import Library
 from agent.models import kept_prompt
 from tools.errors import InputError, StorageError
 from tools.evidence import ChannelReport, Evidence
-from tools.media.video import SubtitleTrack, Video
+from tools.media.tracks import Track
+from tools.media.video import Video
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def video(tmp_path: Path) -> Video:
         rotation=0,
         fps=Fraction(30000, 1001),
         has_audio=True,
-        subtitles=(SubtitleTrack(2, "mov_text", "eng"),),
+        tracks=(Track(2, "subtitle", "mov_text", "eng", ("default",)),),
     )
 
 

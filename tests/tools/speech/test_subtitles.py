@@ -16,8 +16,10 @@ from av.subtitles.stream import SubtitleStream
 from tools.base import ToolInput
 from tools.errors import InputError, StoppedError
 from tools.evidence import Evidence
-from tools.media.video import SubtitleTrack, Video, probe
-from tools.speech.subtitles import Subtitles, SubtitlesOptions, find_sidecars
+from tools.media.tracks import Track
+from tools.media.video import Video, probe
+from tools.speech.sidecars import look_beside
+from tools.speech.subtitles import Subtitles, SubtitlesOptions
 
 SRT = """1
 00:00:00,500 --> 00:00:01,500
@@ -71,7 +73,7 @@ Dialogue: 0,0:00:03.00,0:00:03.50,Default,,0,0,0,,end
 """
 
 
-def video_at(path: Path, duration_s: float = 4.0, tracks: tuple[SubtitleTrack, ...] = ()) -> Video:
+def video_at(path: Path, duration_s: float = 4.0, tracks: tuple[Track, ...] = ()) -> Video:
     return Video(path, "0" * 64, duration_s, 320, 240, 0, Fraction(25), False, tracks)
 
 
@@ -336,7 +338,7 @@ def _new_track(target: OutputContainer, codec: str, forced: bool) -> SubtitleStr
 
 
 @pytest.mark.parametrize(
-    ("content", "why"), [(b"", "has no text"), (b"just prose", "neither SRT, WebVTT nor ASS")]
+    ("content", "why"), [(b"", "has no text"), (b"just prose", "none of SRT, WebVTT, ASS")]
 )
 def test_a_useless_sidecar_gives_way_to_the_track_and_it_is_said(
     make_clip: Callable[..., Path], content: bytes, why: str
@@ -377,7 +379,6 @@ def _hms(time_s: float) -> tuple[int, int, int]:
 def test_only_files_named_alike_are_looked_at_and_once_while_the_folder_stays(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = video_at(clip)
     for number in range(50):
         (clip.parent / f"other {number}.srt").write_text("1")
     beside(clip, ".en.srt", SRT)
@@ -392,9 +393,9 @@ def test_only_files_named_alike_are_looked_at_and_once_while_the_folder_stays(
 
     monkeypatch.setattr(os, "scandir", scandir)
     for _ in range(6):
-        assert find_sidecars(video) == [sidecar]
+        assert [one.path for one in look_beside(clip).belong] == [sidecar]
     assert scanned == [clip.parent]
     beside(clip, ".de.srt", SRT)  # the folder has just changed
-    assert len(find_sidecars(video)) == 2
-    assert len(find_sidecars(video)) == 2
+    assert len(look_beside(clip).belong) == 2
+    assert len(look_beside(clip).belong) == 2
     assert len(scanned) == 3
