@@ -26,13 +26,13 @@ from av.video.stream import VideoStream
 from tools.errors import InputError
 from tools.media.container import (
     audio_stream,
-    clockwise_turn,
     open_container,
     origin,
     read_packets,
     seen_or_heard,
     video_stream,
 )
+from tools.media.upright import Orientation, orientation_of
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ class Video:
         fps: Average frame rate; None when unknown or without video track. Never use it for times.
         has_audio: Whether there is an audio track.
         subtitles: Embedded text subtitle tracks.
+        flipped: Whether a player flips the stored frame upside down before it rotates it, as for a
+            mirror image.
     """
 
     path: Path
@@ -90,6 +92,12 @@ class Video:
     fps: Fraction | None
     has_audio: bool
     subtitles: tuple[SubtitleTrack, ...]
+    flipped: bool = False
+
+    @property
+    def orientation(self) -> Orientation:
+        """How a stored frame becomes the picture on screen."""
+        return Orientation(self.rotation, self.flipped)
 
     @property
     def has_picture(self) -> bool:
@@ -151,18 +159,20 @@ def probe(path: Path | str) -> Video:
                 f"{path} holds neither a picture nor sound that can be decoded; "
                 "copy it again if it is damaged, or convert it to MP4 (H.264, AAC)"
             )
-        rotation = clockwise_turn(first) if first else 0
+        shown = orientation_of(first) if first else Orientation()
+        turned = shown.rotation % 180
         width, height = (first.width, first.height) if first else (0, 0)
         video = Video(
             path=path.absolute(),
             sha256=digest,
             duration_s=_duration_s(container),
-            width=height if rotation % 180 else width,
-            height=width if rotation % 180 else height,
-            rotation=rotation,
+            width=height if turned else width,
+            height=width if turned else height,
+            rotation=shown.rotation,
             fps=stream.average_rate or stream.guessed_rate if stream and first else None,
             has_audio=sound is not None,
             subtitles=_text_tracks(container),
+            flipped=shown.flipped,
         )
     if _state(path) != before:
         raise InputError(
