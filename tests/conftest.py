@@ -166,6 +166,7 @@ class Clip:
         start_s: Timestamp at which the whole file begins (a player still shows 0 there).
         times: Presentation times of the pictures, for a variable rate or a late picture.
         rotation: Degrees clockwise by which a player must turn the picture (mp4 and mov only).
+        flipped: Whether a player must flip the picture upside down before it turns it.
         audio: True for a 440 Hz tone, or a function from times [n] to samples [n] in [-1, 1].
         audio_spans: Starts and ends of the sound in seconds; all of the clip if none is given.
         picture: False for a file with sound only.
@@ -186,6 +187,7 @@ class Clip:
     start_s: float = 0.0
     times: Sequence[float] | None = None
     rotation: int = 0
+    flipped: bool = False
     audio: bool | Tone = False
     audio_spans: Sequence[tuple[float, float]] = ()
     picture: bool = True
@@ -218,8 +220,8 @@ def write_clip(path: Path, clip: Clip) -> None:
             _write_sound(container, sound, clip)
         if cues:
             _write_cues(container, cues, clip)
-    if clip.rotation:
-        _tag_rotation(path, clip.rotation)
+    if clip.rotation or clip.flipped:
+        _tag_matrix(path, clip.rotation, clip.flipped)
 
 
 def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
@@ -261,7 +263,8 @@ def _write_pictures(container: OutputContainer, stream: VideoStream, clip: Clip)
     steady = [float(number / fps) for number in range(max(1, round(clip.seconds * fps)))]
     for time_s in steady if clip.times is None else clip.times:
         image = (clip.draw or draw_time)(time_s, *clip.size)
-        stored = np.ascontiguousarray(np.rot90(image, clip.rotation // 90))
+        turned = np.rot90(image, clip.rotation // 90)
+        stored = np.ascontiguousarray(turned[::-1] if clip.flipped else turned)
         frame = _yuv(stored, clip.matrix)
         frame.pts = round((clip.start_s + time_s) / clip.ticks)
         frame.time_base = clip.ticks
@@ -307,11 +310,12 @@ def _write_cues(container: OutputContainer, stream: Stream, clip: Clip) -> None:
         container.mux(packet)
 
 
-def _tag_rotation(path: Path, rotation: int) -> None:
-    """Put a rotation into the track header (ISO 14496-12, tkhd matrix); PyAV cannot write one."""
+def _tag_matrix(path: Path, rotation: int, flipped: bool) -> None:
+    """Put a turn and a flip into the track header (ISO 14496-12, tkhd); PyAV cannot write them."""
     content = bytearray(path.read_bytes())
     matrix_at = content.index(b"tkhd") + 4 + 4 + 20 + 8 + 8  # version 0: flags, times, layer
-    cos, sin = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[rotation]
-    turned = [cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30]
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[rotation]
+    down = -1 if flipped else 1
+    turned = [cos << 16, sin << 16, 0, -down * sin << 16, down * cos << 16, 0, 0, 0, 1 << 30]
     struct.pack_into(">9i", content, matrix_at, *turned)
     path.write_bytes(content)

@@ -12,7 +12,6 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Stream
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from tools.errors import InputError
@@ -198,11 +197,6 @@ def picture_times(
             if packet.pts is not None and packet.size and not packet.is_discard
         }
     return sorted(found)
-
-
-def clockwise_turn(frame: VideoFrame) -> int:
-    """Return by how many degrees clockwise a player rotates the stored frame."""
-    return round(-frame.rotation / 90) * 90 % 360
 
 
 def _why_not_media(path: Path, reason: str) -> str:

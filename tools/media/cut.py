@@ -16,12 +16,12 @@ from av.video.stream import VideoStream
 from tools.errors import InputError, StorageError
 from tools.media.container import (
     audio_stream,
-    clockwise_turn,
     open_container,
     origin,
     seen_or_heard,
     video_stream,
 )
+from tools.media.upright import Orientation, orientation_of
 
 QUALITY = {"crf": "16", "preset": "veryfast"}
 TICKS = Fraction(1, 90_000)
@@ -86,8 +86,8 @@ class _Part:
         picture = video_stream(source)
         if picture:
             size = picture.width, picture.height
-            turned = clockwise_turn(next(source.decode(picture))) % 180  # a frame knows, no stream
-            size = size[::-1] if turned else size
+            shown = orientation_of(next(source.decode(picture)))  # a frame knows, no stream
+            size = size[::-1] if shown.rotation % 180 else size
             self._video = _picture_stream(out, size, picture.average_rate or RATE)
         self._resampler = AudioResampler("fltp", "stereo", AUDIO_RATE)
         self._before: av.VideoFrame | None = None  # the last picture before the start
@@ -163,9 +163,9 @@ def _exact(rate: Fraction | float) -> Fraction:
 def _write_picture(
     out: OutputContainer, stream: VideoStream, frame: av.VideoFrame, pts: int, duration: int = 0
 ) -> None:
-    turn = clockwise_turn(frame)
-    if turn:
-        upright = np.rot90(frame.to_ndarray(format="rgb24"), -turn // 90)
+    shown = orientation_of(frame)
+    if shown != Orientation():
+        upright = shown.apply(frame.to_ndarray(format="rgb24"))
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(upright), format="rgb24")
     picture = frame.reformat(stream.width, stream.height, "yuv444p")
     picture.pts, picture.time_base = pts, TICKS

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tools.errors import InputError, MissingError
 from tools.media.container import is_raw, open_container, origin, read_packets, video_stream
-from tools.media.video import Frame, Video, fit, require_ascending, require_positive
+from tools.media.video import Frame, RGBImage, Video, fit, require_ascending, require_positive
 
 CHUNK = 8  # frames per batch: decord returns them as one array, 22 MB at 720p
 ANY_FAULT = 1e-9  # share of frames that decord may replace by a neighbour before it raises
@@ -61,7 +61,13 @@ class DecordReader:
             except DECORDError as error:
                 raise self._unfit(_first_line(error)) from error
             for number, image in zip(chunk, images, strict=True):
-                yield Frame(float(self._times_s[number]), image.copy())
+                yield Frame(float(self._times_s[number]), self._unmirrored(image).copy())
+
+    def _unmirrored(self, image: RGBImage) -> RGBImage:
+        """Flip what decord, which turns pictures itself, leaves mirrored."""
+        if not self._video.flipped:
+            return image
+        return image[:, ::-1] if self._video.rotation % 180 else image[::-1]
 
     def _open(self) -> Any:
         try:

@@ -185,7 +185,7 @@ class _Pass:
         return self._skip == "NONKEY" and not frame.key_frame
 
     def convert(self, picture: _Picture) -> Frame:
-        """Scale and convert to RGB in one step, then rotate upright."""
+        """Scale and convert to RGB in one step, then show upright."""
         frame = picture.frame
         video = self._reader.video
         width, height = fit(frame.width, frame.height, self._reader.max_side)
@@ -196,7 +196,7 @@ class _Pass:
         rgb = self._reformatter.reformat(
             frame, width, height, format="rgb24", src_colorspace=matrix, threads=1
         )
-        image = np.rot90(rgb.to_ndarray(), -video.rotation // 90)
+        image = video.orientation.apply(rgb.to_ndarray())
         return Frame(picture.time_s, np.ascontiguousarray(image, np.uint8))
 
 

@@ -25,7 +25,6 @@ from av.video.stream import VideoStream
 from tools.errors import InputError
 from tools.media.container import (
     audio_stream,
-    clockwise_turn,
     is_raw,
     open_container,
     origin,
@@ -38,6 +37,7 @@ from tools.media.container import (
 from tools.media.silence import is_silent
 from tools.media.splices import join_parts, may_go_on, second_file
 from tools.media.tracks import Track, Wish, choose, list_tracks
+from tools.media.upright import Orientation, orientation_of
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Video:
         sound_why: Why that one, where there are several.
         shifts_s: What is added to the times of each part of a file whose clock starts again.
         notes: What a user should know of the file: parts left out, times that are guessed.
+        flipped: Whether a player flips the stored frame upside down before it rotates it, as for a
+            mirror image.
     """
 
     path: Path
@@ -90,6 +92,7 @@ class Video:
     sound_why: str = ""
     notes: tuple[str, ...] = ()
     shifts_s: tuple[Fraction, ...] = ()
+    flipped: bool = False
 
     @property
     def subtitles(self) -> tuple[Track, ...]:
@@ -100,6 +103,11 @@ class Video:
     def sounds(self) -> tuple[Track, ...]:
         """The sound tracks that can be read."""
         return tuple(one for one in self.tracks if one.kind == "sound" and one.codec)
+
+    @property
+    def orientation(self) -> Orientation:
+        """How a stored frame becomes the picture on screen."""
+        return Orientation(self.rotation, self.flipped)
 
     @property
     def has_picture(self) -> bool:
@@ -161,21 +169,23 @@ def probe(path: Path | str) -> Video:
                 f"{path} holds neither a picture nor sound that can be decoded; "
                 "copy it again if it is damaged, or convert it to MP4 (H.264, AAC)"
             )
-        rotation = clockwise_turn(first) if first else 0
+        shown = orientation_of(first) if first else Orientation()
+        turned = shown.rotation % 180
         width, height = (first.width, first.height) if first else (0, 0)
         duration_s, shifts_s = _length(container, path)
         video = Video(
             path=path.absolute(),
             sha256=digest,
             duration_s=duration_s,
-            width=height if rotation % 180 else width,
-            height=width if rotation % 180 else height,
-            rotation=rotation,
+            width=height if turned else width,
+            height=width if turned else height,
+            rotation=shown.rotation,
             fps=stream.average_rate or stream.guessed_rate if stream and first else None,
             has_audio=sound is not None,
             tracks=_tracks(container, path),
             shifts_s=shifts_s if len(shifts_s) > 1 else (),
             notes=tuple(_notes(container, path, shifts_s)),
+            flipped=shown.flipped,
         )
     if _state(path) != before:
         raise InputError(

@@ -14,6 +14,7 @@ from tools.media.video import probe
     [
         {"audio": True, "seconds": 6.0},
         {"rotation": 90},
+        {"flipped": True},
         {"start_s": 3.0},
         {"b_frames": 2},
         {"fps": 3},
