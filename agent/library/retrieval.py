@@ -50,7 +50,7 @@ def retrieve(
         return Hits((), 0.0)
     if embedder is None:
         return _by_words(library, view, runs, queries, settings.top_k)
-    asked = embedder.embed(list(queries))
+    asked = embedder.embed_queries(list(queries))
     cosines = view.cosines(embedder, asked)
     if settings.rule == "threshold":
         chosen = by_threshold(view.vectors(embedder), asked, settings.threshold)
