@@ -66,9 +66,9 @@ class SentenceEmbeddings(Embeddings):
 def _load(name: str, device: str, offline: bool) -> Any:
     if offline and not Path(name).is_dir():
         raise MissingError(
-            f"the embedding model {name!r} is not on this machine; take one of "
-            f"`reelgraph models list`, name a local folder with --set embedder.model=DIR, or allow downloads with "
-            f"--set offline=false"
+            f"the embedding model {name!r} is not on this machine; take one "
+            f"of `reelgraph models list`, name a folder with --set embedder.model=DIR, or allow "
+            f"downloads with --set offline=false"
         )
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
