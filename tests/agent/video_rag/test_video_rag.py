@@ -559,13 +559,13 @@ class TestParity:
             kind="text",
         )
         calls: list[list[str]] = []
-        embed = embedder.embed
+        for name in ("embed", "embed_queries"):
 
-        def recorded(texts: list[str]) -> Any:
-            calls.append(list(texts))
-            return embed(texts)
+            def recorded(texts: list[str], embed: Any = getattr(embedder, name)) -> Any:
+                calls.append(list(texts))
+                return embed(texts)
 
-        monkeypatch.setattr(embedder, "embed", recorded)
+            monkeypatch.setattr(embedder, name, recorded)
         chat = scripted(
             request='{"speech": "it is red", "entities": ["red buoy"], "aspects": null}'
         )
