@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 
 from agent.page import markup
 from agent.page.api import Endpoints
-from agent.page.ask import AskTab, Example
+from agent.page.ask import AskTab
 from agent.page.chats import chat_routes
 from agent.page.compare import CompareTab
 from agent.page.detect import DetectTab, Reports
@@ -26,29 +26,23 @@ from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
 from agent.page.run_tab import run_name
 from agent.page.sessions import Sessions
+from agent.page.theme import Quiet
 from agent.page.tools import ToolsTab
 from agent.page.uploads import MAX_UPLOAD, UploadLimit
 from agent.settings import parse_pairs
 from tools.errors import ReelgraphError
 
 DEMO = Path(__file__).parent / "examples" / "tour.mp4"
-EXAMPLES = (
-    Example(DEMO, "What do I have to type in to get into the cloakroom?"),
-    Example(DEMO, "At what time does the museum shut in the evening?"),
-    Example(DEMO, "How much do I pay as a student to get in?", ("14.50", "33.00", "9.00", "4.20")),
-)
 
 
 def build_page(context: PageContext, reports: Reports | None = None) -> gr.Blocks:
     """Return the page; it is served by `launch`."""
-    examples = EXAMPLES if DEMO.is_file() else ()
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
-        gr.Markdown("# reelgraph\nAsk a question of a long video and check the evidence.")
-        ask, library, tools = AskTab(context), LibraryTab(context), ToolsTab(context)
+        gr.HTML(markup.render("header"))
+        ask, library, tools = AskTab(context, DEMO), LibraryTab(context), ToolsTab(context)
         with gr.Tabs():
             with gr.Tab("Ask"):
-                ask.lay_out(examples)
-                ask.wire(examples)
+                ask.lay_out()
             with gr.Tab("Moments"):
                 GroundTab(context).lay_out()
             with gr.Tab("Compare"):
@@ -61,11 +55,12 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
                 tools.lay_out()
         Endpoints(context).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        page.load(ask.loaded, None, [ask.profile, ask.choices, *ask.view], **own)
+        page.load(ask.own(ask.load), None, [ask.profile, ask.choices, *ask.view], **own)
         library_tab.select(library.show, None, [library.list, library.which], **own)
         tools_tab.select(tools.show, [tools.method], [tools.list, tools.graph], **own)
 
         def leave(request: gr.Request) -> None:
+            context.running.drop(str(request.session_hash))
             context.running.stop(str(request.session_hash))
             for tab in (DetectTab, GroundTab, CompareTab):
                 context.running.stop(run_name(request, tab.name))
@@ -81,13 +76,11 @@ def launch(context: PageContext, **options: Any) -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     reports = Reports()
     page = build_page(context, reports)
-    fonts = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
-    mono = [gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")]
     page.launch(
         server_name="127.0.0.1",
         share=False,
         max_file_size=MAX_UPLOAD,
-        theme=gr.themes.Default(font=fonts, font_mono=mono),
+        theme=Quiet(),
         css=markup.style(),
         head=markup.head(),
         footer_links=["api"],

@@ -1,99 +1,96 @@
 """The Ask tab: choose a video, ask, watch the tools, read the answer and evidence, follow up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from agent.library.exchange import Exchange
-from agent.page import timeline
 from agent.page.chats import chat_choices, history, new_name
 from agent.page.markup import render
 from agent.page.page_context import PageContext
+from agent.page.picker import Picker
 from agent.page.run_view import RunView
-from agent.page.running import follow
+from agent.page.running import Ticket, follow
 from agent.page.sessions import Choice
+from agent.page.suggestions import suggest
+from agent.page.tab import OWN, Tab
+from agent.page.viewer import Viewer
 from tools.errors import ReelgraphError, StoppedError
-from tools.evidence import Evidence
 from tools.media.video import Video
 
 View = dict[Any, Any]  # new values, by widget
+LOOK = "Look at the video"  # what waits in the queue in place of a question
+DROPS = """element.addEventListener("click", (event) => {
+  const waiting = event.target.closest("[data-drop]");
+  if (waiting) trigger("click", { drop: waiting.dataset.drop });
+});"""
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """A question that can be asked with one click."""
+class Asked:
+    """What the widgets held when a question was asked."""
 
-    video: Path
+    video: str
     question: str
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...]
+    profile: str
+    method: str
 
 
-class AskTab:
+class AskTab(Tab):
     """The tab's widgets and event handlers."""
 
-    def __init__(self, context: PageContext) -> None:
-        self.context = context
+    def __init__(self, context: PageContext, demo: Path) -> None:
+        super().__init__(context)
+        self.picker, self.viewer = Picker(demo), Viewer()
 
-    def lay_out(self, examples: Sequence[Example]) -> None:
-        """Place the widgets."""
-        # Path of the video in the player; the video of the question is in `path`.
-        self.shown, self.chat = gr.State(""), gr.State("")
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=320):
-                self.player = gr.HTML(_player(), elem_id="player")
-                self._lay_out_sources()
-            with gr.Column(scale=2, min_width=320):
-                self._lay_out_chat()
-                self._lay_out_question(examples)
-                self.answer = gr.HTML(RunView().answer_html(), elem_id="answer")
-                self.history = gr.HTML("", elem_id="history")
-        self.progress = gr.HTML("", elem_id="progress")
-        self.evidence = gr.HTML("", elem_id="evidence")
-        with gr.Accordion("Timeline of the video", open=True, visible=False) as self.time_box:
-            self.plot = gr.Plot(show_label=False, elem_id="timeline")
-        with gr.Accordion("What the model was given", open=False, elem_id="given"):
-            self.details = gr.HTML(RunView().details_html(), elem_id="details")
+    def lay_out(self) -> None:
+        """Place the widgets and attach the event handlers."""
+        self.shown, self.chat = gr.State(""), gr.State("")  # path of the video; name of the chat
+        with gr.Row(equal_height=False, elem_id="bench"):
+            with gr.Column(scale=6, min_width=320, elem_id="talk"):
+                self._lay_out_talk()
+            with gr.Column(scale=5, min_width=320, elem_id="watch"):
+                self.picker.lay_out()
+                self.viewer.lay_out()
+        self._wire()
 
-    def _lay_out_sources(self) -> None:
-        with gr.Tabs(elem_id="sources"):
-            with gr.Tab("Upload"):
-                self.upload = gr.File(
-                    label="Video or sound file",
-                    file_types=["video", "audio"],
-                    height=120,
-                    elem_id="upload",
-                )
-            with gr.Tab("Path"):
-                self.path = gr.Textbox(
-                    label="Path on this computer, then Enter",
-                    placeholder="lecture.mp4",
-                    elem_id="path",
-                )
-            with gr.Tab("Known videos"):
-                self.known = gr.Dropdown(
-                    _known(self.context), label="A video that is known", value=None, elem_id="known"
-                )
-
-    def _lay_out_chat(self) -> None:
+    def _lay_out_talk(self) -> None:
         with gr.Row(elem_id="chat-bar"):
             self.chats = gr.Dropdown(
                 chat_choices(self.context.chats), value="", label="Chat", scale=3, elem_id="chats"
             )
             self.fresh = gr.Button("New chat", size="sm", min_width=90, elem_id="new-chat")
+        self.history = gr.HTML("", elem_id="history")
+        welcome = render("welcome", title="", questions=[], known=False)
+        self.answer = gr.HTML(welcome, elem_id="answer")
+        self.look = gr.Button("Look at it now", visible=False, size="sm", elem_id="look")
+        self.queued = gr.HTML("", elem_id="queued", js_on_load=DROPS)
+        with gr.Column(elem_id="composer"):
+            self._lay_out_question()
+        with gr.Accordion("What the model was given", open=False, elem_id="given"):
+            self.details = gr.HTML(RunView().details_html(), elem_id="details")
 
-    def _lay_out_question(self, examples: Sequence[Example]) -> None:
-        self.question = gr.Textbox(
-            label="Question",
-            placeholder="When is the exam?",
-            lines=1,  # so that Enter asks, and Shift+Enter begins a new line
-            max_lines=6,
-            submit_btn=False,
-            elem_id="question",
-        )
+    def _lay_out_question(self) -> None:
+        with gr.Row(elem_id="ask-row"):
+            self.question = gr.Textbox(
+                label="Question",
+                show_label=False,
+                placeholder="Ask about the video",
+                lines=1,  # so that Enter asks, and Shift+Enter begins a new line
+                max_lines=6,
+                submit_btn=False,
+                container=False,
+                scale=5,
+                elem_id="question",
+            )
+            self.ask = gr.Button("Ask", variant="primary", min_width=70, scale=0, elem_id="ask")
+            self.stop = gr.Button(
+                "Stop", variant="stop", interactive=False, min_width=70, scale=0, elem_id="stop"
+            )
         with gr.Accordion("Options, method and models", open=False, elem_id="more"):
             self.options = gr.Textbox(
                 label="Options, one a line (for a multiple-choice question)",
@@ -111,57 +108,51 @@ class AskTab:
                 elem_id="method",
             )
             self.choices = gr.HTML("")
-        with gr.Row():
-            self.ask = gr.Button("Ask", variant="primary", min_width=100, elem_id="ask")
-            self.stop = gr.Button(
-                "Stop", variant="stop", interactive=False, min_width=100, elem_id="stop"
-            )
-        if examples:
-            gr.HTML("<span class='rg-quiet'>Try one of the demo video:</span>")
-        with gr.Row(elem_id="examples"):
-            self.buttons = [gr.Button(e.question, size="sm", min_width=140) for e in examples]
 
-    def wire(self, examples: Sequence[Example]) -> None:
-        """Attach the event handlers."""
-        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    def _wire(self) -> None:
         self.view: list[Any] = [
-            *(self.shown, self.path, self.player, self.answer, self.progress, self.evidence),
-            *(self.time_box, self.plot, self.details, self.history, self.chat, self.chats),
-            *(self.question, self.options, self.method, self.ask, self.stop, self.fresh),
+            *(self.shown, self.chat, self.answer, self.look, self.queued, self.history),
+            *(self.details, self.chats, self.fresh, self.question, self.options),
+            *(self.ask, self.stop, *self.picker.widgets, *self.viewer.widgets),
         ]
-        self.upload.upload(self.choose_upload, [self.upload], self.view, **own)
-        self.path.submit(self.choose, [self.path], self.view, **own)
-        self.known.input(self.choose, [self.known], self.view, **own)
-        self.known.focus(lambda: gr.update(choices=_known(self.context)), None, self.known, **own)
-        self.profile.input(self.choose_profile, [self.profile], [self.method, self.choices], **own)
-        self.chats.focus(
-            lambda: gr.update(choices=chat_choices(self.context.chats)), None, self.chats, **own
+        pick = self.picker
+        pick.upload.upload(self.own(self.choose_upload), [pick.upload], self.view, **OWN)
+        pick.path.submit(self.own(self.choose), [pick.path], self.view, **OWN)
+        pick.shelf.click(self.own_click(self.choose_card), None, self.view, **OWN)
+        self.viewer.player.click(self.own(self.change_video), None, pick.widgets, **OWN)
+        self.profile.input(
+            self.own(self.choose_profile), [self.profile], [self.method, self.choices], **OWN
         )
-        self.chats.input(self.open_chat, [self.chats], self.view, **own)
-        self.fresh.click(self.begin_chat, [self.shown], self.view, **own)
+        self.chats.focus(self.own(self.list_chats), None, self.chats, **OWN)
+        self.chats.input(self.own(self.open_chat), [self.chats], self.view, **OWN)
+        self.fresh.click(self.own(self.begin_chat), [self.shown], self.view, **OWN)
+        several: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", **OWN}
         settings = [self.question, self.options, self.profile, self.method]
-        asked: dict[str, Any] = {
-            "fn": self.answer_question,
-            "inputs": [self.chat, self.shown, self.path, *settings],
-            "outputs": self.view,
-            "concurrency_limit": None,
-            **own,
-        }
-        gr.on([self.ask.click, self.question.submit], **asked)
-        for button, example in zip(self.buttons, examples, strict=True):
-            button.click(partial(self.choose_example, example), None, self.view, **own).then(
-                **asked
-            )
-        self.stop.click(self.stop_run, None, [self.stop], queue=False, **own)
+        gr.on(
+            [self.ask.click, self.question.submit],
+            self.own(self.answer_question),
+            [self.chat, self.shown, pick.path, *settings],
+            self.view,
+            **several,
+        )
+        self.look.click(self.own(self.look_at), [self.chat, self.shown], self.view, **several)
+        self.stop.click(self.own(self.stop_run), None, [self.stop], queue=False, **OWN)
+        self.queued.click(self.own_click(self.drop), None, [self.queued], queue=False, **OWN)
 
-    def loaded(self, request: gr.Request) -> View:
-        """On page load, show what works, and the chat that the URL names."""
-        choices = self.context.sessions.profile_choices()
+    def load(self) -> View:
+        """On page load, show what works, and the chat or the moment that the address names."""
+        choices, asked = self.context.sessions.profile_choices(), self.request.query_params
         shown = {
             self.profile: gr.update(choices=_choices(choices)),
             self.choices: render("choices", choices=choices),
+            self.picker.shelf: self.picker.cards(self.context),
         }
-        return {**shown, **self.open_chat(request.query_params.get("chat", ""))}
+        if asked.get("chat"):
+            shown |= self.open_chat(asked["chat"])
+        if asked.get("video"):
+            chat = str(shown.get(self.chat, ""))
+            shown |= self._open_moment(asked["video"], asked.get("t", ""), chat)
+        return shown
 
     def choose_profile(self, profile: str) -> Any:
         """Show the capabilities that methods need and the profile's model lacks."""
@@ -174,31 +165,35 @@ class AskTab:
             "choices", choices=choices
         )
 
+    def list_chats(self) -> Any:
+        """Bring the list of chats up to date."""
+        return gr.update(choices=chat_choices(self.context.chats))
+
     def choose_upload(self, path: str) -> View:
         """Accept an uploaded file; one that cannot be used is deleted."""
         view = self.choose(path)
         if not view[self.shown]:
             self.context.uploads.drop(Path(path))
+            view[self.picker.upload] = None
         return view
 
-    def choose_example(self, example: Example) -> View:
-        """Choose the video of an example and fill in its question."""
-        filled = {
-            self.question: example.question,
-            self.options: "\n".join(example.options),
-            self.method: "auto",
-        }
-        return {**self.choose(str(example.video)), **filled}
+    def choose_card(self, clicked: Mapping[str, str]) -> View:
+        """Choose the video of a card."""
+        return self.choose(self.picker.path_of(self.context, clicked.get("pick", "")))
 
     def choose(self, path: str | None) -> View:
-        """Show a chosen video and its evidence in the library."""
+        """Show a chosen video and what is known of it."""
         try:
             video = self.context.open(self.context.sessions.first, path or "")
-            return {**self._play(video), **self._run_view(RunView()), **self._timeline(video)}
+            return {**self._play(video), **self._welcome(video), **self._tell(video)}
         except ReelgraphError as error:
             view = RunView()
             view.fail(error)
-            return {**self._no_video(), **self._run_view(view)}
+            return {**self._no_video(), self.answer: view.turn_html()}
+
+    def change_video(self) -> View:
+        """Offer the other videos; the present one stays until another is chosen."""
+        return dict(self.picker.opened(self.context))
 
     def begin_chat(self, shown: str) -> View:
         """Begin a new chat about the video in the player."""
@@ -206,15 +201,21 @@ class AskTab:
 
     def open_chat(self, name: str) -> View:
         """Resume a chat; an empty or unknown name begins a new one."""
-        view, exchanges, played = RunView(), [], {}
+        view, exchanges, played = RunView(), [], self._no_video()
         try:
             exchanges = self.context.chats.exchanges(name) if name else []
             if exchanges:
                 played = self._recall(view, exchanges[-1])
         except ReelgraphError as error:
             view.fail(error)
-        shown = self._chat(name if exchanges else "", exchanges[:-1])
-        return {**played, **self._run_view(view), **shown, self.details: self._details(view)}
+        begun = exchanges or view.notice
+        shown = {self.answer: view.turn_html(), self.look: gr.update(visible=False)}
+        return {
+            **played,
+            **(shown if begun else self._welcome(None)),
+            **self._chat(name if exchanges else "", exchanges[:-1]),
+            self.details: self._details(view),
+        }
 
     def answer_question(
         self,
@@ -225,49 +226,92 @@ class AskTab:
         options: str | None,
         profile: str,
         method: str,
-        request: gr.Request,
     ) -> Iterator[View]:
-        """Stream updates while a question is answered."""
-        view, video = RunView(question=question or "", busy="Looking at the video"), None
-        lines = [line for line in (options or "").splitlines() if line.strip()]
-        name = chat or new_name()
-        yield {**self._run_view(view), **self._buttons(busy=True)}
+        """Stream updates while a question waits for its turn and is answered."""
+        lines = tuple(line for line in (options or "").splitlines() if line.strip())
+        asked = Asked(shown or path or "", question or "", lines, profile, method)
+        with self.context.running.turn(self.browser_tab, asked.question, chat or new_name()) as own:
+            yield {self.question: "", self.options: "", **self._waiting()}
+            if (yield from self._until_first(own)):
+                yield self._buttons(busy=True)
+                yield from self._answer(asked, own)
+        yield self._waiting()
+
+    def look_at(self, chat: str, shown: str) -> Iterator[View]:
+        """Stream updates while all tools look at the chosen video ahead of any question."""
+        with self.context.running.turn(self.browser_tab, LOOK, chat) as own:
+            yield {self.look: gr.update(visible=False), **self._waiting()}
+            if (yield from self._until_first(own)):
+                yield self._buttons(busy=True)
+                yield from self._look(shown)
+        yield self._waiting()
+
+    def stop_run(self) -> Any:
+        """Ask this tab's run to stop between two pieces of work; the next in the queue begins."""
+        count = self.context.running.stop(self.browser_tab)
+        return gr.update(value="Stopping", interactive=False) if count else gr.skip()
+
+    def drop(self, clicked: Mapping[str, str]) -> str:
+        """Take back a question that waits."""
+        place = str(clicked.get("drop", ""))
+        if place.isdecimal():
+            self.context.running.drop(self.browser_tab, int(place))
+        return str(self._waiting()[self.queued])
+
+    def _until_first(self, own: Ticket) -> Generator[View, None, bool]:
+        """Wait for a ticket's turn; return whether it came, and the ticket was not dropped."""
+        while not self.context.running.comes_first(self.browser_tab, own):
+            yield self._waiting()
+        return not own.dropped
+
+    def _answer(self, asked: Asked, own: Ticket) -> Iterator[View]:
+        view, video = RunView(question=asked.question, busy="Looking at the video"), None
+        earlier = self.context.chats.exchanges(own.chat)
+        yield {**self._chat(own.chat, earlier, busy=True), self.answer: view.turn_html()}
         try:
-            session = self.context.sessions.get(profile, method)
-            video = self.context.open(session, path or "")
+            session = self.context.sessions.get(asked.profile, asked.method)
+            video = self.context.open(session, asked.video)
             view.watch(self.context.files.add(video), video)
-            if shown != str(video.path):
-                yield self._play(video)
-            with self.context.running.run(str(request.session_hash)) as control:
-                events = session.stream(video.path, question or "", lines, control, chat=name)
+            yield self._play(video)
+            with self.context.running.run(self.browser_tab) as control:
+                events = session.stream(
+                    video.path, asked.question, asked.options, control, chat=own.chat
+                )
                 for event in follow(events, control):
                     if view.take(event):
-                        yield self._run_view(view)
+                        yield {self.answer: view.turn_html()}
         except StoppedError as stop:
             view.fail(stop, kind="info")
         except ReelgraphError as error:
             view.fail(error)
-        yield self._run_view(view)
-        try:
-            ended = self._ended(view, video, name)
-        except ReelgraphError as error:
-            view.fail(error)
-            ended = self._run_view(view)
-        yield {**self._buttons(busy=False), **ended}
+        yield {self.answer: view.turn_html()}
+        yield {**self._buttons(busy=False), **self._ended(view, video, own.chat)}
 
-    def stop_run(self, request: gr.Request) -> Any:
-        """Ask this tab's run to stop; it stops between two pieces of work."""
-        count = self.context.running.stop(str(request.session_hash))
-        return gr.update(value="Stopping", interactive=False) if count else gr.skip()
+    def _look(self, path: str) -> Iterator[View]:
+        view = RunView(question=LOOK, busy="Looking at the video")
+        try:
+            video = self.context.open(self.context.sessions.first, path)
+            with self.context.running.run(self.browser_tab) as control:
+                events = self.context.sessions.first.stream_index(video.path, control)
+                for event in follow(events, control):
+                    if view.take(event):
+                        yield {self.answer: view.turn_html()}
+            yield {**self._buttons(busy=False), **self._welcome(video), **self._tell(video)}
+        except ReelgraphError as error:
+            view.fail(error, kind="info" if isinstance(error, StoppedError) else "error")
+            yield {**self._buttons(busy=False), self.answer: view.turn_html()}
 
     def _ended(self, view: RunView, video: Video | None, name: str) -> View:
         """Return the updates of the other widgets after a run."""
-        known = self._timeline(video, view.exchange) if video else {}
-        if not view.exchange:
-            return known
-        earlier = self.context.chats.exchanges(name)[:-1]
-        answered = {self.question: "", self.options: "", self.details: self._details(view)}
-        return {**known, **answered, **self._chat(name, earlier)}
+        try:
+            known = self._tell(video, view.exchange) if video else {}
+            if not view.exchange:
+                return known
+            earlier = self.context.chats.exchanges(name)[:-1]
+            return {**known, self.details: self._details(view), **self._chat(name, earlier)}
+        except ReelgraphError as error:
+            view.fail(error)
+            return {self.answer: view.turn_html()}
 
     def _recall(self, view: RunView, exchange: Exchange) -> View:
         """Show an exchange and its video, or none if the file is gone."""
@@ -275,21 +319,48 @@ class AskTab:
         if (video := self.context.video_of(exchange)) is None:
             return self._no_video()
         view.watch(self.context.files.add(video), video)
-        return {**self._play(video), **self._timeline(video, exchange)}
+        return {**self._play(video), **self._tell(video, exchange)}
+
+    def _open_moment(self, sha256: str, time_s: str, chat: str) -> View:
+        """Play a known video from a time, as an address names them."""
+        video = self.context.library.video(sha256)
+        if video is None or not video.path.is_file():
+            view = RunView()
+            view.fail(ReelgraphError("The video of this address is not in this library."))
+            return {self.answer: view.turn_html()}
+        start_s = float(time_s) if time_s.replace(".", "", 1).isdecimal() else 0.0
+        self.context.files.add(video)
+        shown = {**self._play(video, min(start_s, video.duration_s)), **self._tell(video)}
+        return shown if chat else {**shown, **self._welcome(video)}
 
     def _no_video(self) -> View:
-        return {self.shown: "", self.path: "", self.player: _player(), **self._timeline(None)}
-
-    def _play(self, video: Video) -> View:
-        path = str(video.path)
-        player = _player(self.context.files.add(video), video)
-        return {self.shown: path, self.path: path, self.player: player}
-
-    def _run_view(self, view: RunView) -> View:
         return {
-            self.answer: view.answer_html(),
-            self.progress: view.progress_html(),
-            self.evidence: view.evidence_html(),
+            self.shown: "",
+            self.look: gr.update(visible=False),
+            **self.picker.opened(self.context),
+            **self.viewer.play(self.context, None),
+            **self.viewer.tell(None, ()),
+        }
+
+    def _play(self, video: Video, start_s: float = 0.0) -> View:
+        played = self.viewer.play(self.context, video, start_s)
+        return {self.shown: str(video.path), **self.picker.folded(), **played}
+
+    def _tell(self, video: Video, exchange: Exchange | None = None) -> View:
+        found = self.context.library.findings(video)
+        return dict(self.viewer.tell(video, found, exchange))
+
+    def _welcome(self, video: Video | None) -> View:
+        """Return what stands in place of an answer before the first question."""
+        found = self.context.library.findings(video) if video else ()
+        asks = suggest(found, video.duration_s) if video else []
+        title = video.path.name if video else ""
+        shown = render("welcome", title=title, questions=asks, known=bool(found))
+        return {self.answer: shown, self.look: gr.update(visible=bool(video) and not found)}
+
+    def _waiting(self) -> View:
+        return {
+            self.queued: render("queued", questions=self.context.running.waiting(self.browser_tab))
         }
 
     def _details(self, view: RunView) -> str:
@@ -297,35 +368,24 @@ class AskTab:
             self.context.pictures_of(view.exchange["seen"] if view.exchange else ())
         )
 
-    def _chat(self, name: str, earlier: Sequence[Exchange]) -> View:
-        shown = history(name, earlier)
-        picker = gr.update(choices=chat_choices(self.context.chats), value=name, interactive=True)
-        return {self.chat: name, self.history: shown, self.chats: picker}
-
-    def _timeline(self, video: Video | None, exchange: Exchange | None = None) -> View:
-        found = self.context.library.findings(video) if video else ()
-        cited = [Evidence(**item) for item in exchange["answer"]["evidence"]] if exchange else []
-        figure = timeline.draw(video, found, cited) if video and found else None
-        return {self.time_box: gr.update(visible=figure is not None), self.plot: figure}
+    def _chat(self, name: str, earlier: Sequence[Exchange], *, busy: bool = False) -> View:
+        videos = {exchange["sha256"]: self.context.video_of(exchange) for exchange in earlier}
+        tokens = {sha: self.context.files.add(video) for sha, video in videos.items() if video}
+        picker = gr.update(choices=chat_choices(self.context.chats), value=name)
+        return {
+            self.chat: name,
+            self.history: history(name, earlier, tokens),
+            **({} if busy else {self.chats: picker}),
+        }
 
     def _buttons(self, *, busy: bool) -> View:
         return {
-            self.ask: gr.update(interactive=not busy),
             self.stop: gr.update(interactive=busy, value="Stop"),
+            self.look: gr.update(visible=False),
             self.chats: gr.update(interactive=not busy),
             self.fresh: gr.update(interactive=not busy),
         }
 
 
-def _player(token: str = "", video: Video | None = None) -> str:
-    return render("player", token=token, video=video, title=video.path.name if video else "")
-
-
 def _choices(choices: Sequence[Choice]) -> list[tuple[str, str]]:
     return [(choice.label, choice.name) for choice in choices]
-
-
-def _known(context: PageContext) -> list[tuple[str, str]]:
-    """Return the videos of the library whose files still exist, newest first."""
-    entries = reversed(context.library.entries())
-    return [(e.video.path.name, str(e.video.path)) for e in entries if e.video.path.is_file()]

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -30,14 +30,15 @@ def chat_choices(chats: Chats) -> list[tuple[str, str]]:
     return [(NEW, ""), *((_label(e.title, e.when), e.name) for e in chats.entries())]
 
 
-def history(name: str, earlier: Sequence[Exchange]) -> str:
-    """Return the questions before the last one, newest first, with moments to click.
+def history(name: str, earlier: Sequence[Exchange], tokens: Mapping[str, str] | None = None) -> str:
+    """Return the questions before the last one, oldest first, with moments to click.
 
     Args:
         name: Name of the chat; empty for a new one.
         earlier: All but the last exchange, oldest first.
+        tokens: Tokens of the videos that can be played, by hash.
     """
-    return render("history", chat=name, exchanges=list(reversed(earlier)))
+    return render("history", chat=name, exchanges=earlier, tokens=tokens or {})
 
 
 def chat_routes(context: PageContext) -> list[Route]:

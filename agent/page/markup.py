@@ -6,10 +6,22 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from agent.answer import how_sure
+from agent.page.cited import KINDS, in_words, pieces
 from agent.text import clock
 
 FOLDER = Path(__file__).parent / "templates"
+
+# What is going on, in words for people who do not know the tools; others keep their name.
+STAGES = {
+    "frames": "Taking pictures",
+    "subtitles": "Reading subtitles",
+    "transcribe": "Listening",
+    "ocr": "Reading the screen",
+    "detect": "Looking for things",
+    "shots": "Finding cuts",
+    "caption": "Describing scenes",
+    "index": "Learning it by heart",
+}
 
 
 def render(name: str, **values: Any) -> str:
@@ -39,5 +51,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clock"] = clock
-    environment.filters["how_sure"] = lambda a: how_sure(a["confidence"], a["measured_by"])
+    environment.filters["pieces"] = pieces
+    environment.filters["in_words"] = in_words
+    environment.filters["kind"] = lambda kind: KINDS.get(kind, kind)
+    environment.filters["stage"] = lambda stage: STAGES.get(stage, stage)
     return environment

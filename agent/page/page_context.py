@@ -33,6 +33,10 @@ class PageContext:
     max_hours: float = 12.0
     max_uploads: int = MAX_SUM
 
+    def of(self, user: str) -> "PageContext":
+        """Return the context of a user; "" is the one user of a page without names."""
+        return self
+
     @property
     def library(self) -> Library:
         """The library of the profile with which the page was started."""

@@ -56,6 +56,7 @@ class RunView:
         question: The question as asked; empty before the first.
         busy: Current activity before the first token of an answer; empty if there is none.
         token: Token of the chosen video; empty if it is not served.
+        sha256: Its identity.
         pictures: Whether the video has pictures.
         understood: The standalone question, for a follow-up.
         text: The model's reply so far.
@@ -67,6 +68,7 @@ class RunView:
     question: str = ""
     busy: str = ""
     token: str = ""
+    sha256: str = ""
     pictures: bool = False
     understood: Understood | None = None
     text: str = ""
@@ -108,7 +110,7 @@ class RunView:
 
     def watch(self, token: str, video: Video) -> None:
         """Show moments of the video served under a token."""
-        self.token, self.pictures = token, video.has_picture
+        self.token, self.sha256, self.pictures = token, video.sha256, video.has_picture
 
     def fail(self, error: Exception, kind: str = "error") -> None:
         """Show an error in place of the answer; the evidence stays on the page."""
@@ -133,10 +135,10 @@ class RunView:
     def _answer(self) -> Mapping[str, Any] | None:
         return self.exchange["answer"] if self.exchange else None
 
-    def answer_html(self) -> str:
-        """Return the question with its answer, even if incomplete."""
+    def turn_html(self) -> str:
+        """Return the question, its progress, its answer even if incomplete, and the evidence."""
         return render(
-            "answer",
+            "turn",
             question=self.question,
             understood=self.understood.question if self.understood else "",
             how=self.understood.how if self.understood else "",
@@ -144,15 +146,17 @@ class RunView:
             text=self.text,
             busy=self.busy,
             error=self.notice,
+            bars=list(self._bars.values()),
+            channels=self.channels,
+            sha=self.sha256,
+            token=self.token,
+            pictures=self.pictures,
         )
 
     def progress_html(self) -> str:
         """Return the progress bars of running stages and the badges of finished ones."""
-        return render("progress", bars=list(self._bars.values()), channels=self.channels)
-
-    def evidence_html(self) -> str:
-        """Return the evidence as cards."""
-        return render("evidence", answer=self._answer, token=self.token, pictures=self.pictures)
+        bars = list(self._bars.values())
+        return render("progress", bars=bars, channels=self.channels, answer=None)
 
     def details_html(self, pictures: Sequence[str] = ()) -> str:
         """Return the model's input.

@@ -9,10 +9,10 @@ from tools.evidence import Evidence
 from tools.media.video import Video
 
 MAX_MARKS = 3000  # in one lane; more are indistinguishable and make the browser slow
-LANE_PX, MARGIN_PX = 34, 90
+LANE_PX, MARGIN_PX = 20, 32
 MIN_SHARE = 0.003  # of the length: the minimum drawn, to be visible
 LANES = ("shots", "speech", "text", "objects", "caption")  # from the top; others follow
-COLOURS = ("#64748b", "#2563eb", "#d97706", "#059669", "#9333ea", "#be185d", "#0891b2")
+COLOURS = ("#78716c", "#0f766e", "#b45309", "#4d7c0f", "#7c3aed", "#be185d", "#0369a1")
 STEPS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)  # between two ticks
 MAX_TICKS = 10
 CITED_COLOUR = "#dc2626"
@@ -33,13 +33,13 @@ def draw(video: Video, found: Sequence[Evidence], cited: Sequence[Evidence] = ()
     ticks = _ticks(video.duration_s)
     figure.update_layout(
         height=MARGIN_PX + LANE_PX * max(1, len(names)),
-        margin={"l": 70, "r": 15, "t": 10, "b": 40},
+        margin={"l": 60, "r": 8, "t": 4, "b": 28},
         barmode="overlay",
         bargap=0.3,
         showlegend=False,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(128,128,128,0.08)",
-        font={"color": "#808080"},  # legible on white and on black
+        font={"color": "#808080", "size": 11},  # legible on white and on black
         dragmode="zoom",
     )
     figure.update_xaxes(

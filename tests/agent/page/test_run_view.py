@@ -41,7 +41,7 @@ def evil() -> Exchange:
 def test_words_of_a_video_never_become_markup_or_a_template(evil: Exchange) -> None:
     view = RunView(token="abc", pictures=True)
     view.recall(evil)
-    shown = [view.answer_html(), view.evidence_html(), view.progress_html()]
+    shown = [view.turn_html(), view.progress_html()]
     for html in (*shown, view.details_html(["seen/abc"]), history(EVIL, [evil])):
         assert "&lt;img" in html
         assert "<img src=x" not in html
@@ -51,29 +51,29 @@ def test_words_of_a_video_never_become_markup_or_a_template(evil: Exchange) -> N
 
 def test_a_reply_grows_word_by_word_and_starts_anew_when_the_prompt_is_cut() -> None:
     view = RunView(busy="Looking at it")
-    assert "Looking at it" in view.answer_html()
+    assert "Looking at it" in view.turn_html()
     for word in ("The code ", "is"):
         assert view.take(Event("token", word))
-    assert "The code is" in view.answer_html()
+    assert "The code is" in view.turn_html()
     view.take(Event("progress", {"stage": "reason", "shrunk_to": 0.5, "why": "too long"}))
-    assert "The code is" not in view.answer_html()
+    assert "The code is" not in view.turn_html()
 
 
 def test_another_reply_takes_the_place_of_the_one_before() -> None:
     view = RunView()
     for event in (Event("token", "It is "), Event("token", "blue"), Event("stage", "reason")):
         view.take(event)
-    assert "It is blue" in view.answer_html()
+    assert "It is blue" in view.turn_html()
     view.take(Event("token", "7391"))
-    assert "It is blue" not in view.answer_html()
-    assert "7391" in view.answer_html()
+    assert "It is blue" not in view.turn_html()
+    assert "7391" in view.turn_html()
 
 
 def test_a_follow_up_says_how_it_was_understood() -> None:
     view = RunView(question="And the cook?")
     view.take(Event("understood", Understood("What does the cook eat?", "in the words before")))
-    assert "What does the cook eat?" in view.answer_html()
-    assert "in the words before" in view.answer_html()
+    assert "What does the cook eat?" in view.turn_html()
+    assert "in the words before" in view.turn_html()
 
 
 def test_details_say_what_was_sent_and_shown(evil: Exchange) -> None:
@@ -100,7 +100,7 @@ def test_an_error_keeps_what_the_tools_reported() -> None:
     view = RunView()
     view.take(Event("channel", ChannelReport("shots", "ok", count=1)))
     view.fail(ValueError("the disk is full"))
-    assert "the disk is full" in view.answer_html()
+    assert "the disk is full" in view.turn_html()
     assert "shots" in view.progress_html()
 
 
@@ -109,9 +109,9 @@ def test_an_abstention_says_why_and_shows_what_came_nearest() -> None:
     near = Evidence("subtitles", "speech", 65.0, 70.0, "Something else.")
     answer = Answer("", abstained=True, reason="nothing fits", evidence=(near,))
     view.take(Event("exchange", exchange(answer)))
-    assert "No answer" in view.answer_html()
-    assert "Nearest evidence" in view.evidence_html()
-    assert 'data-seek="65.000"' in view.evidence_html()
+    assert "No answer" in view.turn_html()
+    assert "What came nearest" in view.turn_html()
+    assert 'data-seek="65.000"' in view.turn_html()
 
 
 def test_a_tool_that_waits_for_another_run_says_so_until_it_begins() -> None:
