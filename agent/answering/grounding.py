@@ -57,8 +57,12 @@ class Grounder:
         self.steps: tuple[Step, ...] = ()
         self.prompts: dict[str, str] = {}
 
-    def ask(self, part: PromptSection) -> str:
+    def ask(self, part: PromptSection, before: Sequence[Turn] = ()) -> str:
         """Return the reply to a question about the notes.
+
+        Args:
+            part: The question.
+            before: Turns that show how such a question is answered.
 
         Raises:
             ContextOverflowError: Even a few notes are too long.
@@ -69,7 +73,7 @@ class Grounder:
             text = "\n\n".join(one.text.strip() for one in (given, part))
             start, turn = perf_counter(), Turn("user", text)
             try:
-                reply = self.chat.invoke(messages([turn]))
+                reply = self.chat.invoke(messages([*before, turn]))
                 break
             except ContextOverflowError:
                 room /= 2
@@ -82,7 +86,11 @@ class Grounder:
 
 
 def ground(
-    grounder: Grounder, when: PromptSection | None, duration_s: float, enough: PromptSection | None
+    grounder: Grounder,
+    when: PromptSection | None,
+    duration_s: float,
+    enough: PromptSection | None,
+    examples: Sequence[Turn] = (),
 ) -> Grounded:
     """Ask for the spans of a video.
 
@@ -91,10 +99,11 @@ def ground(
         when: Asks for the spans; None only judges.
         duration_s: Length of the video; spans are clipped to it.
         enough: Asks first whether the notes are sufficient; if not, this is the end.
+        examples: Turns before that question: other notes, and whether they are sufficient.
     """
     judged, found = None, Intervals(reason=NOT_ENOUGH)
     if enough:
-        judged = parse_yes_no(grounder.ask(enough))
+        judged = parse_yes_no(grounder.ask(enough, examples))
     if when and judged is not False:
         found = parse_intervals(grounder.ask(when), duration_s)
     return Grounded(judged, found, grounder.steps, grounder.usage, grounder.prompts)
