@@ -57,8 +57,12 @@ class Grounder:
         self.steps: tuple[Step, ...] = ()
         self.prompts: dict[str, str] = {}
 
-    def ask(self, part: PromptSection) -> str:
+    def ask(self, part: PromptSection, before: Sequence[Turn] = ()) -> str:
         """Return the reply to a question about the notes.
+
+        Args:
+            part: The question.
+            before: Turns that show how such a question is answered.
 
         Raises:
             ContextOverflowError: Even a few notes are too long.
@@ -69,7 +73,7 @@ class Grounder:
             text = "\n\n".join(one.text.strip() for one in (given, part))
             start, turn = perf_counter(), Turn("user", text)
             try:
-                reply = self.chat.invoke(messages([turn]))
+                reply = self.chat.invoke(messages([*before, turn]))
                 break
             except ContextOverflowError:
                 room /= 2
@@ -87,6 +91,7 @@ def ground(
     duration_s: float,
     enough: PromptSection | None,
     parse: Callable[[str], Intervals] | None = None,
+    examples: Sequence[Turn] = (),
 ) -> Grounded:
     """Ask for the spans of a video.
 
@@ -96,10 +101,11 @@ def ground(
         duration_s: Length of the video; spans are clipped to it.
         enough: Asks first whether the notes are sufficient; if not, this is the end.
         parse: Another parser of the reply than ours, which clips nothing.
+        examples: Turns before that question: other notes, and whether they are sufficient.
     """
     judged, found = None, Intervals(reason=NOT_ENOUGH)
     if enough:
-        judged = parse_yes_no(grounder.ask(enough))
+        judged = parse_yes_no(grounder.ask(enough, examples))
     if when and judged is not False:
         reply = grounder.ask(when)
         found = parse(reply) if parse else parse_intervals(reply, duration_s)

@@ -57,11 +57,12 @@ def compare(
     session.probe(video)
     planned = [_planned(one, method, video, question, options) for method, one in sessions.items()]
     looked, seconds = yield from _look(session, video, planned, control)
-    rows = []
+    rows, told = [], {report.tool for report in looked}
     for row in planned:
         yield Event("method", row.method)
         if not row.error:
-            row = yield from _ask(sessions[row.method], row, video, question, options, control)
+            events = _ask(sessions[row.method], row, video, question, options, control)
+            row = yield from _once(events, told)
         rows.append(row)
     yield Event("comparison", Comparison(asked.text, tuple(rows), tuple(looked), seconds))
 
@@ -111,6 +112,23 @@ def _ask(
     except ReelgraphError as error:
         return replace(row, error=_one_line(error))
     return row
+
+
+def _once(
+    events: Generator[Event, None, MethodRow], told: set[str]
+) -> Generator[Event, None, MethodRow]:
+    """Yield events without the reports of tools that were reported before; return the row."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            row: MethodRow = end.value
+            return row
+        if event.kind == "channel":
+            if event.data.tool in told:
+                continue
+            told.add(event.data.tool)
+        yield event
 
 
 def _one_line(error: ReelgraphError) -> str:

@@ -10,8 +10,9 @@ model whether the notes suffice, and joins what was found to intervals with a co
 `ground.reading=model` that model says when, as published. A question with options (NExT-GQA) is
 then answered from what lies inside the intervals.
 
-What differs from the paper: it shows an example first, sees by captions or questions of a fixed
-model and lets the language model alone say when.
+What differs from the paper: it sees by captions or questions of a fixed model and lets the language
+model alone say when; here the examples are shown before the judgement only, one with enough and
+one without.
 """
 
 from typing import Any, cast

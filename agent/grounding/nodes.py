@@ -25,12 +25,13 @@ from agent.grounding.seconds import Watcher, stretches
 from agent.grounding.spans import Second
 from agent.library import retrieval
 from agent.models.pool import Role
-from agent.records import CandidateAnswer
+from agent.records import CandidateAnswer, Turn
 from agent.state import Context, State
 from agent.text import quoted, stems
 from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence
 
+EXAMPLES = (("a dog on the beach", "no"), ("when the bakery opens", "yes"))  # of one note
 WATCHED = "watched"  # kind of the notes that hold what a model said of a picture
 
 
@@ -113,7 +114,20 @@ def _ask(state: Grounding, context: Context) -> grounding.Grounded:
     when = None
     if options.reading == "model":
         when = section("ground_when", what=what, duration=f"{round(video.duration_s, 2):.10g}")
-    return grounding.ground(grounder, when, video.duration_s, enough)
+    return grounding.ground(grounder, when, video.duration_s, enough, examples())
+
+
+def examples() -> tuple[Turn, ...]:
+    """Return turns that show when notes suffice and when not, worded as the question itself.
+
+    A small model says yes to any notes without them.
+    """
+    turns: list[Turn] = []
+    notes = given([Evidence("subtitles", "speech", 3, 6, "The bakery opens at seven.")])
+    for what, reply in EXAMPLES:
+        asked = "\n\n".join((notes.text.strip(), section("ground_enough", what=what).text.strip()))
+        turns += [Turn("user", asked), Turn("assistant", reply)]
+    return tuple(turns)
 
 
 def given(notes: Sequence[Evidence]) -> PromptSection:

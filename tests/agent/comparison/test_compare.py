@@ -21,6 +21,8 @@ def compared(session: Session, clip: Path, *methods: str, **more: Any) -> Compar
     events = list(compare(session, clip, QUESTION, methods, **more))
     assert [e.data for e in events if e.kind == "method"] == list(methods)
     assert not [e for e in events if e.kind == "answer"]
+    reported = [e.data.tool for e in events if e.kind == "channel"]
+    assert len(reported) == len(set(reported))
     (found,) = [e.data for e in events if e.kind == "comparison"]
     return found
 

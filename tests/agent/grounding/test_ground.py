@@ -21,6 +21,7 @@ from agent.grounding.description import ask_when
 from agent.records import Question
 from agent.session import Session
 from tools.errors import MissingError, StoppedError
+from tools.model_files.store import ModelStore
 
 Open = Callable[..., Session]
 CODE = "the code of the gate"
@@ -247,3 +248,16 @@ def test_the_command_prints_a_table_or_json(
     assert "Not found:" in nothing.out
     gone = reelgraph("ground", harbour.with_name("gone.mp4"), CODE)
     assert (gone.code, "there is no file" in gone.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_default_model_sees_that_notes_do_not_tell(
+    models_folder: Path, open_session: Open, harbour: Path
+) -> None:
+    """Real weights: without the examples it says yes to any notes."""
+    ModelStore(models_folder).find("qwen2.5-coder-1.5b")
+    session = open_session(method="ground", **{"ground.min_similarity": 0.0})
+    assert not session.ask(harbour, CODE).abstained
+    found = session.ask(harbour, "a helicopter lands")
+    assert found.abstained
+    assert "do not hold enough" in found.reason
