@@ -307,5 +307,5 @@ def test_models_that_take_no_tokens_are_named(tiny_model: Callable[[str], Path])
     for name in ("llama", "qwen_vl"):
         config = AutoConfig.from_pretrained(tiny_model(name))
         assert not takes_tokens(config)
-        with pytest.raises(InputError, match=r"LLaVA-1\.5, LLaVA-NeXT and LLaVA-OneVision"):
+        with pytest.raises(InputError, match=r"LLaVA-1\.5, LLaVA-NeXT, LLaVA-OneVision"):
             tower_of(config, None)
