@@ -89,7 +89,8 @@ class Sessions:
     def _with_method(self, base: Session, profile: str, method: str) -> Session:
         source = self._source.get(profile, profile)
         session = self._open(source, {**self._overrides, "method": method})
-        session.context = replace(session.context, pool=base.context.pool)
+        if session.settings.chat == base.settings.chat:  # else a method's own, `Method.adapt`
+            session.context = replace(session.context, pool=base.context.pool)
         return session
 
     def profile_choices(self) -> list[Choice]:
