@@ -80,9 +80,8 @@ class Session:
             InputError: Unknown profile, key, value or method.
             StorageError: The library's folder cannot be used.
         """
-        self.settings: Settings = load_settings(profile, settings)
-        if self.settings.method != "auto":
-            self.settings = find_method(self.settings.method).adapt(self.settings)
+        self._given = load_settings(profile, settings)
+        self.settings: Settings = _adapted(self._given)
         for name, options in self.settings.tools.items():
             make_tool(name, options)
         for name in self.settings.methods:
@@ -180,15 +179,17 @@ class Session:
     def with_method(self, method: str) -> "Session":
         """Return this session with another method; library, models and settings are shared.
 
+        Models are loaded anew where the method was published with others (`Method.adapt`).
+
         Raises:
             InputError: There is no such method.
         """
-        if method != "auto":
-            find_method(method)
         other = copy(self)
         other.__dict__.pop("_ask_graph", None)
-        other.settings = self.settings.model_copy(update={"method": method})
-        other.context = replace(self.context, settings=other.settings)
+        other.settings = _adapted(self._given.model_copy(update={"method": method}))
+        shared = other.settings.chat == self.settings.chat
+        pool = self.context.pool if shared else ModelPool(other.settings, isolated)
+        other.context = replace(self.context, settings=other.settings, pool=pool)
         return other
 
     def mermaid(self) -> str:
@@ -273,6 +274,15 @@ class Session:
         except GraphDrained as stop:
             raise StoppedError("stopped by the user") from stop
         return found
+
+
+def _adapted(settings: Settings) -> Settings:
+    """Return the settings with what their method was published with.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    return settings if settings.method == "auto" else find_method(settings.method).adapt(settings)
 
 
 def make_question(text: str, options: Sequence[str] = ()) -> Question:

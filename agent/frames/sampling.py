@@ -73,7 +73,7 @@ def ig_parity_ids(total: int, count: int = 6) -> tuple[int, ...]:
     interval = total // count
     if not interval:
         raise InputError(
-            f"the frame rule of IG-VLM needs at least {count} frames, the video has {total}; "
+            f"the frame rule of IG-VLM needs at least {count} frames and counts {total} here; "
             "run without --parity, or ask for fewer frames"
         )
     return tuple(number * interval for number in range(count))

@@ -103,7 +103,7 @@ def draw(video: Video, question: Question, plan: Plan, context: Context) -> tupl
 def choose_frames(video: Video, options: Options) -> tuple[PlannedFrame, ...]:
     """Return the frames of the grid."""
     if options.parity and video.has_picture:
-        said = stated(video.path)
+        said = stated(video.path)  # FFmpeg takes 25 frames a second where a file states no rate
         length_s, fps = said.duration_s or video.duration_s, said.fps or video.fps or Fraction(25)
         return frames_on_grid(video, ig_parity_times(length_s, fps, options.frames), fps)
     return frames_of(video, lambda total: centre_ids(total, options.frames))

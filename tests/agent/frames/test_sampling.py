@@ -122,7 +122,7 @@ def test_of_five_frames_ig_vlm_shows_all_and_at_some_rates_the_last_twice(
 
 
 def test_ig_parity_says_that_a_video_is_too_short() -> None:
-    with pytest.raises(InputError, match="at least 6 frames, the video has 5"):
+    with pytest.raises(InputError, match="at least 6 frames and counts 5"):
         ig_parity_ids(5)
 
 

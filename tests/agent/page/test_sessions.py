@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,18 @@ def test_methods_of_a_profile_share_their_models(sessions: Sessions) -> None:
     assert blind.context.pool is sessions.first.context.pool
     assert sessions.get(method="blind") is blind
     assert sessions.get("embedded", "auto") is sessions.first
+
+
+def test_a_method_that_stretches_the_chat_model_has_its_own(
+    tiny_model: Callable[[str], Path],
+) -> None:
+    llava = {"chat.model": str(tiny_model("llava")), "ts-llava.layout": "slowfast"}
+    sessions = Sessions(settings={"ingest": "[subtitles]", **llava})
+    stretched = sessions.get(method="ts-llava")
+    assert stretched.settings.chat.rope_factor == 2
+    assert stretched.context.pool is not sessions.first.context.pool
+    assert stretched.context.pool.settings.chat == stretched.settings.chat
+    assert sessions.get(method="direct").context.pool is sessions.first.context.pool
 
 
 def test_an_unknown_pick_is_refused(sessions: Sessions) -> None:
