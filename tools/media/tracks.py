@@ -98,7 +98,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The track that was chosen, and why: the criterion by which it beats the next best."""
+    """The track that was chosen, and why.
+
+    The reason is the first criterion by which it beats the default or first track; for that track
+    itself, the next best one.
+    """
 
     track: Track
     why: str
@@ -147,7 +151,9 @@ def choose(tracks: Sequence[Track], kind: Kind, wish: Wish | None = None) -> Cho
     best = ranked[0]
     if len(ranked) == 1:
         return Choice(best, f"the only {kind} track")
-    reasons = (why for why, rate in criteria if int(rate(best)) != int(rate(ranked[1])))
+    usual = next((one for one in fit if "default" in one.flags), fit[0])
+    other = usual if usual is not best else ranked[1]
+    reasons = (why for why, rate in criteria if int(rate(best)) != int(rate(other)))
     return Choice(best, next(reasons, f"the first of {len(ranked)} alike"))
 
 
@@ -155,23 +161,23 @@ def _criteria(kind: Kind, wish: Wish, tracks: Sequence[Track]) -> list[Criterion
     longest_s = max(one.length_s for one in tracks)
     asked: Criterion = ("asked for", lambda one: one.index == wish.index)
     whole: Criterion = (
-        "the others are far shorter",
+        "others are far shorter",
         lambda one: not one.length_s or one.length_s >= FULL_LENGTH * longest_s,
     )
     default: Criterion = ("marked as default", lambda one: "default" in one.flags)
-    main: Criterion = ("the others are commentary", lambda one: not one.commentary)
+    main: Criterion = ("others are commentary", lambda one: not one.commentary)
     tongue: Criterion = (
         f"in the language asked for, {wish.language}",
         lambda one: bool(wish.language) and same_language(one.language, wish.language),
     )
     if kind == "picture":
-        moving: Criterion = ("the others are covers or previews", lambda one: not one.still)
+        moving: Criterion = ("others are covers or previews", lambda one: not one.still)
         return [moving, main, whole, default, ("the largest", lambda one: one.area)]
     if kind == "subtitle":
-        full: Criterion = ("the others have foreign passages only", lambda one: not one.forced)
+        full: Criterion = ("others have foreign passages only", lambda one: not one.forced)
         return [asked, main, tongue, full, default]
-    heard: Criterion = ("the others are silent", lambda one: not one.silent)
-    plain: Criterion = ("the others describe the picture", lambda one: not one.described)
+    heard: Criterion = ("others are silent", lambda one: not one.silent)
+    plain: Criterion = ("others describe the picture", lambda one: not one.described)
     return [asked, heard, main, tongue, plain, whole, default]
 
 
