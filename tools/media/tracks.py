@@ -100,8 +100,8 @@ class Wish:
 class Choice:
     """The track that was chosen, and why.
 
-    The reason is the first criterion by which it beats the default or first track; for that track
-    itself, the next best one.
+    The reasons are the first criteria by which it beats the default or first track, and the next
+    best one.
     """
 
     track: Track
@@ -152,9 +152,14 @@ def choose(tracks: Sequence[Track], kind: Kind, wish: Wish | None = None) -> Cho
     if len(ranked) == 1:
         return Choice(best, f"the only {kind} track")
     usual = next((one for one in fit if "default" in one.flags), fit[0])
-    other = usual if usual is not best else ranked[1]
-    reasons = (why for why, rate in criteria if int(rate(best)) != int(rate(other)))
-    return Choice(best, next(reasons, f"the first of {len(ranked)} alike"))
+    rivals = (one for one in (usual, ranked[1]) if one is not best)
+    reasons = dict.fromkeys(filter(None, (_reason(criteria, best, one) for one in rivals)))
+    return Choice(best, " and ".join(reasons) or f"the first of {len(ranked)} alike")
+
+
+def _reason(criteria: Sequence[Criterion], best: Track, other: Track) -> str:
+    """Return the first criterion that one track meets better than another, "" if none does."""
+    return next((why for why, rate in criteria if int(rate(best)) != int(rate(other))), "")
 
 
 def _criteria(kind: Kind, wish: Wish, tracks: Sequence[Track]) -> list[Criterion]:

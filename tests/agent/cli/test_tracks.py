@@ -60,7 +60,7 @@ def test_probe_lists_the_tracks_and_says_why(reelgraph: Command, film: Path) -> 
     wished = json.loads(reelgraph("probe", film, "--json", "--language", "French").out)
     assert wished["taken"]["sound"] == {
         "index": 2,
-        "why": "in the language asked for, French",
+        "why": "others are silent and in the language asked for, French",
     }
     lines = reelgraph("probe", film).out.splitlines()
     assert any("silent" in line and "default" in line for line in lines)
