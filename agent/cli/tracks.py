@@ -42,13 +42,17 @@ def probe(
 def _taken(video: "Video", subtitle_track: int | None, language: str) -> dict[str, Any]:
     """Return the track or file taken of each kind, and why."""
     from tools.media.tracks import Wish, choose
+    from tools.speech.sources import beside
     from tools.speech.subtitles import Subtitles, SubtitlesOptions
 
     picture = choose(video.tracks, "picture")
     sound = choose(video.tracks, "sound", Wish(video.sound))
     options = SubtitlesOptions(track=subtitle_track, language=language)
     sources = Subtitles(options).sources(video)
-    taken: dict[str, Any] = {"subtitles": [source.name for source in sources]}
+    taken: dict[str, Any] = {
+        "subtitles": [source.name for source in sources],
+        "not_used": [path.name for path in beside(video).unclear],
+    }
     if picture and video.has_picture:
         taken["picture"] = {"index": picture.track.index, "why": picture.why}
     if sound:
@@ -82,5 +86,7 @@ def _print(video: "Video", taken: dict[str, Any]) -> None:
     for place, name in enumerate(names, start=1):
         if not name.startswith("track "):
             console.print(f"beside it: {escape(name)}, choice {place} of subtitles")
+    for name in taken["not_used"]:
+        console.print(f"beside it: {escape(name)}, not used: its name says more than a language")
     for note in video.notes:
         say(escape(note))

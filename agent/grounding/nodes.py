@@ -114,7 +114,7 @@ def _ask(state: Grounding, context: Context) -> grounding.Grounded:
     when = None
     if options.reading == "model":
         when = section("ground_when", what=what, duration=f"{round(video.duration_s, 2):.10g}")
-    return grounding.ground(grounder, when, video.duration_s, enough, examples())
+    return grounding.ground(grounder, when, video.duration_s, enough, examples=examples())
 
 
 def examples() -> tuple[Turn, ...]:

@@ -98,7 +98,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The track that was chosen, and why: the criterion by which it beats the next best."""
+    """The track that was chosen, and why.
+
+    The reasons are the first criteria by which it beats the default or first track, and the next
+    best one.
+    """
 
     track: Track
     why: str
@@ -147,31 +151,38 @@ def choose(tracks: Sequence[Track], kind: Kind, wish: Wish | None = None) -> Cho
     best = ranked[0]
     if len(ranked) == 1:
         return Choice(best, f"the only {kind} track")
-    reasons = (why for why, rate in criteria if int(rate(best)) != int(rate(ranked[1])))
-    return Choice(best, next(reasons, f"the first of {len(ranked)} alike"))
+    usual = next((one for one in fit if "default" in one.flags), fit[0])
+    rivals = (one for one in (usual, ranked[1]) if one is not best)
+    reasons = dict.fromkeys(filter(None, (_reason(criteria, best, one) for one in rivals)))
+    return Choice(best, " and ".join(reasons) or f"the first of {len(ranked)} alike")
+
+
+def _reason(criteria: Sequence[Criterion], best: Track, other: Track) -> str:
+    """Return the first criterion that one track meets better than another, "" if none does."""
+    return next((why for why, rate in criteria if int(rate(best)) != int(rate(other))), "")
 
 
 def _criteria(kind: Kind, wish: Wish, tracks: Sequence[Track]) -> list[Criterion]:
     longest_s = max(one.length_s for one in tracks)
     asked: Criterion = ("asked for", lambda one: one.index == wish.index)
     whole: Criterion = (
-        "the others are far shorter",
+        "others are far shorter",
         lambda one: not one.length_s or one.length_s >= FULL_LENGTH * longest_s,
     )
     default: Criterion = ("marked as default", lambda one: "default" in one.flags)
-    main: Criterion = ("the others are commentary", lambda one: not one.commentary)
+    main: Criterion = ("others are commentary", lambda one: not one.commentary)
     tongue: Criterion = (
         f"in the language asked for, {wish.language}",
         lambda one: bool(wish.language) and same_language(one.language, wish.language),
     )
     if kind == "picture":
-        moving: Criterion = ("the others are covers or previews", lambda one: not one.still)
+        moving: Criterion = ("others are covers or previews", lambda one: not one.still)
         return [moving, main, whole, default, ("the largest", lambda one: one.area)]
     if kind == "subtitle":
-        full: Criterion = ("the others have foreign passages only", lambda one: not one.forced)
+        full: Criterion = ("others have foreign passages only", lambda one: not one.forced)
         return [asked, main, tongue, full, default]
-    heard: Criterion = ("the others are silent", lambda one: not one.silent)
-    plain: Criterion = ("the others describe the picture", lambda one: not one.described)
+    heard: Criterion = ("others are silent", lambda one: not one.silent)
+    plain: Criterion = ("others describe the picture", lambda one: not one.described)
     return [asked, heard, main, tongue, plain, whole, default]
 
 

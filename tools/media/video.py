@@ -1,7 +1,7 @@
 """Probe a file, and the interface for reading its frames.
 
 Times are seconds as a player shows them: presentation timestamps minus the earliest start of video
-and audio. They are never derived from frame counts.
+and audio. They are never derived from frame counts, except in raw streams, which have no times.
 """
 
 import hashlib
@@ -25,17 +25,12 @@ from av.video.stream import VideoStream
 from tools.errors import InputError
 from tools.media.container import (
     audio_stream,
-    is_raw,
     open_container,
-    origin,
-    picture_times,
-    raw_rate,
     read_packets,
-    timed_streams,
     video_stream,
 )
+from tools.media.length import length, notes
 from tools.media.silence import is_silent
-from tools.media.splices import join_parts, may_go_on, second_file
 from tools.media.tracks import Track, Wish, choose, list_tracks
 from tools.media.upright import Orientation, orientation_of
 
@@ -48,8 +43,6 @@ Reading = Literal["player", "ffmpeg", "decord"]
 pictures of any size by BT.601; as decord reads it, which also counts the pictures that an edit list
 leaves out. The last two are for published figures that were obtained in this way."""
 
-
-TAIL_S = 10  # how far before the declared end the search for the true one starts
 
 # Formats that only point to other files: opening them would read what the user never named.
 # As a path it has one slash; a drive such as C:/ has one letter.
@@ -172,7 +165,7 @@ def probe(path: Path | str) -> Video:
         shown = orientation_of(first) if first else Orientation()
         turned = shown.rotation % 180
         width, height = (first.width, first.height) if first else (0, 0)
-        duration_s, shifts_s = _length(container, path)
+        duration_s, shifts_s = length(container, path)
         video = Video(
             path=path.absolute(),
             sha256=digest,
@@ -184,7 +177,7 @@ def probe(path: Path | str) -> Video:
             has_audio=sound is not None,
             tracks=_tracks(container, path),
             shifts_s=shifts_s if len(shifts_s) > 1 else (),
-            notes=tuple(_notes(container, path, shifts_s)),
+            notes=tuple(notes(container, path, shifts_s)),
             flipped=shown.flipped,
         )
     if _state(path) != before:
@@ -274,68 +267,6 @@ def _first_picture(container: InputContainer, stream: VideoStream) -> VideoFrame
         except av.FFmpegError:
             continue
     return None
-
-
-def _length(container: InputContainer, path: Path) -> tuple[float, tuple[Fraction, ...]]:
-    """Return the duration in seconds, and what brings several parts onto one time line."""
-    if is_raw(container):
-        times_s = picture_times(path)
-        stream = video_stream(container)
-        period_s = float(1 / raw_rate(stream)) if stream else 0.0
-        return round(times_s[-1] + period_s, 6) if times_s else 0.0, ()
-    if not may_go_on(container):
-        return _duration_s(container), ()
-    with open_container(path) as fresh:
-        joined = join_parts(read_packets(fresh, *timed_streams(fresh)))
-        start_s = origin(fresh)
-    if joined is None or len(joined.shifts_s) < 2:
-        return _duration_s(container), ()
-    return round(float(joined.end_s - start_s), 6), joined.shifts_s
-
-
-def _notes(container: InputContainer, path: Path, shifts_s: tuple[Fraction, ...]) -> Iterator[str]:
-    """Yield what a user should know of the file."""
-    stream = video_stream(container)
-    if is_raw(container) and stream:
-        rate = float(raw_rate(stream))
-        yield f"a stream without times: its pictures are taken to be {rate:g} a second"
-    if len(shifts_s) > 1:
-        yield f"{len(shifts_s)} recordings in one file: their times follow each other"
-    elif (place := second_file(path)) is not None and not may_go_on(container):
-        yield (
-            f"a second recording begins at byte {place:,} of the file and is left out: join them "
-            "by `ffmpeg -f concat` instead"
-        )
-
-
-def _duration_s(container: InputContainer) -> float:
-    """Measure from the packets, since the declared duration may be absent or wrong.
-
-    Matroska counts from 0 whatever the first timestamp, a truncated MP4 keeps its old length,
-    and a raw or still growing stream has none.
-    """
-    start = origin(container)
-    claimed = Fraction(container.duration or 0, av.time_base)
-    tail = _last_end(container, start + claimed - TAIL_S) if claimed > TAIL_S else None
-    end = tail if tail is not None else _last_end(container, start)
-    return round(float(max(end - start, Fraction(0))), 6) if end is not None else float(claimed)
-
-
-def _last_end(container: InputContainer, from_s: Fraction) -> Fraction | None:
-    """Return the latest end of a packet that follows `from_s`, in seconds."""
-    try:
-        container.seek(int(from_s * av.time_base))
-    except av.FFmpegError:
-        log.debug("The file cannot be seeked in; its end is measured from where we are.")
-    last: Fraction | None = None
-    for packet in read_packets(container, *timed_streams(container)):
-        if packet.pts is None or packet.is_discard:
-            continue
-        end = (packet.pts + (packet.duration or 0)) * packet.time_base
-        if not packet.duration and isinstance(packet.stream, VideoStream):
-            end += 1 / (packet.stream.guessed_rate or Fraction(25))
-        last = end if last is None else max(last, end)
-    return last
 
 
 def _tracks(container: InputContainer, path: Path) -> tuple[Track, ...]:

@@ -218,6 +218,7 @@ TOLD = {
     "one sentence": ("speech", [(0.1, 0.8)], {}, False),
     "one sentence, said twice": ("speech", [(0.1, 0.8), (0.1, 0.8)], {}, False),
     "foreign passages alone": ("speech", [(0.0, 2.0)], {"forced": True}, False),
+    "talk about the film": ("speech", [(0.0, 2.0)], {"commentary": True}, False),
     "something else": ("text", [(0.0, 2.0)], {}, False),
     "nothing": ("speech", [], {}, False),
 }
@@ -250,12 +251,18 @@ def test_nobody_listens_where_it_is_known_what_is_said(
     assert report(run(session, state, "noises"), "noises").status == "empty"
 
 
+SIGNS = """[Events]
+Dialogue: 0,0:00:00.00,0:00:02.00,Default,,0,0,0,,{\\pos(20,30)}Bakery
+"""
+
+
+@pytest.mark.parametrize("name", ["clip.en.forced.srt", "clip.en.signs.srt", "clip.en.ass"])
 def test_forced_subtitles_beside_the_video_do_not_keep_anybody_from_listening(
-    open_session: Open, plug_in: PlugIn, say: Say, clip: Path
+    open_session: Open, plug_in: PlugIn, say: Say, clip: Path, name: str
 ) -> None:
     plug_in(lambda given: iter([say("blah")]), "recogniser", kind="speech", needs=AUDIO)
     cue = "1\n00:00:00,000 --> 00:00:02,000\nBonjour\n"
-    clip.with_name("clip.en.forced.srt").write_text(cue)
+    clip.with_name(name).write_text(SIGNS if name.endswith("ass") else cue)
     found = index(open_session(ingest="[subtitles, recogniser]"), clip)
     assert {name: one.status for name, one in found["channels"].items()} == {
         "subtitles": "ok",

@@ -90,7 +90,7 @@ def test_a_language_or_a_track_asked_for_is_taken(tmp_path: Path) -> None:
 def test_a_silent_default_gives_way_to_a_track_with_sound(tmp_path: Path) -> None:
     video = probe(write_sounds(tmp_path / "a.mkv", SILENT, ENGLISH))
     assert heard_hertz(video) == 440
-    assert "the others are silent" in video.sound_why
+    assert "others are silent" in video.sound_why
     assert [one.silent for one in video.sounds] == [True, False]
     assert with_sound(video, Wish(0)).sound == 0  # asked for, it is taken all the same
     both = probe(write_sounds(tmp_path / "b.mkv", SILENT, {"hertz": 0}))
@@ -170,7 +170,7 @@ def test_a_thumbnail_track_is_no_picture_while_there_is_another() -> None:
         preview = Track(0, "picture", "mjpeg", "", ("default", flag), form="640x480", length_s=60)
         choice = choose([preview, film], "picture")
         assert choice is not None
-        assert choice.why == "the others are covers or previews"
+        assert choice.why == "others are covers or previews"
         assert choose([preview], "picture") is not None
 
 
@@ -197,11 +197,11 @@ def test_every_criterion_decides_only_where_those_before_it_are_equal() -> None:
     plain = Track(1, "sound", "aac", "eng", (), "", "2 channels", 100.0, False)
     best = Track(9, "sound", "aac", "eng", ("default",), "", "2 channels", 100.0, False)
     worse = {
-        "the others are silent": replace(best, index=1, silent=True),
-        "the others are commentary": replace(best, index=1, flags=("default", "comment")),
+        "others are silent": replace(best, index=1, silent=True),
+        "others are commentary": replace(best, index=1, flags=("default", "comment")),
         "in the language asked for, en": replace(best, index=1, language="fra"),
-        "the others describe the picture": replace(best, index=1, title="Audio description"),
-        "the others are far shorter": replace(best, index=1, length_s=10.0),
+        "others describe the picture": replace(best, index=1, title="Audio description"),
+        "others are far shorter": replace(best, index=1, length_s=10.0),
         "marked as default": plain,
     }
     for why, other in worse.items():

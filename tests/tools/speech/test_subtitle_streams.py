@@ -206,3 +206,66 @@ def test_pictures_of_text_inside_a_video_are_read(
         assert found[0].start_s == pytest.approx(CUES[0][0], abs=0.3)
     else:
         check(found, exact=codec == "copy")  # FFmpeg loses the ends
+
+
+# VobSub: an index in text beside an MPEG program stream of subpicture units.
+
+
+def nibbles(row: np.ndarray) -> list[int]:
+    """Encode a row of two-bit pixels as runs, filled to whole bytes."""
+    out: list[int] = []
+    start = 0
+    while start < len(row):
+        end = start
+        while end < len(row) and row[end] == row[start] and end - start < 255:
+            end += 1
+        value = (end - start) << 2 | int(row[start])
+        count = 1 if end - start < 4 else 2 if end - start < 16 else 3 if end - start < 64 else 4
+        out += [value >> 4 * place & 15 for place in reversed(range(count))]
+        start = end
+    return out + [0] * (len(out) % 2)
+
+
+def field_of(rows: np.ndarray) -> bytes:
+    codes = [nibble for row in rows for nibble in nibbles(row)]
+    return bytes(high << 4 | low for high, low in zip(codes[::2], codes[1::2], strict=True))
+
+
+def subpicture(text: str, length_s: float) -> bytes:
+    indices = letters(text)
+    height, width = indices.shape
+    (x, y), top, bottom = PLACE, field_of(indices[::2]), field_of(indices[1::2])
+    last_x, last_y = x + width - 1, y + height - 1
+    area = (x << 12 | last_x).to_bytes(3) + (y << 12 | last_y).to_bytes(3)
+    control = 4 + len(top) + len(bottom)
+    begin = b"\x03\x32\x10\x04\xff\xf0\x05" + area + b"\x06"
+    begin += struct.pack(">HH", 4, 4 + len(top)) + b"\x01\xff"
+    stop = control + 4 + len(begin)
+    sequences = struct.pack(">HH", 0, stop) + begin
+    sequences += struct.pack(">HH", round(length_s * 90_000 / 1024), stop) + b"\x02\xff"
+    size = control + len(sequences)
+    return struct.pack(">HH", size, control) + top + bottom + sequences
+
+
+def program_packet(time_s: float, content: bytes) -> bytes:
+    ticks = round(time_s * 90_000)
+    stamp = (0x21 | ticks >> 29 & 14, ticks >> 22 & 255, ticks >> 14 & 254 | 1)
+    stamp += (ticks >> 7 & 255, ticks << 1 & 254 | 1)
+    body = b"\x81\x80\x05" + bytes(stamp) + b"\x20" + content
+    pack = bytes.fromhex("000001ba44000400040101 89c3f8")
+    return pack + b"\0\0\x01\xbd" + struct.pack(">H", len(body)) + body
+
+
+def test_vobsub_beside_a_video_is_read(clip: Path, runtime: ToolRuntime) -> None:
+    index = "# VobSub index file, v7 (do not modify this line!)\nsize: 640x480\n"
+    index += "palette: 000000, ffffff, 101010, " + ", ".join(["000000"] * 13) + "\n"
+    index += "id: en, index: 0\n"
+    stream = b""
+    for start_s, end_s, text in CUES:
+        index += f"timestamp: 00:00:0{int(start_s)}:{round(start_s % 1 * 1000):03}, "
+        index += f"filepos: {len(stream):09x}\n"
+        stream += program_packet(start_s, subpicture(text, end_s - start_s))
+    clip.with_suffix(".idx").write_text(index)
+    clip.with_suffix(".sub").write_bytes(stream)
+    check(read(clip, runtime))
+    assert {path.suffix for path in Subtitles().reads(probe(clip))} == {".idx", ".sub"}
