@@ -13,8 +13,11 @@ from agent.settings import Settings
 from tools.errors import InputError, MissingError, ReelgraphError
 
 STORE_BYTES = 80 << 20  # of Ray's object store, which holds results on their way; its least
-# Ray takes loopback addresses alone where clusters are off, as they are by default on macOS.
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+ENVIRON = {  # of a Ray that is started here
+    # Ray takes loopback addresses alone where clusters are off, as they are by default on macOS.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_worker_niceness": "0",  # as the local engine's; 15 starves actors beside other programs
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def unnoticed() -> Iterator[None]:
     from ray._private.node import Node
 
     with (
-        patch.dict(os.environ, LOOPBACK),  # for Ray's processes
+        patch.dict(os.environ, ENVIRON),  # for Ray's processes
         patch.object(ray_constants, "ENABLE_RAY_CLUSTER", False),  # for this one
         patch.object(Node, "start_api_server", lambda self, **given: None),
     ):
