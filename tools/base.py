@@ -80,6 +80,8 @@ class ToolInput:
         progress: Call with (seconds of video done, seconds in all) while running.
         stopped: True once the user pressed Stop; check it between units of work and raise
             `StoppedError`; the evidence so far is then not stored.
+        note: Call with a sentence that the channel report is to tell, of what was chosen or left
+            out.
         keep: Call with the name of a unit of work and a function that does it and returns plain
             JSON. The result is checkpointed: a run resumed after a stop or kill does not repeat
             the work. Numbers and texts round-trip unchanged, tuples become lists.
@@ -94,6 +96,7 @@ class ToolInput:
     chat: "BaseChatModel | None" = None
     progress: Callable[[float, float], None] = lambda done_s, total_s: None
     stopped: Callable[[], bool] = lambda: False
+    note: Callable[[str], None] = lambda text: None
     keep: Keep = lambda name, work: work()
 
 

@@ -183,12 +183,15 @@ def run_or_recall(
             return done
         meter.tool_runs += 1
         keep = _keeper(video, tool.name, key, context.library)
-        given = replace(_input(tool, state, runtime, meter, pictures), keep=keep)
+        notes = list[str]()
+        given = _input(tool, state, runtime, meter, pictures)
+        given = replace(given, keep=keep, note=notes.append)
         seconds, evidence = _run_lent(tool, given, runtime)
         if digest(_values(tool, state, context, pictures)) != key:
             raise ChangedError(_read_by(tool, video))
         status: Status = "ok" if evidence else "empty"
-        report = ChannelReport(tool.name, status, count=len(evidence), seconds=seconds)
+        reason = "; ".join(dict.fromkeys(notes))
+        report = ChannelReport(tool.name, status, len(evidence), seconds, reason)
         return context.library.save_run(video, key, settings, report, evidence)
 
 
