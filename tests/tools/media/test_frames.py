@@ -287,7 +287,7 @@ def screen(digit, size):
 
 def test_a_picture_with_small_letters_is_also_kept_as_it_came(make_clip, tmp_path):
     path = make_clip(
-        fps=4, seconds=4, size=(1920, 1080), draw=changing_at(2.0, screen(3, 16), screen(8, 16))
+        fps=4, seconds=4, size=(1920, 1080), draw=changing_at(2.0, screen(3, 14), screen(8, 14))
     )
     found = sample(path, tmp_path / "set", max_side=1280)
     assert [(f.start_s, f.end_s) for f in found.frames] == [(0, 2), (2, 4)]
