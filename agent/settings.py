@@ -42,6 +42,9 @@ class Sampling(Section):
     )
     max_frames: int = Field(3600, gt=0, description="more would widen the step")
     max_side: int = Field(1280, gt=0, description="pixels of the longer side, at most")
+    detail_side: int = Field(
+        3840, ge=0, description="the same of pictures with small text, for reading; 0 keeps none"
+    )
     backend: Literal["pyav", "decord"] = "pyav"
 
 

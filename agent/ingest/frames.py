@@ -23,7 +23,8 @@ def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> Fram
         if found := load_frames(folder):
             return found
         meter.decodes += 1
-        reader = open_video(video, values["backend"], values["max_side"])
+        side = max(values["max_side"], values.get("detail_side", 0))
+        reader = open_video(video, values["backend"], side)
         return sample_frames(
             reader,
             folder,
@@ -31,6 +32,7 @@ def ensure_frames(video: Video, runtime: Runtime[Context], meter: Meter) -> Fram
             values["step_s"],
             progress=progress_of("sample_frames", runtime),
             stopped=lambda: runtime.drain_requested,
+            max_side=values["max_side"],
         )
 
 

@@ -63,13 +63,13 @@ def sampling_values(video: Video, settings: Settings) -> dict[str, Any]:
     """Return how a video is sampled: the step grows where `max_frames` would be exceeded."""
     sampling = settings.sampling
     step_s = max(sampling.step_s, video.duration_s / sampling.max_frames)
-    mirrored = {"flipped": True} if video.flipped else {}  # earlier versions stored them unflipped
-    return {
-        "step_s": step_s,
-        "max_side": sampling.max_side,
-        "backend": sampling.backend,
-        **mirrored,
-    }
+    values = {"step_s": step_s, "max_side": sampling.max_side, "backend": sampling.backend}
+    # Named only where they matter, so that the pictures of other videos stay known.
+    if video.flipped:
+        values["flipped"] = True
+    if max(video.width, video.height) > sampling.max_side < sampling.detail_side:
+        values["detail_side"] = sampling.detail_side
+    return values
 
 
 def digest(values: Any) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.errors import InputError, StoppedError, StorageError
+from tools.media.detail import loses_detail, shrunk
 from tools.media.jpeg import encode_jpeg
 from tools.media.picture_stats import COLOUR_NAMES as COLOUR_NAMES
 from tools.media.picture_stats import (
@@ -42,26 +43,33 @@ class StoredFrame:
         start_s: When it was first sampled.
         end_s: When the next distinct frame was sampled, or the end of the video.
         path: JPEG file.
+        detail: The same larger, if that shows detail such as small letters; else None.
     """
 
     number: int
     start_s: float
     end_s: float
     path: Path
+    detail: Path | None = None
 
     def image(self) -> RGBImage:
         """Read the picture, RGB. Raises `StorageError` when the file is gone or damaged."""
         return np.ascontiguousarray(self.bgr()[..., ::-1])
 
-    def bgr(self) -> npt.NDArray[np.uint8]:
-        """Read the picture, BGR as in OpenCV; raises as `image` does."""
+    def bgr(self, *, detailed: bool = False) -> npt.NDArray[np.uint8]:
+        """Read the picture, BGR as in OpenCV; raises as `image` does.
+
+        Args:
+            detailed: Read the larger one, where there is one.
+        """
         import cv2
 
-        with _storage(self.path.parent):
-            data = np.frombuffer(self.path.read_bytes(), np.uint8)
+        path = (detailed and self.detail) or self.path
+        with _storage(path.parent):
+            data = np.frombuffer(path.read_bytes(), np.uint8)
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
         if picture is None:
-            raise StorageError(f"{self.path} is no picture any more; delete its folder, run again")
+            raise StorageError(f"{path} is no picture any more; delete its folder, run again")
         return np.asarray(picture)
 
 
@@ -101,6 +109,7 @@ def sample_frames(
     step_s: float,
     progress: Callable[[float, float], None] = lambda done_s, total_s: None,
     stopped: Callable[[], bool] = lambda: False,
+    max_side: int | None = None,
 ) -> FrameSet:
     """Decode once, store distinct frames as JPEG, and publish the folder atomically.
 
@@ -108,12 +117,14 @@ def sample_frames(
     run for the folder are removed first.
 
     Args:
-        reader: Source of the frames; its `max_side` bounds the JPEGs.
+        reader: Source of the frames; its `max_side` bounds pictures with detail.
         folder: Where the set is published; replaced if it exists.
         duration_s: Length of the video in seconds.
         step_s: Seconds between two samples.
         progress: Called with (seconds of video done, seconds in all).
         stopped: Called before each sample; True once the user pressed Stop.
+        max_side: Bound of the JPEGs in pixels. A picture that loses detail by it is also stored as
+            it came from the reader.
 
     Raises:
         InputError: No frame decodes.
@@ -125,7 +136,7 @@ def sample_frames(
         _remove(part)
         part.mkdir(parents=True)
     try:
-        kept = _Kept(part)
+        kept = _Kept(part, max_side)
         for frame in reader.every(step_s):
             if stopped():
                 raise StoppedError
@@ -158,11 +169,13 @@ def load_frames(folder: Path) -> FrameSet | None:
 class _Kept:
     """The distinct frames so far; only two frames are in memory, at reduced size."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_side: int | None) -> None:
         self._folder = folder
+        self._max_side = max_side
         self._distinct: Luma | None = None
         self._previous: Luma | None = None
         self.starts_s: list[float] = []
+        self.detailed: list[bool] = []
         self.samples: list[Sample] = []
 
     def add(self, frame: Frame) -> None:
@@ -173,9 +186,7 @@ class _Kept:
         size = None if self._distinct is None else self._distinct.shape[::-1]
         luma = compared_luma(frame.image, size)
         if self._distinct is None or not show_the_same(luma, self._distinct):
-            with _storage(self._folder):
-                file = self._folder / _file_name(len(self.starts_s))
-                file.write_bytes(encode_jpeg(frame.image, JPEG_QUALITY))
+            self._write(frame.image)
             self._distinct = luma
             self.starts_s.append(frame.time_s)
         moved = 0.0 if self._previous is None else motion(luma, self._previous)
@@ -190,17 +201,37 @@ class _Kept:
             )
         )
 
+    def _write(self, image: RGBImage) -> None:
+        number = len(self.starts_s)
+        small = shrunk(image, self._max_side)
+        detailed = small is not image and loses_detail(image, small.shape[1] / image.shape[1])
+        self.detailed.append(detailed)
+        with _storage(self._folder):
+            file = self._folder / _file_name(number)
+            file.write_bytes(encode_jpeg(small, JPEG_QUALITY))
+            if detailed:
+                file = self._folder / _file_name(number, detailed=True)
+                file.write_bytes(encode_jpeg(image, JPEG_QUALITY))
 
-def _file_name(number: int) -> str:
-    return f"{number:06d}.jpg"
+
+def _file_name(number: int, *, detailed: bool = False) -> str:
+    return f"{number:06d}{'-detail' if detailed else ''}.jpg"
 
 
 def _spans(folder: Path, duration_s: float, kept: _Kept) -> tuple[StoredFrame, ...]:
     starts = kept.starts_s
     ends = [*starts[1:], max(duration_s, kept.samples[-1].time_s)]
     return tuple(
-        StoredFrame(number, start_s, end_s, folder / _file_name(number))
-        for number, (start_s, end_s) in enumerate(zip(starts, ends, strict=True))
+        StoredFrame(
+            number,
+            start_s,
+            end_s,
+            folder / _file_name(number),
+            folder / _file_name(number, detailed=True) if detailed else None,
+        )
+        for number, (start_s, end_s, detailed) in enumerate(
+            zip(starts, ends, kept.detailed, strict=True)
+        )
     )
 
 
@@ -211,7 +242,12 @@ def _write_index(part: Path, duration_s: float, kept: _Kept) -> None:
         "duration_s": duration_s,
         "colour_names": COLOUR_NAMES,
         "frames": [
-            {"start_s": frame.start_s, "end_s": frame.end_s, "file": frame.path.name}
+            {
+                "start_s": frame.start_s,
+                "end_s": frame.end_s,
+                "file": frame.path.name,
+                "detail": frame.detail.name if frame.detail else None,
+            }
             for frame in frames
         ],
         "samples": [asdict(sample) for sample in kept.samples],
@@ -223,11 +259,18 @@ def _from_json(folder: Path, index: dict[str, Any]) -> FrameSet:
     if index["version"] != INDEX_VERSION or tuple(index["colour_names"]) != COLOUR_NAMES:
         raise ValueError("written by another version")
     there = {path.name for path in folder.iterdir()}
-    missing = [entry["file"] for entry in index["frames"] if entry["file"] not in there]
+    files = {one.get(kind) for one in index["frames"] for kind in ("file", "detail")}
+    missing = files - there - {None}
     if missing:
         raise ValueError(f"{len(missing)} pictures are missing")
     frames = tuple(
-        StoredFrame(number, entry["start_s"], entry["end_s"], folder / entry["file"])
+        StoredFrame(
+            number,
+            entry["start_s"],
+            entry["end_s"],
+            folder / entry["file"],
+            folder / entry["detail"] if entry.get("detail") else None,
+        )
         for number, entry in enumerate(index["frames"])
     )
     samples = tuple(

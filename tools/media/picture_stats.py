@@ -25,7 +25,7 @@ COLOUR_NAMES = (
 )
 
 # Pictures are compared at this size, small enough to be cheap and to average noise away, large
-# enough to keep a digit of 24 px on a 720p slide (7 px then).
+# enough to keep a digit of 24 px on a 720p slide (7 px then); larger ones at half their size.
 COMPARED_SIDE = 640
 BLOCK = 4  # px at that size
 
@@ -59,13 +59,13 @@ def compared_luma(image: RGBImage, size: tuple[int, int] | None = None) -> Luma:
 
     Args:
         image: RGB picture.
-        size: Width and height to reduce to; so that no side exceeds 640 px if left out.
+        size: Width and height to reduce to; if left out, no side exceeds 640 px or half its length.
     """
     import cv2
 
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = luma.shape
-    target = size or fit(width, height, COMPARED_SIDE)
+    target = size or fit(width, height, max(COMPARED_SIDE, max(width, height) // 2))
     if target == (width, height):
         return np.asarray(luma)
     return np.asarray(cv2.resize(luma, target, interpolation=cv2.INTER_AREA))

@@ -9,17 +9,17 @@ and the text in it.
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from tools.ocr.engine import BGRImage, Corners, OcrEngine, Reading
+from tools.ocr.multiscale import detect_text
+from tools.ocr.regions import Mask, Rect, around, changed_parts, widened
 
 logger = logging.getLogger(__name__)
 
-BGRImage = npt.NDArray[np.uint8]  # [height, width, 3]
-Corners = npt.NDArray[np.int_]  # [4, 2], x and y in pixels
 KeepWork = Callable[[Callable[[], Any]], Any]
-Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
 
 # A pixel changed when a colour channel, averaged over 3x3 pixels, differs by more than this of 255.
 # Measured over 21 fonts, after JPEG: one digit turned into another changes at least 13 at 12 px
@@ -27,61 +27,8 @@ Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
 # key frames of its video, and up to 60 at a key frame: then it is read again.
 CHANGED = 16
 NEAR = 8  # px of dilation of the changed pixels: text is read whole
-CONTEXT = 16  # px around a change that the detector sees
-GRID = 32  # the detector takes sides that are multiples of this
 SAME_TEXT = 0.5  # intersection over the smaller of two boxes
 CUT = 3  # px from the edge of the detector's crop: the text may be cut off
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The text recognised in one crop, and the confidence, 0 to 1."""
-
-    text: str
-    confidence: float
-
-
-class OcrEngine(Protocol):
-    """A text detector and a text recogniser."""
-
-    def detect(self, picture: BGRImage, max_side: int) -> list[Corners]:
-        """Return where there is text, after downscaling to `max_side` pixels."""
-
-    def recognise(self, picture: BGRImage, places: Sequence[Corners]) -> list[Reading]:
-        """Return the text at the places, in their order."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes of the weights of both."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rect:
-    """A rectangle in pixels; right and bottom are exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def area(self) -> int:
-        """Pixels inside; 0 when the sides cross."""
-        return max(0, self.right - self.left) * max(0, self.bottom - self.top)
-
-    def overlap(self, other: "Rect") -> float:
-        """Return the intersection over the smaller of the two areas."""
-        shared = Rect(
-            max(self.left, other.left),
-            max(self.top, other.top),
-            min(self.right, other.right),
-            min(self.bottom, other.bottom),
-        )
-        return shared.area / max(min(self.area, other.area), 1)
-
-    def of(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Return this part of a picture, as a view."""
-        return image[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +79,7 @@ class PictureReader:
         gone = [piece for piece in self._known if piece not in kept]
         places = []
         for corners in self._detect(picture, changed, [piece.rect for piece in gone]):
-            rect = _around(corners, picture)
+            rect = around(corners, picture)
             same = [piece for piece in kept if piece.rect.overlap(rect) >= SAME_TEXT]
             if same and not rect.of(changed).any():
                 continue  # unchanged text keeps its reading
@@ -141,7 +88,7 @@ class PictureReader:
         readings = self._engine.recognise(picture, places) if places else []
         logger.debug("%d texts read, %d kept", len(readings), len(kept))
         return kept + [
-            Piece(_around(corners, picture), reading)
+            Piece(around(corners, picture), reading)
             for corners, reading in zip(places, readings, strict=True)
         ]
 
@@ -152,14 +99,14 @@ class PictureReader:
         found: list[Corners] = []
         for part in changed_parts(changed, gone, scale):
             inside = self._detect_in(picture, part, scale)
-            if any(_is_cut(_around(corners, picture), part, changed) for corners in inside):
+            if any(_is_cut(around(corners, picture), part, changed) for corners in inside):
                 return self._detect_in(picture, Rect(0, 0, width, height), scale)
             found += inside
         return found
 
     def _detect_in(self, picture: BGRImage, part: Rect, scale: float) -> list[Corners]:
         crop = part.of(picture)
-        found = self._engine.detect(crop, max(1, round(max(crop.shape) * scale)))
+        found = detect_text(self._engine, crop, scale)
         return [corners + np.array([part.left, part.top]) for corners in found]
 
 
@@ -181,62 +128,7 @@ def changed_pixels(picture: BGRImage, seen: BGRImage) -> Mask:
     blue, green, red = cv2.split(cv2.blur(cv2.absdiff(picture, seen), (3, 3)))
     difference = cv2.max(cv2.max(blue, green), red)
     _, changed = cv2.threshold(difference, CHANGED, 1, cv2.THRESH_BINARY)
-    return _widened(changed, NEAR)
-
-
-def _widened(mask: Mask, by_px: int) -> Mask:
-    import cv2
-
-    return np.asarray(cv2.dilate(mask, np.ones((2 * by_px + 1, 2 * by_px + 1), np.uint8)))
-
-
-def changed_parts(changed: Mask, texts: Sequence[Rect], scale: float) -> list[Rect]:
-    """Return disjoint rectangles that cover every changed pixel with its context.
-
-    Args:
-        changed: Changed pixels.
-        texts: Boxes to be covered as well: texts of which a part changed.
-        scale: Of the detector's input. Sides become multiples of GRID after scaling, so that a crop
-            is downscaled exactly as the whole picture is.
-    """
-    import cv2
-
-    wanted = changed.copy()
-    for text in texts:
-        text.of(wanted)[...] = 1
-    wanted = _widened(wanted, CONTEXT)
-    height, width = changed.shape
-    rows, columns = (max(1, round(side * scale / GRID)) for side in (height, width))
-    shares = cv2.resize(wanted.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
-    x, y = width / columns, height / rows
-    return [
-        Rect(
-            round(cell.left * x), round(cell.top * y), round(cell.right * x), round(cell.bottom * y)
-        )
-        for cell in _disjoint_rects((shares > 0).astype(np.uint8))
-    ]
-
-
-def _disjoint_rects(cells: Mask) -> list[Rect]:
-    """Return rectangles around the groups of set cells, merged until none touches another."""
-    import cv2
-
-    while True:
-        _, _, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
-        rects = [Rect(x, y, x + w, y + h) for x, y, w, h, _ in stats[1:].tolist()]
-        filled = np.zeros_like(cells)
-        for rect in rects:
-            rect.of(filled)[...] = 1
-        if (filled == cells).all():
-            return rects
-        cells = filled
-
-
-def _around(corners: Corners, picture: BGRImage) -> Rect:
-    height, width = picture.shape[:2]
-    left, top = np.maximum(corners.min(axis=0), 0).tolist()
-    right, bottom = corners.max(axis=0).tolist()
-    return Rect(left, top, min(right, width), min(bottom, height))
+    return widened(changed, NEAR)
 
 
 def _is_cut(rect: Rect, part: Rect, changed: Mask) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tools.errors import StorageError
-from tools.ocr.change_reader import BGRImage, Corners, Reading
+from tools.ocr.engine import BGRImage, Corners, Reading
 from tools.weights import file_bytes
 
 # Model name in PaddleOCR -> file in the `models` folder of the rapidocr wheel.

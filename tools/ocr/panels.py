@@ -7,7 +7,7 @@ of a table. Between two panels the colour changes.
 import numpy as np
 import numpy.typing as npt
 
-from tools.ocr.change_reader import BGRImage
+from tools.ocr.engine import BGRImage
 from tools.ocr.rows import Box
 
 OTHER_COLOUR = 40  # of 255; JPEG rings around letters stay below it in the median of a column

@@ -15,24 +15,29 @@ the `rapidocr` wheel. They read Latin script, Chinese and Japanese.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
-from tools.ocr.change_reader import BGRImage, KeepWork, OcrEngine, PictureReader, Rect
+from tools.ocr.change_reader import PictureReader
+from tools.ocr.change_reader import Piece as TextPiece
 from tools.ocr.columns import join_rows
+from tools.ocr.engine import BGRImage, OcrEngine
 from tools.ocr.fragments import join_fragments
+from tools.ocr.moving import join_moving
 from tools.ocr.paddle import WHEEL_MODELS, PaddleEngine, make_model_folder, wheel_file
 from tools.ocr.panels import Panels
+from tools.ocr.regions import Rect
 from tools.ocr.rows import Box, Piece, Row
 from tools.ocr.tracking import Block, follow_rows, group_blocks
+from tools.ocr.unread import Unread
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +64,8 @@ class OcrOptions(ToolOptions):
         runner: For "paddleocr": the inference engine; None takes transformers (torch) on a GPU and
             ONNX Runtime on a CPU. "paddle" needs the package paddlepaddle.
         min_confidence: A piece of text is kept when the engine is surer than this, 0 to 1.
-        max_side: Longer side in pixels of the detector's input; recognition uses the full frame.
-            640 found as much as 960 in 720p pictures with text of 12 to 32 px.
+        max_side: Longer side in pixels of the detector's first input. Where detail is lost by it,
+            smaller text is looked for (`multiscale`); recognition uses the full frame.
         max_chars: Length at which a block of rows is split.
     """
 
@@ -87,7 +92,7 @@ class Ocr(Tool):
 
     name: ClassVar[str] = "ocr"
     kind: ClassVar[str] = "text"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     Options: ClassVar[type[ToolOptions]] = OcrOptions
     options: OcrOptions
 
@@ -154,18 +159,23 @@ class Ocr(Tool):
     def run(self, given: ToolInput) -> Iterator[Evidence]:
         """Yield one record per block of rows, in time order, once every frame was read."""
         assert given.frames is not None  # promised by `needs`
-        rows = join_fragments(follow_rows(list(self._read(given))))
+        unread = Unread()
+        rows = join_fragments(join_moving(follow_rows(list(self._read(given, unread)))))
+        others = [one for one in get_args(Language) if one != self.options.language]
+        if note := unread.note(others):
+            given.note(note)
         for block in group_blocks(rows, self.options.max_chars):
             yield self._evidence(block)
 
     def read_lines(self, picture: BGRImage) -> tuple[str, ...]:
         """Return the text in one picture, row by row from top to bottom."""
         assert self._engine is not None, "call setup first"
-        reader = PictureReader(self._engine, self.options.max_side)
-        rows = self._rows(reader, picture, lambda work: work(), (0.0, 0.0))
-        return tuple(row.text for row in rows)
+        pieces = PictureReader(self._engine, self.options.max_side).read(
+            picture, lambda work: work()
+        )
+        return tuple(row.text for row in self._rows(pieces, picture, (0.0, 0.0)))
 
-    def _read(self, given: ToolInput) -> Iterator[list[Row]]:
+    def _read(self, given: ToolInput, unread: Unread) -> Iterator[list[Row]]:
         assert given.frames is not None
         assert self._engine is not None, "call setup first"
         reader = PictureReader(self._engine, self.options.max_side)
@@ -173,26 +183,29 @@ class Ocr(Tool):
             if given.stopped():
                 raise StoppedError("Stopped while reading text on screen.")
             keep = partial(given.keep, f"picture {frame.number}")
-            yield self._rows(reader, frame.bgr(), keep, (frame.start_s, frame.end_s))
+            picture = frame.bgr(detailed=True)
+            pieces = reader.read(picture, keep)
+            unread.look(pieces, frame.start_s)
+            yield self._rows(pieces, picture, (frame.start_s, frame.end_s))
             given.progress(frame.end_s, given.frames.duration_s)
 
     def _rows(
-        self, reader: PictureReader, picture: BGRImage, keep: KeepWork, span_s: tuple[float, float]
+        self, pieces: Sequence[TextPiece], picture: BGRImage, span_s: tuple[float, float]
     ) -> list[Row]:
         """Return the rows of one picture, which is on screen for a span, top to bottom."""
         height, width = picture.shape[:2]
-        pieces = [
+        sure = [
             Row(
                 piece.reading.text,
                 _box(piece.rect, width, height),
                 piece.reading.confidence,
                 *span_s,
             )
-            for piece in reader.read(picture, keep)
+            for piece in pieces
             if piece.reading.confidence > self.options.min_confidence
             and any(map(str.isalnum, piece.reading.text))
         ]
-        return join_rows(pieces, width / height, Panels(picture).part)
+        return join_rows(sure, width / height, Panels(picture).part)
 
     def _evidence(self, block: Block) -> Evidence:
         score = sum(row.confidence for row in block.rows) / len(block.rows)

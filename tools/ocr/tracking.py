@@ -158,6 +158,8 @@ def _plain(text: str) -> str:
 def group_blocks(rows: Sequence[Row], max_chars: int) -> list[Block]:
     """Group rows that are on screen at about the same time, at most `max_chars` long.
 
+    Rows that roll up the screen, as credits do, are one block of any length, in their order.
+
     Args:
         rows: Rows ordered by the time they appear.
         max_chars: A block that would be longer is split between rows; a longer row stays whole.
@@ -168,8 +170,8 @@ def group_blocks(rows: Sequence[Row], max_chars: int) -> list[Block]:
     groups: list[list[Row]] = []
     live: list[list[Row]] = []
     for row in rows:
-        live = [group for group in live if group[0].end_s > row.start_s]
-        home = next((group for group in live if _shared_time(group[0], row) >= SAME_SPAN), None)
+        live = [group for group in live if max(one.end_s for one in group) > row.start_s]
+        home = next((group for group in live if _belongs(row, group)), None)
         if home is None:
             home = []
             groups.append(home)
@@ -179,12 +181,26 @@ def group_blocks(rows: Sequence[Row], max_chars: int) -> list[Block]:
     return sorted(blocks, key=lambda block: (block.start_s, block.rows[0].box.top))
 
 
+def _belongs(row: Row, group: Sequence[Row]) -> bool:
+    if _rolls(row) or _rolls(group[0]):
+        return _rolls(row) and _rolls(group[0])
+    return group[0].end_s > row.start_s and _shared_time(group[0], row) >= SAME_SPAN
+
+
+def _rolls(row: Row) -> bool:
+    """Return whether a row moved up the picture by more than its height, as credits do."""
+    return row.came_at.top - row.box.top > row.box.height
+
+
 def _shared_time(one: Row, other: Row) -> float:
     shared = min(one.end_s, other.end_s) - max(one.start_s, other.start_s)
     return shared / max(max(one.end_s, other.end_s) - min(one.start_s, other.start_s), 1e-9)
 
 
 def _split(group: list[Row], max_chars: int) -> Iterable[Block]:
+    if _rolls(group[0]):
+        yield Block(tuple(sorted(group, key=lambda row: (row.start_s, row.came_at.top))))
+        return
     part: list[Row] = []
     for row in reading_order(group):
         if part and sum(len(one.text) for one in part) + len(row.text) > max_chars:

@@ -276,3 +276,30 @@ def test_memory_does_not_grow_with_the_length(make_clip, tmp_path):
     # 110 further pictures of 0.7 MB would be 75 MB if they were kept.
     assert long - short < 25
     assert load_frames(tmp_path / "b").duration_s == 24
+
+
+def screen(digit, size):
+    image = Image.new("RGB", (1920, 1080), "white")
+    text = f"Backup {digit} of the observatory took seconds"
+    ImageDraw.Draw(image).text((300, 500), text, font=ImageFont.load_default(size), fill="#333")
+    return np.asarray(image)
+
+
+def test_a_picture_with_small_letters_is_also_kept_as_it_came(make_clip, tmp_path):
+    path = make_clip(
+        fps=4, seconds=4, size=(1920, 1080), draw=changing_at(2.0, screen(3, 14), screen(8, 14))
+    )
+    found = sample(path, tmp_path / "set", max_side=1280)
+    assert [(f.start_s, f.end_s) for f in found.frames] == [(0, 2), (2, 4)]
+    assert [f.bgr().shape for f in found.frames] == [(720, 1280, 3)] * 2
+    assert [f.bgr(detailed=True).shape for f in found.frames] == [(1080, 1920, 3)] * 2
+    assert load_frames(tmp_path / "set") == found
+    found.frames[1].detail.unlink()
+    assert load_frames(tmp_path / "set") is None
+
+
+def test_a_picture_without_small_letters_is_kept_once(make_clip, tmp_path):
+    path = make_clip(fps=4, seconds=1, size=(1920, 1080), draw=lambda *_: screen(3, 80))
+    (frame,) = sample(path, tmp_path / "set", max_side=1280).frames
+    assert frame.detail is None
+    assert frame.bgr(detailed=True).shape == (720, 1280, 3)

@@ -157,3 +157,34 @@ def test_a_block_is_split_between_rows_only() -> None:
     ]
     sizes = [[len(row.text) for row in block.rows] for block in group_blocks(rows, max_chars=60)]
     assert sizes == [[30, 30], [30], [90]]
+
+
+def test_credits_that_roll_are_one_block_in_order() -> None:
+    names = [f"Person number {n}" for n in range(40)]
+    pictures = [
+        [
+            row(name, second, second + 1, top=top)
+            for n, name in enumerate(names)
+            if 0 <= (top := 0.9 + 0.1 * n - 0.15 * second) <= 0.95
+        ]
+        for second in range(34)
+    ]
+    (block,) = group_blocks(follow_rows(pictures), max_chars=100)
+    assert [one.text for one in block.rows] == names
+    assert (block.start_s, block.end_s) == (0, 33)
+
+
+def test_a_title_that_stands_beside_credits_is_a_block_of_its_own() -> None:
+    pictures = [
+        [row("THE END", second, second + 1, top=0.02)]
+        + [
+            row(f"Person number {n}", second, second + 1, top=0.3 + 0.2 * n - 0.1 * second)
+            for n in range(3)
+        ]
+        for second in range(3)
+    ]
+    blocks = group_blocks(follow_rows(pictures), max_chars=100)
+    assert sorted(block.text for block in blocks) == [
+        "Person number 0 | Person number 1 | Person number 2",
+        "THE END",
+    ]
