@@ -10,6 +10,7 @@ import gradio as gr
 
 from agent.detection.task import DEFAULT_TASK
 from agent.page.detect import detector_of
+from agent.page.guard import user_of
 from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
 from tools.errors import InputError, ReelgraphError
@@ -40,6 +41,7 @@ class Endpoints:
 
     def ask(
         self,
+        request: gr.Request,
         video: str,
         question: str,
         options: list[str] | None = None,
@@ -65,13 +67,15 @@ class Endpoints:
             how each tool fared and what it cost.
         """
         try:
-            session = self.context.sessions.get(profile, method)
-            return session.ask(_file(video), question, options or [], chat).to_json()
+            context = self.context.of(user_of(request))
+            session = context.sessions.get(profile, method)
+            return session.ask(_file(context, video), question, options or [], chat).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def detect(
         self,
+        request: gr.Request,
         video: str,
         task: str = DEFAULT_TASK,
         profile: str = "",
@@ -93,13 +97,14 @@ class Endpoints:
             run, versions of prompt and tools, and the cost.
         """
         try:
-            detector = detector_of(self.context, profile, task)
-            found = self.context.open(self.context.sessions.get(profile), str(_file(video)))
+            context = self.context.of(user_of(request))
+            detector = detector_of(context, profile, task)
+            found = context.open(context.sessions.get(profile), str(_file(context, video)))
             return detector.detect(found.path, detector.job(check_motion=check_motion)).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def index(self, video: str) -> list[dict[str, Any]]:
+    def index(self, request: gr.Request, video: str) -> list[dict[str, Any]]:
         """Look at a video with every tool, so that questions about it are answered fast.
 
         Args:
@@ -109,11 +114,14 @@ class Endpoints:
             How each tool fared: its name, status, number of findings, seconds and reason.
         """
         try:
-            return [r.to_json() for r in self.context.sessions.first.index(_file(video))]
+            context = self.context.of(user_of(request))
+            return [r.to_json() for r in context.sessions.first.index(_file(context, video))]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def evidence(self, video: str, kind: str = "", start_s: float = 0.0) -> list[dict[str, Any]]:
+    def evidence(
+        self, request: gr.Request, video: str, kind: str = "", start_s: float = 0.0
+    ) -> list[dict[str, Any]]:
         """List what the tools found in a video that was looked at before, in time order.
 
         Args:
@@ -124,15 +132,15 @@ class Endpoints:
         Returns:
             Findings with tool, kind, start and end in seconds, text and score.
         """
-        library = self.context.library
         try:
+            library = self.context.of(user_of(request)).library
             found = library.findings(library.find(video).video)
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         wanted = [e for e in found if kind in ("", e.kind) and e.start_s >= start_s]
         return [e.to_json() for e in wanted[:MAX_ROWS]]
 
-    def chat(self, name: str) -> list[dict[str, Any]]:
+    def chat(self, request: gr.Request, name: str) -> list[dict[str, Any]]:
         """List the questions of a chat, oldest first, with answers and what the model was sent.
 
         Args:
@@ -142,14 +150,15 @@ class Endpoints:
             Each question as it was put and as it was understood, with its answer.
         """
         try:
-            return [dict(exchange) for exchange in self.context.chats.find(name)]
+            chats = self.context.of(user_of(request)).chats
+            return [dict(exchange) for exchange in chats.find(name)]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def videos(self) -> list[dict[str, Any]]:
+    def videos(self, request: gr.Request) -> list[dict[str, Any]]:
         """List the videos of the library: hash, file name, length and number of findings."""
         try:
-            entries = self.context.library.entries()
+            entries = self.context.of(user_of(request)).library.entries()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [
@@ -163,7 +172,7 @@ class Endpoints:
             for entry in entries
         ]
 
-    def tools(self) -> list[dict[str, Any]]:
+    def tools(self, request: gr.Request) -> list[dict[str, Any]]:
         """List the tools that look at videos: what they find and whether they can run here."""
         settings = self.context.sessions.first.settings
         try:
@@ -194,7 +203,7 @@ class Endpoints:
         ]
 
 
-def _file(video: str) -> Path:
+def _file(context: PageContext, video: str) -> Path:
     if not video.strip():
         raise InputError("no video is named; give the path of a video or sound file")
-    return Path(video.strip()).expanduser()
+    return context.path(video)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -85,6 +86,18 @@ class Sessions:
             if key not in self._open_sessions:
                 self._open_sessions[key] = self._with_method(base, profile, method)
             return self._open_sessions[key]
+
+    def for_library(self, folder: Path) -> "Sessions":
+        """Return sessions with another library that share the loaded models of these."""
+
+        def opened(profile: str | None, settings: Mapping[str, Any]) -> Session:
+            session = self._open(profile, settings)
+            pool = self.get(session.settings.profile).context.pool
+            session.context = replace(session.context, pool=pool)
+            return session
+
+        overrides = {**self._overrides, "library": str(folder)}
+        return Sessions(self._source[self.profile], overrides, opened)
 
     def _with_method(self, base: Session, profile: str, method: str) -> Session:
         source = self._source.get(profile, profile)
