@@ -22,6 +22,7 @@ from agent.page.chats import chat_routes
 from agent.page.compare import CompareTab
 from agent.page.detect import DetectTab, Reports
 from agent.page.ground import GroundTab
+from agent.page.guard import OwnSite, SignIn
 from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
 from agent.page.run_tab import run_name
@@ -29,6 +30,7 @@ from agent.page.sessions import Sessions
 from agent.page.theme import Quiet
 from agent.page.tools import ToolsTab
 from agent.page.uploads import MAX_UPLOAD, UploadLimit
+from agent.page.users import Users
 from agent.settings import parse_pairs
 from tools.errors import ReelgraphError
 
@@ -56,7 +58,7 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
         Endpoints(context).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         page.load(ask.own(ask.load), None, [ask.profile, ask.choices, *ask.view], **own)
-        library_tab.select(library.show, None, [library.list, library.which], **own)
+        library_tab.select(library.own(library.show), None, [library.list, library.which], **own)
         tools_tab.select(tools.show, [tools.method], [tools.list, tools.graph], **own)
 
         def leave(request: gr.Request) -> None:
@@ -69,8 +71,20 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
     return page
 
 
-def launch(context: PageContext, **options: Any) -> gr.Blocks:
-    """Serve the page on localhost only, without external resources; return it."""
+def launch(
+    context: PageContext,
+    users: Users | None = None,
+    host_names: tuple[str, ...] = (),
+    **options: Any,
+) -> gr.Blocks:
+    """Serve the page on localhost only, without external resources; return it.
+
+    Args:
+        context: Sessions and files.
+        users: Who has to sign in; None lets everybody in who reaches this machine.
+        host_names: Names besides localhost under which a proxy or tunnel serves the page.
+        options: As for `gradio.Blocks.launch`.
+    """
     # Gradio puts uploads there, and reads the name when the page is built.
     os.environ["GRADIO_TEMP_DIR"] = str(context.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -86,7 +100,11 @@ def launch(context: PageContext, **options: Any) -> gr.Blocks:
         footer_links=["api"],
         app_kwargs={
             "routes": [*context.files.routes(), *chat_routes(context), reports.route()],
-            "middleware": [Middleware(UploadLimit, uploads=context.uploads)],
+            "middleware": [
+                Middleware(OwnSite, names=host_names),
+                *([Middleware(SignIn, users=users)] if users else []),
+                Middleware(UploadLimit, uploads=context.uploads),
+            ],
         },
         **options,
     )
@@ -103,17 +121,42 @@ def main(
         typer.Option("--plugin", help="A Python file, a folder, an installed tool."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port; the first free one from 7860.")] = None,
+    auth: Annotated[
+        str | None,
+        typer.Option(help="`token`, or a file of name:password lines: who has to sign in."),
+    ] = None,
+    host_names: Annotated[
+        list[str] | None,
+        typer.Option("--host-name", help="A name besides localhost, of a proxy or tunnel."),
+    ] = None,
     mcp: Annotated[bool, typer.Option("--mcp", help="Also serve tools to MCP clients.")] = False,
 ) -> None:
     """Open the page in the browser."""
     named = {"plugins": plugins} if plugins else {}
     try:
-        context = PageContext(Sessions(profile, parse_pairs(pairs or []) | named))
+        users = Users.read(auth) if auth else None
+        sessions = Sessions(profile, parse_pairs(pairs or []) | named)
+        context = PageContext(
+            sessions,
+            named=bool(users and users.passwords),
+            open_to_all=frozenset({DEMO.resolve()}),
+        )
         context.uploads.sweep()
     except ReelgraphError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from error
-    launch(context, server_port=port, mcp_server=mcp)
+    page = launch(
+        context,
+        users,
+        tuple(host_names or ()),
+        server_port=port,
+        mcp_server=mcp,
+        prevent_thread_lock=True,
+    )
+    if users and users.token:
+        sys.stdout.write(f"* Open it with: {page.local_url}?token={users.token}\n")
+        sys.stdout.flush()
+    page.block_thread()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 They take and give plain JSON. Their docstrings are what such a client is told.
 """
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from agent.comparison.compare import DEFAULT, compare
 from agent.comparison.rows import Comparison
 from agent.detection.task import DEFAULT_TASK
 from agent.page.detect import detector_of
+from agent.page.guard import user_of
 from agent.page.page_context import PageContext
 from agent.page.tools import tool_card
 from agent.search.moments import Moment
-from agent.search.search import TOP, VideoSearch
+from agent.search.search import TOP
 from tools.errors import InputError, ReelgraphError
 from tools.registry import broken_tools, tool_classes
 
@@ -48,6 +48,7 @@ class Endpoints:
 
     def ask(
         self,
+        request: gr.Request,
         video: str,
         question: str,
         options: list[str] | None = None,
@@ -73,12 +74,15 @@ class Endpoints:
             how each tool fared and what it cost.
         """
         try:
-            session = self.context.sessions.get(profile, method)
-            return session.ask(_file(video), question, options or [], chat).to_json()
+            context = self.context.of(user_of(request))
+            session = context.sessions.get(profile, method)
+            return session.ask(_file(context, video), question, options or [], chat).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def ground(self, video: str, what: str, profile: str = "") -> dict[str, Any]:
+    def ground(
+        self, request: gr.Request, video: str, what: str, profile: str = ""
+    ) -> dict[str, Any]:
         """Say when in a video something is shown or said.
 
         Args:
@@ -90,10 +94,11 @@ class Endpoints:
             As of `ask`: whether it abstained and why; each piece of evidence is an interval with
             its start and end in seconds, its confidence as the score, and what it rests on.
         """
-        return self.ask(video, what, profile=profile, method="ground")
+        return self.ask(request, video, what, profile=profile, method="ground")
 
     def compare(
         self,
+        request: gr.Request,
         video: str,
         question: str,
         methods: list[str] | None = None,
@@ -114,8 +119,9 @@ class Endpoints:
             frames and prompts several methods shared; the cost of looking at the video before.
         """
         try:
-            session, named = self.context.sessions.get(profile), methods or DEFAULT
-            events = list(compare(session, _file(video), question, named, options or []))
+            context, named = self.context.of(user_of(request)), methods or DEFAULT
+            session, file = context.sessions.get(profile), _file(context, video)
+            events = list(compare(session, file, question, named, options or []))
             found: Comparison = events[-1].data
             return found.to_json()
         except ReelgraphError as error:
@@ -123,6 +129,7 @@ class Endpoints:
 
     def detect(
         self,
+        request: gr.Request,
         video: str,
         task: str = DEFAULT_TASK,
         profile: str = "",
@@ -144,13 +151,14 @@ class Endpoints:
             run, versions of prompt and tools, and the cost.
         """
         try:
-            detector = detector_of(self.context, profile, task)
-            found = self.context.open(self.context.sessions.get(profile), str(_file(video)))
+            context = self.context.of(user_of(request))
+            detector = detector_of(context, profile, task)
+            found = context.open(context.sessions.get(profile), str(_file(context, video)))
             return detector.detect(found.path, detector.job(check_motion=check_motion)).to_json()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def index(self, video: str) -> list[dict[str, Any]]:
+    def index(self, request: gr.Request, video: str) -> list[dict[str, Any]]:
         """Look at a video with every tool, so that questions about it are answered fast.
 
         Args:
@@ -160,11 +168,14 @@ class Endpoints:
             How each tool fared: its name, status, number of findings, seconds and reason.
         """
         try:
-            return [r.to_json() for r in self.context.sessions.first.index(_file(video))]
+            context = self.context.of(user_of(request))
+            return [r.to_json() for r in context.sessions.first.index(_file(context, video))]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def search(self, query: str, kind: str = "", top: int = TOP) -> dict[str, Any]:
+    def search(
+        self, request: gr.Request, query: str, kind: str = "", top: int = TOP
+    ) -> dict[str, Any]:
         """Find moments in all videos that were looked at before: what was said, shown or seen.
 
         Args:
@@ -179,24 +190,16 @@ class Endpoints:
         """
         kinds = [part.strip() for part in kind.split(",") if part.strip()]
         try:
-            found = self._searches.search(query, kinds=kinds, top=top)
+            context = self.context.of(user_of(request))
+            found = context.search.search(query, kinds=kinds, top=top)
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        moments = [self._moment(moment) for moment in found.moments]
+        moments = [_moment(context, moment) for moment in found.moments]
         return {**found.to_json(), "moments": moments}
 
-    @cached_property
-    def _searches(self) -> VideoSearch:
-        return VideoSearch(self.context.sessions.first.context)
-
-    def _moment(self, moment: Moment) -> dict[str, Any]:
-        """Return a moment without the paths of this computer."""
-        told, folder = moment.to_json(), self.context.library.folder
-        picture = self.context.files.add_picture(folder, str(moment.thumbnail or ""))
-        del told["path"], told["thumbnail"]
-        return told | {"picture": picture}
-
-    def evidence(self, video: str, kind: str = "", start_s: float = 0.0) -> list[dict[str, Any]]:
+    def evidence(
+        self, request: gr.Request, video: str, kind: str = "", start_s: float = 0.0
+    ) -> list[dict[str, Any]]:
         """List what the tools found in a video that was looked at before, in time order.
 
         Args:
@@ -207,15 +210,15 @@ class Endpoints:
         Returns:
             Findings with tool, kind, start and end in seconds, text and score.
         """
-        library = self.context.library
         try:
+            library = self.context.of(user_of(request)).library
             found = library.findings(library.find(video).video)
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         wanted = [e for e in found if kind in ("", e.kind) and e.start_s >= start_s]
         return [e.to_json() for e in wanted[:MAX_ROWS]]
 
-    def chat(self, name: str) -> list[dict[str, Any]]:
+    def chat(self, request: gr.Request, name: str) -> list[dict[str, Any]]:
         """List the questions of a chat, oldest first, with answers and what the model was sent.
 
         Args:
@@ -225,14 +228,15 @@ class Endpoints:
             Each question as it was put and as it was understood, with its answer.
         """
         try:
-            return [dict(exchange) for exchange in self.context.chats.find(name)]
+            chats = self.context.of(user_of(request)).chats
+            return [dict(exchange) for exchange in chats.find(name)]
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    def videos(self) -> list[dict[str, Any]]:
+    def videos(self, request: gr.Request) -> list[dict[str, Any]]:
         """List the videos of the library: hash, file name, length and number of findings."""
         try:
-            entries = self.context.library.entries()
+            entries = self.context.of(user_of(request)).library.entries()
         except ReelgraphError as error:
             raise gr.Error(str(error), print_exception=False) from error
         return [
@@ -246,7 +250,7 @@ class Endpoints:
             for entry in entries
         ]
 
-    def tools(self) -> list[dict[str, Any]]:
+    def tools(self, request: gr.Request) -> list[dict[str, Any]]:
         """List the tools that look at videos: what they find and whether they can run here."""
         settings = self.context.sessions.first.settings
         try:
@@ -277,7 +281,15 @@ class Endpoints:
         ]
 
 
-def _file(video: str) -> Path:
+def _file(context: PageContext, video: str) -> Path:
     if not video.strip():
         raise InputError("no video is named; give the path of a video or sound file")
-    return Path(video.strip()).expanduser()
+    return context.path(video)
+
+
+def _moment(context: PageContext, moment: Moment) -> dict[str, Any]:
+    """Return a moment without the paths of this computer."""
+    told, folder = moment.to_json(), context.library.folder
+    picture = context.files.add_picture(folder, str(moment.thumbnail or ""))
+    del told["path"], told["thumbnail"]
+    return told | {"picture": picture}

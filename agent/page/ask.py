@@ -61,7 +61,13 @@ class AskTab(Tab):
     def _lay_out_talk(self) -> None:
         with gr.Row(elem_id="chat-bar"):
             self.chats = gr.Dropdown(
-                chat_choices(self.context.chats), value="", label="Chat", scale=3, elem_id="chats"
+                chat_choices(self.context.chats),
+                value="",
+                label="Chat",
+                show_label=False,
+                container=False,
+                scale=3,
+                elem_id="chats",
             )
             self.fresh = gr.Button("New chat", size="sm", min_width=90, elem_id="new-chat")
         self.history = gr.HTML("", elem_id="history")
@@ -171,9 +177,10 @@ class AskTab(Tab):
 
     def choose_upload(self, path: str) -> View:
         """Accept an uploaded file; one that cannot be used is deleted."""
-        view = self.choose(path)
+        file = self.context.uploads.take_over(Path(path))
+        view = self.choose(str(file))
         if not view[self.shown]:
-            self.context.uploads.drop(Path(path))
+            self.context.uploads.drop(file)
             view[self.picker.upload] = None
         return view
 

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from agent.chats.export import as_markdown
 from agent.library.chats import Chats
 from agent.library.exchange import Exchange
+from agent.page.guard import user_of
 from agent.page.markup import render
 from agent.page.page_context import PageContext
 from tools.errors import ReelgraphError
@@ -47,7 +48,7 @@ def chat_routes(context: PageContext) -> list[Route]:
     def download(request: Request) -> Response:
         name, form = request.path_params["name"], request.path_params["form"]
         try:
-            exchanges = context.chats.find(name)
+            exchanges = context.of(user_of(request)).chats.find(name)
         except ReelgraphError as error:
             raise HTTPException(404, "there is no such chat") from error
         text, kind = _exported(exchanges, form)

@@ -22,6 +22,7 @@ from agent.page.page_context import PageContext
 from agent.page.run_tab import run_name
 from agent.page.run_view import RunView
 from agent.page.running import follow
+from agent.page.tab import OWN, Tab
 from tools.errors import InputError, ReelgraphError, StoppedError
 
 KEPT = 50  # reports that can be downloaded, the latest ones
@@ -71,13 +72,14 @@ def detector_of(context: PageContext, profile: str, task: str) -> Detector:
     return Detector(context.sessions.get(profile).context, load_task(task))
 
 
-class DetectTab:
+class DetectTab(Tab):
     """The tab's widgets and event handlers."""
 
     name = "detect"
 
     def __init__(self, context: PageContext, reports: Reports) -> None:
-        self.context, self.reports = context, reports
+        super().__init__(context)
+        self.reports = reports
 
     def lay_out(self) -> None:
         """Place the widgets and attach the event handlers."""
@@ -111,21 +113,22 @@ class DetectTab:
         self._wire()
 
     def _wire(self) -> None:
-        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.upload.upload(lambda path: path, [self.upload], [self.path], **own)
+        self.upload.upload(self.own(self.take_upload), [self.upload], [self.path], **OWN)
         gr.on(
             [self.start.click, self.path.submit],
-            self.judge_clip,
+            self.own(self.judge_clip),
             [self.path, self.task, self.motion],
             [self.start, self.stop, self.progress, self.result],
             concurrency_limit=None,
-            **own,
+            **OWN,
         )
-        self.stop.click(self.stop_run, None, [self.stop], queue=False, **own)
+        self.stop.click(self.own(self.stop_run), None, [self.stop], queue=False, **OWN)
 
-    def judge_clip(
-        self, path: str | None, task: str, motion: bool, request: gr.Request
-    ) -> Iterator[View]:
+    def take_upload(self, path: str) -> str:
+        """Return where an uploaded clip is kept."""
+        return str(self.context.uploads.take_over(Path(path)))
+
+    def judge_clip(self, path: str | None, task: str, motion: bool) -> Iterator[View]:
         """Stream updates while a clip is judged."""
         view, shown = RunView(), render("notice", kind="info", text="Measuring the clip.")
         yield {**self._buttons(busy=True), self.result: shown, self.progress: ""}
@@ -133,7 +136,7 @@ class DetectTab:
             detector = detector_of(self.context, "", task)
             video = self.context.open(self.context.sessions.first, path or "")
             job = detector.job(check_motion=motion)
-            with self.context.running.run(run_name(request, self.name)) as control:
+            with self.context.running.run(run_name(self.request, self.name)) as control:
                 for event in follow(detector.stream(video.path, job, control), control):
                     if event.kind == "detection":
                         shown = self.card(event.data)
@@ -157,9 +160,9 @@ class DetectTab:
         shown = {"views": views, "placed": placed, "places": places, "cost": cost_of(detection)}
         return render("detection", d=detection, token=token, **shown)
 
-    def stop_run(self, request: gr.Request) -> Any:
+    def stop_run(self) -> Any:
         """Ask this tab's run to stop; it stops between two pieces of work."""
-        count = self.context.running.stop(run_name(request, self.name))
+        count = self.context.running.stop(run_name(self.request, self.name))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
     def _buttons(self, *, busy: bool) -> View:

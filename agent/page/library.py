@@ -5,15 +5,12 @@ from typing import Any
 import gradio as gr
 
 from agent.page.markup import render
-from agent.page.page_context import PageContext
+from agent.page.tab import OWN, Tab
 from tools.errors import ReelgraphError
 
 
-class LibraryTab:
+class LibraryTab(Tab):
     """The tab's widgets and event handlers."""
-
-    def __init__(self, context: PageContext) -> None:
-        self.context = context
 
     def lay_out(self) -> None:
         """Place the widgets and attach the event handlers."""
@@ -28,11 +25,11 @@ class LibraryTab:
         self._wire()
 
     def _wire(self) -> None:
-        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.forget.click(self.confirm, [self.which], [self.told, self.sure], **own)
-        self.no.click(lambda: ("", gr.update(visible=False)), None, [self.told, self.sure], **own)
+        ask = [self.told, self.sure]
+        self.forget.click(self.own(self.confirm), [self.which], ask, **OWN)
+        self.no.click(lambda: ("", gr.update(visible=False)), None, ask, **OWN)
         shown = [self.list, self.which, self.told, self.sure]
-        self.yes.click(self.delete, [self.which], shown, **own)
+        self.yes.click(self.own(self.delete), [self.which], shown, **OWN)
 
     def show(self) -> tuple[str, Any]:
         """Return the list of videos and the choices for deleting."""

@@ -30,13 +30,16 @@ class Picker:
         with gr.Column(elem_id="picker") as self.box:
             self.upload = gr.File(
                 label="Drop a video or sound file here",
+                show_label=False,
                 file_types=["video", "audio"],
-                height=130,
+                height=110,
                 elem_id="upload",
             )
             self.path = gr.Textbox(
                 label="Search your videos, or give a path on this computer and press Enter",
-                placeholder="lecture.mp4",
+                show_label=False,
+                container=False,
+                placeholder="Search your videos, or type a path and press Enter",
                 elem_id="path",
             )
             self.shelf = gr.HTML("", elem_id="shelf", js_on_load=CLICKS)

@@ -1,6 +1,6 @@
 """A tab with one video, one action and one result: widgets, progress, Stop."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import gradio as gr
 from langgraph.runtime import RunControl
 
 from agent.page.markup import render
-from agent.page.page_context import PageContext
 from agent.page.run_view import RunView
 from agent.page.running import follow
+from agent.page.tab import OWN, Tab
 from agent.session import Event
 from tools.errors import ReelgraphError, StoppedError
 from tools.media.video import Video
@@ -19,7 +19,7 @@ from tools.media.video import Video
 View = dict[Any, Any]  # new values, by widget
 
 
-class RunTab(ABC):
+class RunTab(Tab):
     """The tab's widgets and event handlers.
 
     Attributes:
@@ -31,9 +31,6 @@ class RunTab(ABC):
     name: str
     action: str
     result_kind: str
-
-    def __init__(self, context: PageContext) -> None:
-        self.context = context
 
     @abstractmethod
     def lay_out_fields(self) -> list[Any]:
@@ -77,19 +74,23 @@ class RunTab(ABC):
                 self.progress = gr.HTML("", elem_id=f"{self.name}-progress")
             with gr.Column(scale=3, min_width=320):
                 self.shown = gr.HTML(self.result(None, None), elem_id=f"{self.name}-result")
-        own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        upload.upload(lambda file: file, [upload], [path], **own)
+        upload.upload(self.own(self.take_upload), [upload], [path], **OWN)
         changed = [self.start, self.stop, self.progress, self.shown]
-        self.start.click(self.go, [path, *fields], changed, concurrency_limit=None, **own)
-        self.stop.click(self.stop_run, None, [self.stop], queue=False, **own)
+        go = self.own(self.go)
+        self.start.click(go, [path, *fields], changed, concurrency_limit=None, **OWN)
+        self.stop.click(self.own(self.stop_run), None, [self.stop], queue=False, **OWN)
 
-    def go(self, request: gr.Request, path: str | None, *values: Any) -> Iterator[View]:
+    def take_upload(self, path: str) -> str:
+        """Return where an uploaded file is kept."""
+        return str(self.context.uploads.take_over(Path(path)))
+
+    def go(self, path: str | None, *values: Any) -> Iterator[View]:
         """Stream updates during a run."""
         view, shown = RunView(), render("notice", kind="info", text="Looking at the video.")
         yield {**self._buttons(busy=True), self.shown: shown, self.progress: ""}
         try:
             video = self.context.open(self.context.sessions.first, path or "")
-            with self.context.running.run(run_name(request, self.name)) as control:
+            with self.context.running.run(run_name(self.request, self.name)) as control:
                 for event in follow(self.run(video, values, control), control):
                     if event.kind == self.result_kind:
                         shown = self.result(video, event.data)
@@ -101,9 +102,9 @@ class RunTab(ABC):
         last = {self.shown: shown, self.progress: view.progress_html()}
         yield {**self._buttons(busy=False), **last}
 
-    def stop_run(self, request: gr.Request) -> Any:
+    def stop_run(self) -> Any:
         """Ask this tab's run to stop; it stops between two pieces of work."""
-        count = self.context.running.stop(run_name(request, self.name))
+        count = self.context.running.stop(run_name(self.request, self.name))
         return gr.update(value="Stopping", interactive=False) if count else gr.skip()
 
     def _buttons(self, *, busy: bool) -> View:

@@ -1,7 +1,8 @@
 """Sessions of the page: one per pair of profile and method, opened once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -44,7 +45,7 @@ class Sessions:
             InputError: Unknown profile, key, value or method.
             StorageError: The library's folder cannot be used.
         """
-        self._overrides = dict(settings or {})
+        self._given, self._overrides = profile, dict(settings or {})
         self._open = open_session
         self._lock = Lock()
         self.first = open_session(profile, self._overrides)
@@ -84,6 +85,18 @@ class Sessions:
             if key not in self._open_sessions:
                 self._open_sessions[key] = base.with_method(method)
             return self._open_sessions[key]
+
+    def for_library(self, folder: Path) -> "Sessions":
+        """Return sessions with another library that share the loaded models of these."""
+
+        def opened(profile: str | None, settings: Mapping[str, Any]) -> Session:
+            session = self._open(profile, settings)
+            pool = self.get(session.settings.profile).context.pool
+            session.context = replace(session.context, pool=pool)
+            return session
+
+        overrides = {**self._overrides, "library": str(folder)}
+        return Sessions(self._given, overrides, opened)
 
     def profile_choices(self) -> list[Choice]:
         """Return every profile with what it lacks on this machine; loads nothing."""

@@ -28,14 +28,14 @@ def suggest(found: Sequence[Evidence], duration_s: float) -> list[str]:
 
 
 def _headings(found: Sequence[Evidence], duration_s: float) -> list[str]:
-    """Return one row of text on the screen for each part, if one reads like a heading."""
+    """Return one row of text on the screen for each part, the longest that is like a heading."""
     lines = outline(found, duration_s, MOST_PARTS * MOST_CHARACTERS, len)
     rows = [
         [row.strip(BULLETS) for row in line.text.split(SEPARATOR)]
         for line in lines
         if line.kind == "text"
     ]
-    chosen = (next(filter(_is_heading, row), "") for row in rows)
+    chosen = (max(filter(_is_heading, row), key=len, default="") for row in rows)
     return list(dict.fromkeys(heading for heading in chosen if heading))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import gradio as gr
 
+from agent.page.guard import user_of
 from agent.page.page_context import PageContext
 
 OWN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}  # no endpoint
@@ -53,5 +54,5 @@ class Tab:
 
     def _for(self, request: gr.Request) -> Self:
         twin = copy(self)  # the same widgets
-        twin.context, twin.request = self.context.of(request.username or ""), request
+        twin.context, twin.request = self.context.of(user_of(request)), request
         return twin

@@ -7,7 +7,7 @@ ACCENT = "#0f766e"  # white on it: contrast 5.5
 ACCENT_DARK = "#5eead4"  # on the dark background: contrast 12
 
 
-class Quiet(gr.themes.Base):  # type: ignore[misc]
+class Quiet(gr.themes.Base):  # type: ignore[misc]  # gradio has no types
     """Stone and teal, thin lines, no shadows."""
 
     def __init__(self) -> None:

@@ -4,6 +4,7 @@ Gradio limits the size of a single file and keeps all. Here their sum is limited
 is received, and a file without a question is deleted after a day.
 """
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -43,8 +44,9 @@ class Uploads:
 
     @property
     def size(self) -> int:
-        """Bytes of all uploads."""
-        return sum(_size(file) for file in self._files())
+        """Bytes of all uploads, those of people with names included."""
+        others = self._library.folder.glob("users/*/uploads/**/*")
+        return sum(_size(file) for file in (*self._files(), *others))
 
     def let_in(self, size: int) -> None:
         """Reserve space for an upload until `came_in`. `InputError` when there is none."""
@@ -79,6 +81,17 @@ class Uploads:
                     self._library.delete(entry.video)
         for file in old.values():
             self.drop(file)
+
+    def take_over(self, path: Path) -> Path:
+        """Move a file that was just uploaded into this folder; return where it is now."""
+        if path in self:
+            return path
+        target = self.folder / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
+        with suppress(OSError):
+            path.parent.rmdir()
+        return target
 
     def drop(self, path: Path) -> None:
         """Delete an upload and its folder; a file elsewhere stays."""

@@ -88,7 +88,7 @@
     old?.removeAttribute("aria-current");
     at.setAttribute("aria-current", "true");
     const list = at.closest("ol");
-    if ($("#follow")?.checked) list.scrollTop = at.parentElement.offsetTop - list.offsetTop - list.clientHeight / 3;
+    if ($("#follow")?.checked) list.scrollTop = at.parentElement.offsetTop - list.clientHeight / 3;
   }, true);
 
   function mark(line, wanted) {

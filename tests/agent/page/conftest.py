@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from agent.page.page_context import PageContext
 from agent.page.sessions import Sessions
 from agent.page.uploads import MAX_SUM
+from agent.page.users import Users
 from app import launch
 
 WAIT_MS = 30_000  # only a failure waits so long
@@ -34,13 +35,18 @@ def serve(
             mcp_server: bool = False,
             max_hours: float = 12.0,
             max_uploads: int = MAX_SUM,
+            users: Users | None = None,
             **settings: Any,
         ) -> str:
             sessions = Sessions(
                 settings=settings, open_session=lambda _, values: open_session(chat, **values)
             )
-            context = PageContext(sessions, max_hours=max_hours, max_uploads=max_uploads)
-            page = launch(context, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server)
+            context = PageContext(
+                sessions, max_hours=max_hours, max_uploads=max_uploads, named=users is not None
+            )
+            page = launch(
+                context, users, prevent_thread_lock=True, quiet=True, mcp_server=mcp_server
+            )
             stack.callback(page.close, verbose=False)
             return str(page.local_url)
 
@@ -60,13 +66,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open an address in a tab of its own; fails if the tab talked to any other machine."""
     with ExitStack() as stack:
         strangers: list[str] = []
 
-        def opened(address: str) -> Page:
-            context = browser.new_context(viewport={"width": 1280, "height": 900})
+        def opened(address: str, **options: Any) -> Page:
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
             stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(WAIT_MS)

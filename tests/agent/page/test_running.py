@@ -69,3 +69,34 @@ def test_whoever_leaves_stops_the_run() -> None:
     next(events)
     events.close()
     assert control.drain_requested
+
+
+def test_questions_wait_in_order_and_go_on_with_one_chat() -> None:
+    running = Running()
+    with (
+        running.turn("tab", "first", "one") as first,
+        running.turn("tab", "second", "two") as second,
+        running.turn("other", "x", "y") as own,
+    ):
+        assert running.comes_first("tab", first)
+        assert not running.comes_first("tab", second, patience_s=0.01)
+        assert running.comes_first("other", own)
+        assert running.waiting("tab") == ["second"]
+        assert (second.chat, own.chat) == ("one", "y")
+    assert running.waiting("tab") == []
+
+
+def test_a_question_that_waits_is_taken_back() -> None:
+    running = Running()
+    with (
+        running.turn("tab", "first", "one") as first,
+        running.turn("tab", "second", "") as second,
+        running.turn("tab", "third", "") as third,
+    ):
+        running.drop("tab", 0)
+        assert running.waiting("tab") == ["third"]
+        assert running.comes_first("tab", second)  # so that it ends
+        assert (first.dropped, second.dropped, third.dropped) == (False, True, False)
+        running.drop("tab")
+        assert running.waiting("tab") == []
+        assert not first.dropped
