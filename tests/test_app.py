@@ -11,7 +11,15 @@ def test_the_page_is_built_with_named_endpoints(tmp_path: Path) -> None:
 
     page = build_page(PageContext(Sessions(settings={"library": str(tmp_path)})))
     endpoints = page.get_api_info()["named_endpoints"]
-    assert {"/ask", "/chat", "/detect", "/index", "/evidence", "/videos", "/tools"} == set(
-        endpoints
-    )
+    assert {
+        "/ask",
+        "/chat",
+        "/compare",
+        "/ground",
+        "/detect",
+        "/index",
+        "/evidence",
+        "/videos",
+        "/tools",
+    } == set(endpoints)
     assert "question" in str(endpoints["/ask"])
