@@ -8,10 +8,11 @@ from time import monotonic
 import psutil
 import pytest
 
+from agent.batch import cluster
 from agent.batch.engine import LocalEngine
 from agent.batch.records import Job, Result, Row
 from agent.batch.work import Progress, WorkSettings
-from tools.errors import ReelgraphError
+from tools.errors import MissingError, ReelgraphError
 
 MakeRow = Callable[..., Row]
 
@@ -89,3 +90,9 @@ def test_a_worker_that_cannot_begin_ends_the_batch_with_the_reason(
     broken = WorkSettings("embedded", {**work.overrides, "ingest": "[nothing]"})
     with pytest.raises(ReelgraphError, match="cannot begin: ingest: unknown tool 'nothing'"):
         run(LocalEngine(), [Job(films["a"], (row("a1", films["a"]),))], broken)
+
+
+def test_the_ray_engine_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "find_spec", lambda name: None)
+    with pytest.raises(MissingError, match=r"pip install 'reelgraph\[ray\]'"):
+        cluster.require_ray()
