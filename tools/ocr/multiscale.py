@@ -15,6 +15,7 @@ from tools.ocr.regions import Rect, around, changed_parts
 
 FINE_ENOUGH = 0.65  # scale at which letters of 12 px are found; of smaller ones few are recognised
 SURE = 14.0  # px of the detector's input: lower boxes of text may be cut, or two lines in one
+WORD = 1.5  # longer over shorter side: edges and corners look like single small letters
 SAME_TEXT = 0.5  # intersection over the smaller of two boxes
 
 
@@ -39,6 +40,7 @@ def detect_text(engine: OcrEngine, picture: BGRImage, scale: float) -> list[Corn
             corners + np.array([part.left, part.top])
             for part in parts
             for corners in _detect_at(engine, part.of(picture), scale)
+            if _length(corners) >= WORD * _height(corners)
         ]
         found = sure + _without(finer, sure, picture)
         found += _without(unsure, found, picture)
@@ -67,6 +69,11 @@ def _without(some: list[Corners], others: list[Corners], picture: BGRImage) -> l
     """Return those that are not the same text as one of the others."""
     rects = [around(one, picture) for one in others]
     return [one for one in some if all(around(one, picture).overlap(r) < SAME_TEXT for r in rects)]
+
+
+def _length(corners: Corners) -> float:
+    """Return the longer side of a box in pixels."""
+    return max(math.dist(corners[0], corners[1]), math.dist(corners[1], corners[2]))
 
 
 def _height(corners: Corners) -> float:

@@ -17,6 +17,8 @@ SAME_PLACE = 0.5  # vertical overlap and left edge, as for one row
 MAX_GAP_S = 3.0  # a row that the engine missed for this long is still the same row
 UNFINISHED_S = 3.0  # a row seen for at most this long that then grows was being typed
 SAME_SPAN = 0.6  # intersection over union of the times of two rows of one block
+ROLLED = 2.0  # heights by which each line of credits moves up
+CREDITS = 3  # lines that roll at one time, at least; one that moved may be on a page turned over
 SLIP_LETTERS = 6  # from this length on, words one letter apart are hardly ever both real
 
 
@@ -169,27 +171,39 @@ def group_blocks(rows: Sequence[Row], max_chars: int) -> list[Block]:
     """
     groups: list[list[Row]] = []
     live: list[list[Row]] = []
+    credits = _credits(rows)
     for row in rows:
         live = [group for group in live if max(one.end_s for one in group) > row.start_s]
-        home = next((group for group in live if _belongs(row, group)), None)
+        home = next((group for group in live if _belongs(row, group, credits)), None)
         if home is None:
             home = []
             groups.append(home)
             live.append(home)
         home.append(row)
-    blocks = [block for group in groups for block in _split(group, max_chars)]
+    blocks: list[Block] = []
+    for group in groups:
+        if id(group[0]) in credits:
+            lines = sorted(group, key=lambda row: (row.start_s, row.came_at.top))
+            blocks.append(Block(tuple(lines)))
+        else:
+            blocks += _split(group, max_chars)
     return sorted(blocks, key=lambda block: (block.start_s, block.rows[0].box.top))
 
 
-def _belongs(row: Row, group: Sequence[Row]) -> bool:
-    if _rolls(row) or _rolls(group[0]):
-        return _rolls(row) and _rolls(group[0])
+def _credits(rows: Sequence[Row]) -> set[int]:
+    """Return the `id` of the rows that roll up the picture together."""
+    rolling = [row for row in rows if row.came_at.top - row.box.top > ROLLED * row.box.height]
+    return {
+        id(row)
+        for row in rolling
+        if sum(one.start_s < row.end_s and row.start_s < one.end_s for one in rolling) >= CREDITS
+    }
+
+
+def _belongs(row: Row, group: Sequence[Row], credits: set[int]) -> bool:
+    if id(row) in credits or id(group[0]) in credits:
+        return id(row) in credits and id(group[0]) in credits
     return group[0].end_s > row.start_s and _shared_time(group[0], row) >= SAME_SPAN
-
-
-def _rolls(row: Row) -> bool:
-    """Return whether a row moved up the picture by more than its height, as credits do."""
-    return row.came_at.top - row.box.top > row.box.height
 
 
 def _shared_time(one: Row, other: Row) -> float:
@@ -198,9 +212,6 @@ def _shared_time(one: Row, other: Row) -> float:
 
 
 def _split(group: list[Row], max_chars: int) -> Iterable[Block]:
-    if _rolls(group[0]):
-        yield Block(tuple(sorted(group, key=lambda row: (row.start_s, row.came_at.top))))
-        return
     part: list[Row] = []
     for row in reading_order(group):
         if part and sum(len(one.text) for one in part) + len(row.text) > max_chars:
