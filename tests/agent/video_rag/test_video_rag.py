@@ -442,7 +442,7 @@ class TestAsking:
         chat = scripted(images=True)
         plan = start(chat, **{"video-rag.frames": 3}).plan(tour, WHERE)
         assert [frame.index for frame in plan.frames] == [16, 50, 83]
-        assert plan.visuals == {"images": 3, "key_frames_at_most": 1}
+        assert plan.visuals == {"images": 3, "form": "single pictures", "key_frames_at_most": 1}
         assert set(plan.prompts) == {
             *("decouple", "read_system", "read_examples", "given_pictures", "given_outline"),
             *("given_records", "question_open", "ask_again", "ask_again_grounded"),
