@@ -208,6 +208,7 @@ def test_from_the_command_line(
         "chat.model": tiny_model(model),
         "chat.max_new_tokens": 4,
         "ts-llava.layout": layout,
+        "ts-llava.frames": 16,
     }
     options = [part for key, value in sets.items() for part in ("--set", f"{key}={value}")]
     ask = ("ask", clip, "What happens?", "--method", "ts-llava", "--json", *options)
