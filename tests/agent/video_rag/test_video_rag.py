@@ -559,13 +559,18 @@ class TestParity:
             kind="text",
         )
         calls: list[list[str]] = []
-        for name in ("embed", "embed_queries"):
 
-            def recorded(texts: list[str], embed: Any = getattr(embedder, name)) -> Any:
+        def record(name: str) -> None:
+            embed = getattr(embedder, name)
+
+            def recorded(texts: list[str]) -> Any:
                 calls.append(list(texts))
                 return embed(texts)
 
             monkeypatch.setattr(embedder, name, recorded)
+
+        record("embed")
+        record("embed_queries")
         chat = scripted(
             request='{"speech": "it is red", "entities": ["red buoy"], "aspects": null}'
         )
