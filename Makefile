@@ -30,6 +30,7 @@ score-demo: models
 
 test: models
 	$(BIN)/reelgraph models get smollm2-135m
+	$(BIN)/reelgraph models get all-MiniLM-L6-v2
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

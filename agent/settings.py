@@ -166,7 +166,7 @@ class EmbedderSettings(Section):
     """The frozen sentence-embedding model for retrieval."""
 
     model: str = Field(
-        "all-MiniLM-L6-v2", description="one of `reelgraph models list`, a folder, a hub name"
+        "multilingual-e5-small", description="one of `reelgraph models list`, a folder, a hub name"
     )
     batch: int = Field(32, gt=0)
 
@@ -188,7 +188,9 @@ class RetrievalSettings(Section):
         description="fused: reciprocal rank of dense and lexical; threshold: Video-RAG's rule",
     )
     top_k: int = Field(12, gt=0, description="evidence records chosen by the fused rule")
-    threshold: float = Field(0.3, ge=-1, le=1, description="cosine of the threshold rule, strict")
+    threshold: float = Field(
+        0.3, ge=-1, le=1, description="similarity of the threshold rule, strict"
+    )
     merge_gap_s: float = Field(
         1.5, ge=0, description="longest pause within a sentence that is joined again, in seconds"
     )
@@ -200,7 +202,7 @@ class RetrievalSettings(Section):
         450, ge=0, description="tokens of an outline of the whole video in the prompt; 0: none"
     )
     min_relevance: float = Field(
-        0.25, ge=0, le=1, description="cosine below which no record is relevant: abstain"
+        0.25, ge=0, le=1, description="similarity below which no record is relevant: abstain"
     )
 
 

@@ -21,6 +21,7 @@ from tools.evidence import Evidence
 RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
 CONTEXT = 2  # records of speech before and after one, as the context of its meaning
 CONTEXT_WEIGHT = 0.7  # of the next record, its square of the one after that
+LEXICAL_WEIGHT = 0.5  # of the ranking by words, against 1 for each by meaning
 FURTHER_WEIGHT = 0.5  # of queries from options and requests, against 1 for the question
 
 
@@ -56,15 +57,17 @@ def retrieve(
     raw = embedder.embed_queries(list(queries), unit=False)
     cosines = view.cosines(embedder, raw / np.linalg.norm(raw, axis=1, keepdims=True))
     if settings.rule == "threshold":
-        chosen = by_threshold(view.vectors(embedder), raw, settings.threshold)
+        least = embedder.unrelated + settings.threshold * (1 - embedder.unrelated)
+        chosen = by_threshold(view.vectors(embedder), raw, least)
     else:
         place = {row: i for i, row in enumerate(view.rows)}
         found = [library.search_text(q, runs, len(place)) for q in queries]
         lexical = [[place[row] for row in rows] for rows in found]
         around = in_context(cosines, view.records)
         rankings = [*nearest_first(cosines), *nearest_first(around), *lexical]
-        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)] * 3
-        chosen = fuse(rankings, weights)[: settings.top_k]
+        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+        words = [LEXICAL_WEIGHT * weight for weight in weights]
+        chosen = fuse(rankings, [*weights, *weights, *words])[: settings.top_k]
     records = view.records
     evidence = [replace(records[i], score=round(float(cosines[i].max()), 4)) for i in chosen]
     return Hits(tuple(evidence), max(0.0, float(cosines[:, 0].max())))

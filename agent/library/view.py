@@ -58,12 +58,12 @@ class EvidenceView:
             return self._vectors[embedder.name]
 
     def cosines(self, embedder: SentenceEmbeddings, queries: Vectors) -> Vectors:
-        """Return the inner products [records, queries] of all records with unit vectors."""
+        """Return the similarities [records, queries] of all records with unit vectors."""
         nearest, positions = self.index(embedder).search(queries, len(self.passages))
         cosines = np.empty((len(self.passages), len(queries)), np.float32)
         for query, places in enumerate(positions):
             cosines[places, query] = nearest[query]
-        return cosines
+        return embedder.similarity(cosines)
 
     def index(self, embedder: SentenceEmbeddings, *, keep: bool = False) -> Any:
         """Return the FAISS index of the vectors; the stored one where it matches the records.

@@ -119,7 +119,7 @@ class VectorIndex:
         return among
 
     def _cosines(self, queries: Floats) -> Floats:
-        """Return the cosines [queries, positions].
+        """Return the similarities [queries, positions].
 
         A range search computes each inner product by itself, so that equal vectors have equal
         cosines wherever they lie in the index.
@@ -128,7 +128,7 @@ class VectorIndex:
         ends, values, places = self._faiss.range_search(queries, LEAST_COSINE)
         for i, row in enumerate(cosines):
             row[places[ends[i] : ends[i + 1]]] = values[ends[i] : ends[i + 1]]
-        return cosines
+        return self._embedder.similarity(cosines)
 
     def _remove(self, runs: Collection[int]) -> None:
         if not runs:

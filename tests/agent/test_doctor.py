@@ -62,14 +62,14 @@ def test_models_of_the_hub_are_fine_where_downloads_are_allowed() -> None:
 
 
 def test_weights_that_were_not_fetched_are_missing(tmp_path: Path) -> None:
-    (tmp_path / "all-MiniLM-L6-v2").mkdir()
-    (tmp_path / "all-MiniLM-L6-v2" / "config.json").write_text("{}")
+    (tmp_path / "multilingual-e5-small").mkdir()
+    (tmp_path / "multilingual-e5-small" / "config.json").write_text("{}")
     found = by_name(models=tmp_path)
     assert not found["chat model"].ok
     assert found["chat model"].detail == "qwen2.5-coder-1.5b (missing)"
     assert found["chat model"].remedy == "reelgraph models get qwen2.5-coder-1.5b"
     assert not found["embedding model"].ok
-    assert found["embedding model"].remedy == "reelgraph models get all-MiniLM-L6-v2"
+    assert found["embedding model"].remedy == "reelgraph models get multilingual-e5-small"
 
 
 def test_a_disk_that_is_almost_full_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

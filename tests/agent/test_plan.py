@@ -41,7 +41,7 @@ def test_a_plan_says_what_will_be_done(plan: Callable[..., Plan]) -> None:
     assert [tool.tool for tool in made.tools] == ["subtitles", "shots"]
     assert not any(tool.known for tool in made.tools)
     assert made.sampling["step_s"] == 1.0
-    assert made.models == {"chat": "qwen2.5-coder-1.5b", "embedder": "all-MiniLM-L6-v2"}
+    assert made.models == {"chat": "qwen2.5-coder-1.5b", "embedder": "multilingual-e5-small"}
     assert made.prompts["given_records"] == prompts.version("given_records")
     assert made.prompts.keys() <= set(prompts.names())
 
@@ -120,7 +120,7 @@ def test_every_model_that_may_be_used_stands_in_the_plan(plan: Callable[..., Pla
     assert made.models == {
         "chat": "qwen2.5-coder-1.5b",
         "captioner": "qwen2.5-coder-1.5b",
-        "embedder": "all-MiniLM-L6-v2",
+        "embedder": "multilingual-e5-small",
         "image encoder": "some/clip",
         "speech": "whisper-base",
         "voice activity": "silero-vad",

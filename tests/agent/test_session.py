@@ -55,7 +55,7 @@ def test_an_answer_says_how_it_came_about(
     assert (answer.method, answer.profile) == ("video-rag", "embedded")
     assert answer.models == {
         "chat": "qwen2.5-coder-1.5b",
-        "embedder": "all-MiniLM-L6-v2",
+        "embedder": "multilingual-e5-small",
         "speech": "whisper-base",
         "voice activity": "silero-vad",
     }

@@ -98,6 +98,7 @@ def _with_embedder_alone(folder: Path) -> str:
 
     models = folder / "models"
     models.mkdir()
-    name = "all-MiniLM-L6-v2"
-    (models / name).symlink_to(resolve("embedded").models.expanduser() / name)
+    settings = resolve("embedded")
+    name = settings.embedder.model
+    (models / name).symlink_to(settings.models.expanduser() / name)
     return str(models)

@@ -63,6 +63,17 @@ def test_what_is_asked_and_what_is_searched_are_told_apart(e5: SentenceEmbedding
     assert float(e5.embed_queries(ENGLISH[:1])[0] @ e5.embed(ENGLISH[:1])[0]) < 0.999
 
 
+def test_similarities_are_alike_for_all_models(
+    e5: SentenceEmbeddings, embedder: SentenceEmbeddings
+) -> None:
+    for model in (e5, embedder):
+        asked = model.embed_queries(["How are volcanoes made?", ENGLISH[0]])
+        unlike, same = model.similarity(model.embed(ENGLISH) @ asked.T).T
+        assert unlike.max() < 0.3
+        assert same[0] > 0.6
+        assert float(model.similarity(np.ones(1, np.float32))[0]) == pytest.approx(1)
+
+
 def test_the_words_stay_packed(e5: SentenceEmbeddings, folder: Path) -> None:
     words = read_packed(folder / "e5-small-q4.bin").sizes.vocabulary * 384 * 4
     assert e5.memory_bytes < words / 2

@@ -178,7 +178,7 @@ def test_the_models_are_those_of_the_settings(
 ) -> None:
     pool = make_pool()
     assert isinstance(pool.embedder(), SentenceEmbeddings)
-    assert pool.embedder().name == "all-MiniLM-L6-v2"  # wherever its files are
+    assert pool.embedder().name == "multilingual-e5-small"  # wherever its files are
     assert pool.embedder() is pool.embedder()
     with pytest.raises(MissingError, match="somebody/else"):
         make_pool(**{"chat.model": "somebody/else"}).chat()

@@ -27,7 +27,7 @@ def test_without_any_weights_the_nearest_lines_are_listed_and_it_is_said(harbour
     assert "The gate code is 7391." in [line.text for line in answer.evidence]
     (report,) = [one for one in answer.channels if one.tool == "retrieve"]
     assert report.status == "unavailable"
-    assert "reelgraph models get all-MiniLM-L6-v2" in report.reason
+    assert "reelgraph models get multilingual-e5-small" in report.reason
     assert answer.total("model_calls") == 0
     assert "chat" not in answer.models
 

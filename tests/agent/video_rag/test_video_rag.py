@@ -442,7 +442,8 @@ class TestAsking:
         chat = scripted(images=True)
         plan = start(chat, **{"video-rag.frames": 3}).plan(tour, WHERE)
         assert [frame.index for frame in plan.frames] == [16, 50, 83]
-        assert plan.visuals == {"images": 3, "form": "single pictures", "key_frames_at_most": 1}
+        visuals = {"form": "single pictures", "images": 3, "key_frames_at_most": 1}
+        assert plan.visuals == visuals
         assert set(plan.prompts) == {
             *("decouple", "read_system", "read_examples", "given_pictures", "given_outline"),
             *("given_records", "question_open", "ask_again", "ask_again_grounded"),
@@ -474,6 +475,14 @@ def record_pictures(chat: Any) -> list[int]:
     return seen
 
 
+def _recorded(embed: Callable[..., Any], calls: list[list[str]]) -> Callable[..., Any]:
+    def recorded(texts: list[str], *args: Any, **how: Any) -> Any:
+        calls.append(list(texts))
+        return embed(texts, *args, **how)
+
+    return recorded
+
+
 class TestParity:
     """What `video-rag.parity` keeps of the published code."""
 
@@ -500,8 +509,8 @@ class TestParity:
             kind="text",
         )
         chat = scripted(
-            request='{"speech": "The gate code is", "entities": ["red buoy"],'
-            ' "aspects": ["location", "number", "relation"]}'
+            request='{"ASR": "The gate code is", "DET": ["red buoy"],'
+            ' "TYPE": ["location", "number", "relation"]}'
         )
         session = parity(chat, ColourEncoder(), ingest="[subtitles, signs, spotter]")
         session.ask(tour, WHERE)
@@ -520,7 +529,7 @@ class TestParity:
     def test_empty_blocks_leave_nothing(
         self, parity: Open, scripted: Scripted, spotter: Spotter, make_clip: Clips
     ) -> None:
-        clip, chat = make_clip("silent.mp4", draw=paint), scripted(request='{"entities": []}')
+        clip, chat = make_clip("silent.mp4", draw=paint), scripted(request='{"DET": []}')
         answer = parity(chat).ask(clip, WHERE)
         assert split(chat.asked[0]) == [f"QUESTION {WHERE}"]
         assert not answer.abstained  # the published code always answers
@@ -532,7 +541,7 @@ class TestParity:
             return paint(1, width, height)
 
         clip = make_clip("red.mp4", draw=red, subtitles=CUES)
-        chat = scripted(request=REQUEST)
+        chat = scripted(request='{"ASR": null, "DET": ["red buoy"], "TYPE": ["location"]}')
         answer = parity(chat, ColourEncoder()).ask(clip, "Where is the gate code?")
         assert spotter.looked == []
         report = channel(answer, "spotter")
@@ -554,33 +563,49 @@ class TestParity:
     ) -> None:
         rows = ["Row one", "Row two", "Row three", "Row four"]
         plug_in(
-            lambda given: iter([Evidence("x", "x", 0, 1, row) for row in rows]),
+            lambda given: iter([Evidence("x", "x", i, i + 1, r) for i, r in enumerate(rows)]),
             name="signs",
             kind="text",
         )
         calls: list[list[str]] = []
-        embed = embedder.embed
-
-        def recorded(texts: list[str]) -> Any:
-            calls.append(list(texts))
-            return embed(texts)
-
-        monkeypatch.setattr(embedder, "embed", recorded)
-        chat = scripted(
-            request='{"speech": "it is red", "entities": ["red buoy"], "aspects": null}'
-        )
+        for name in ("embed", "embed_queries"):
+            monkeypatch.setattr(embedder, name, _recorded(getattr(embedder, name), calls))
+        chat = scripted(request='{"ASR": "it is red", "DET": ["red buoy"], "TYPE": null}')
         session = parity(chat, ingest="[subtitles, signs, spotter]")
         session.ask(tour, WHERE)
-        documents = {*rows, *(text for _, _, text in CUES)}
-        assert {text for text in calls[0]} == documents
-        assert calls[1:] == [[WHERE, "it is red"], [WHERE, "red buoy"]]
-        assert sum(map(len, calls)) == 11  # as the published code makes them
+        assert set(calls[0]) == {*rows, *(text for _, _, text in CUES)}  # once, for the library
+        assert calls[1:] == [[WHERE, "it is red"], rows, [WHERE, "red buoy"]]
         calls.clear()
         session.ask(tour, "Who rang?", ["Ann", "Bob"])
-        assert calls[:2] == [
-            ["Who rang?", "Ann", "Bob", "it is red"],
-            ["Who rang?", "Ann", "Bob", "red buoy"],
-        ]
+        lettered = ["Who rang?", "A. Ann", "B. Bob"]
+        assert calls == [[*lettered, "it is red"], rows, [*lettered, "red buoy"]]
+
+    def test_the_prompt_that_decouples_holds_the_options_and_is_greedy(
+        self, parity: Open, scripted: Scripted, spotter: Spotter, tour: Path
+    ) -> None:
+        chat = scripted(temperature=0.7)
+        how: list[dict[str, Any]] = []
+        generate = type(chat)._generate
+
+        def recorded(self: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
+            how.append(kwargs)
+            return generate(self, messages, *args, **kwargs)
+
+        chat.__class__ = type("Recorded", (type(chat),), {"_generate": recorded})
+        parity(chat).ask(tour, WHERE, ["at sea", "in the harbour"])
+        assert f"Question: {WHERE}\nA. at sea\nB. in the harbour" in chat.seen[0]
+        assert [one["temperature"] for one in how] == [0.0, 0.0]
+
+    @pytest.mark.parametrize("reply", ["Answer: B", "hm"])
+    def test_two_calls_are_made_whatever_the_reply(
+        self, parity: Open, scripted: Scripted, spotter: Spotter, tour: Path, reply: str
+    ) -> None:
+        chat = scripted(replies=[reply, "A"], request="I cannot help")
+        session = parity(chat)
+        answer = session.ask(tour, WHERE, ["at sea", "in the harbour"])
+        assert answer.total("model_calls") == len(chat.seen) == 2
+        assert session.plan(tour, WHERE).calls == (2, 2)
+        assert answer.choice == (1 if "B" in reply else None)
 
     def test_frames_are_the_published_ones(
         self, parity: Open, scripted: Scripted, spotter: Spotter, tour: Path
