@@ -378,7 +378,7 @@ class AskTab(Tab):
     def _chat(self, name: str, earlier: Sequence[Exchange], *, busy: bool = False) -> View:
         videos = {exchange["sha256"]: self.context.video_of(exchange) for exchange in earlier}
         tokens = {sha: self.context.files.add(video) for sha, video in videos.items() if video}
-        picker = gr.update(choices=chat_choices(self.context.chats), value=name)
+        picker = gr.update(choices=chat_choices(self.context.chats), value=name, interactive=True)
         return {
             self.chat: name,
             self.history: history(name, earlier, tokens),
