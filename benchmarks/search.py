@@ -52,7 +52,7 @@ def main() -> None:
         say(f"index of {args.videos} videos: {run(['index', *files, *pairs])}")
         size = sum(f.stat().st_size for f in (folder / "library").rglob("*") if f.is_file())
         say(f"  kept: {size / 1e6:.1f} MB")
-        say(f"first search, vectors made: {run(['search', QUERIES[0], *pairs])}")
+        say(f"first search in a new process: {run(['search', QUERIES[0], *pairs])}")
         for query in QUERIES[: args.rounds]:
             say(f"search in a new process: {run(['search', query, *pairs])}")
         measure_warm(folder, args.rounds)
