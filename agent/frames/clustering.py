@@ -39,7 +39,7 @@ def ward(vectors: Vectors, count: int) -> Labels:
 def in_time(vectors: Vectors, count: int) -> Labels:
     """Return the cluster of each frame: a hierarchy of what looks alike and is close in time.
 
-    The distance of two frames of T is that of DyTo (Zhang et al., arXiv 2411.14401, section 3):
+    The distance of two frames of T is that of DyTo (Zhang et al., arXiv 2411.14401):
     (1 - cos(v_i, v_j)) * |i - j| / T. Clusters with the least mean distance are joined until
     `count` are left; DyTo joins nearest neighbours (FINCH), which sets the number itself.
     """

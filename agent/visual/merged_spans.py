@@ -69,7 +69,7 @@ class Pooled(TokenSpan):
 class PooledInTime(TokenSpan):
     """All frames average-pooled to frames x rows x columns tokens (PLLaVA).
 
-    Xu et al., arXiv 2404.16994, section 3.3: adaptive average pooling of the projected features
+    Xu et al., arXiv 2404.16994: adaptive average pooling of the projected features
     [T, h, w, D] to [T', h', w', D]; T' is T where that is smaller.
     """
 

@@ -202,13 +202,15 @@ class EveryNth(TokenSpan):
 class Interleaved(TokenSpan):
     """All tokens of frames that were encoded in interleaved passes (INTP).
 
-    For a model whose encoder takes F frames (Shang et al., arXiv 2409.12963, section 3): of m * F
-    frames, pass s encodes frames s, s + m, s + 2m, ..., so that each pass sees the whole video, and
-    the tokens go back into the order of time. See `agent.visual.encoding.encode_interleaved`.
-    The longer prompt needs `chat.rope_factor` (dynamic NTK: base * s^(d / (d - 2)) at s times the
-    trained length). Ours: 16-bit keys and values, where INTP compresses them to 2 bits; and class
-    tokens are left out, as in all layouts. Where every frame is encoded by itself, as in
-    transformers' Video-LLaVA, the passes change nothing.
+    For a model whose encoder takes F frames (Shang et al., arXiv 2409.12963): of m * F frames, pass
+    i encodes frames i, i + m, i + 2m, ..., so that each pass sees the whole video, and the tokens
+    go back into the order of time (`agent.visual.encoding.encode_interleaved`).
+
+    The longer prompt needs `chat.rope_factor` s. Ours: transformers' dynamic NTK, which makes of
+    RoPE's base, for l tokens of a trained L, base * (s * l / L - s + 1)^(d / (d - 2)), where
+    NTK-aware scaling makes base * s^(d / (d - 2)); keys and values in full, where INTP compresses
+    them to 2 bits; no class tokens, as in all layouts. Where every frame is encoded by itself, as
+    in transformers' Video-LLaVA, the passes change nothing.
 
     Attributes:
         per_pass: Frames in one pass, F.
