@@ -43,7 +43,8 @@ def main() -> None:
         opened = browser.new_page()
         opened.set_default_timeout(LONGEST_MS)
         opened.goto(str(page.local_url))
-        opened.locator("#examples button").first.click()
+        opened.locator("#shelf [data-pick]").first.click()
+        opened.locator("#look").click()
         stops = [stop(opened, wait_s) for wait_s in WAITS_S]
         browser.close()
     CONSOLE.print(f"median {median(stops):.1f} s, slowest {max(stops):.1f} s of {len(stops)} stops")
@@ -61,8 +62,8 @@ def stop(page: Page, wait_s: float) -> float:
     expect(page.locator("#answer")).to_contain_text("Stopped")
     seconds = perf_counter() - start
     CONSOLE.print(f"{seconds:.1f} s, while: {'; '.join(running)}")
-    expect(page.locator("#ask")).to_be_enabled()
-    page.locator("#ask").click()
+    expect(page.locator("#stop")).to_be_disabled()
+    page.locator("#look").click()
     return seconds
 
 

@@ -75,10 +75,10 @@ class AskTab(Tab):
         self.answer = gr.HTML(welcome, elem_id="answer")
         self.look = gr.Button("Look at it now", visible=False, size="sm", elem_id="look")
         self.queued = gr.HTML("", elem_id="queued", js_on_load=DROPS)
-        with gr.Column(elem_id="composer"):
-            self._lay_out_question()
         with gr.Accordion("What the model was given", open=False, elem_id="given"):
             self.details = gr.HTML(RunView().details_html(), elem_id="details")
+        with gr.Column(elem_id="composer"):
+            self._lay_out_question()
 
     def _lay_out_question(self) -> None:
         with gr.Row(elem_id="ask-row"):
@@ -295,7 +295,7 @@ class AskTab(Tab):
         yield {**self._buttons(busy=False), **self._ended(view, video, own.chat)}
 
     def _look(self, path: str) -> Iterator[View]:
-        view = RunView(question=LOOK, busy="Looking at the video")
+        view = RunView(question=LOOK, busy="Looking at the video", asked=False)
         try:
             video = self.context.open(self.context.sessions.first, path)
             with self.context.running.run(self.browser_tab) as control:
@@ -306,7 +306,8 @@ class AskTab(Tab):
             yield {**self._buttons(busy=False), **self._welcome(video), **self._tell(video)}
         except ReelgraphError as error:
             view.fail(error, kind="info" if isinstance(error, StoppedError) else "error")
-            yield {**self._buttons(busy=False), self.answer: view.turn_html()}
+            again = {self.look: gr.update(visible=True)}
+            yield {**self._buttons(busy=False), **again, self.answer: view.turn_html()}
 
     def _ended(self, view: RunView, video: Video | None, name: str) -> View:
         """Return the updates of the other widgets after a run."""

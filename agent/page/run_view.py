@@ -54,6 +54,7 @@ class RunView:
 
     Attributes:
         question: The question as asked; empty before the first.
+        asked: Whether a person put it as a question, that can be asked again.
         busy: Current activity before the first token of an answer; empty if there is none.
         token: Token of the chosen video; empty if it is not served.
         sha256: Its identity.
@@ -66,6 +67,7 @@ class RunView:
     """
 
     question: str = ""
+    asked: bool = True
     busy: str = ""
     token: str = ""
     sha256: str = ""
@@ -140,6 +142,7 @@ class RunView:
         return render(
             "turn",
             question=self.question,
+            asked=self.asked,
             understood=self.understood.question if self.understood else "",
             how=self.understood.how if self.understood else "",
             answer=self._answer,

@@ -46,7 +46,7 @@ class Uploads:
     def size(self) -> int:
         """Bytes of all uploads, those of people with names included."""
         others = self._library.folder.glob("users/*/uploads/**/*")
-        return sum(_size(file) for file in (*self._files(), *others))
+        return sum(_size(file) for file in (*self._files(), *filter(Path.is_file, others)))
 
     def let_in(self, size: int) -> None:
         """Reserve space for an upload until `came_in`. `InputError` when there is none."""

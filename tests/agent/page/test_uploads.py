@@ -93,3 +93,19 @@ def test_only_uploads_are_ever_dropped(
     uploads.drop(uploads.folder / ".." / ".." / "own.mp4")
     assert own.is_file()
     assert uploads.size == 0
+
+
+def test_uploads_of_people_with_names_count_together_and_lie_apart(
+    open_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    root = Uploads(open_session(library=str(tmp_path)).library, max_sum=100)
+    own = Uploads(open_session(library=str(tmp_path / "users" / "ada")).library, max_sum=100)
+    came = root.folder / "0a1b" / "clip.mp4"
+    came.parent.mkdir(parents=True)
+    came.write_bytes(b"x" * 60)
+    kept = own.take_over(came)
+    assert (kept in own, kept in root, came.parent.exists()) == (True, False, False)
+    assert own.take_over(kept) == kept
+    assert (own.size, root.size) == (60, 60)
+    with pytest.raises(InputError, match="uploads hold"):
+        root.let_in(60)
