@@ -27,7 +27,7 @@ from tools.ocr.tool import Ocr
 
 SCREENS = {"720p": (1280, 720), "1080p": (1920, 1080), "1440p": (2560, 1440), "4K": (3840, 2160)}
 LETTERS = (12, 14, 16, 20, 24, 32, 40)  # font size in px
-WORDS = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+WORDS = (Path(__file__).parent.parent / "LICENSE").read_text(encoding="utf-8")
 MAX_SIDE = 1280  # of stored pictures, as in the default profile
 
 

@@ -116,6 +116,25 @@ def test_a_second_run_decodes_nothing_and_runs_nothing(
     assert len(ran) == 1
 
 
+def test_what_a_tool_notes_is_in_its_report_also_when_it_is_known(
+    open_session: Open, plug_in: PlugIn, say: Say, clip: Path
+) -> None:
+    def look(given: ToolInput) -> Iterator[Evidence]:
+        given.note("two pictures were left out")
+        yield say("something")
+
+    plug_in(look)
+    session = open_session()
+    state = start(session, clip)
+    for again in (False, True):
+        found = report(run(session, state))
+        assert (found.status, found.reason, found.cached) == (
+            "ok",
+            "two pictures were left out",
+            again,
+        )
+
+
 def test_a_missing_package_is_unavailable_with_its_remedy(
     open_session: Open, plug_in: PlugIn, clip: Path
 ) -> None:
