@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agent.library.retrieval import FURTHER_WEIGHT, fuse
+from agent.library.retrieval import fuse, query_weights
 from agent.library.store import Library
 from agent.models.embedding import SentenceEmbeddings
 from tools.errors import DeletedError
@@ -202,7 +202,7 @@ def rank(
         runs: Only their records.
         kinds: Only these kinds; empty for all.
     """
-    weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+    weights = query_weights(len(queries))
     lexical = [library.search_text(query, runs, DEPTH, kinds) for query in queries]
     words = frozenset(row for ranking in lexical for row in ranking)
     if index is None or embedder is None:
