@@ -1,6 +1,6 @@
 """The search index over all videos: vectors in FAISS, words in SQLite, ranks fused.
 
-It ranks by the rule that one video is searched with (`agent.library.retrieval`, "fused"). The
+It fuses ranks as one video is searched (`agent.library.retrieval`, "fused"), words and meaning alike. The
 vectors stay in memory and follow the library: a finished run never changes, so that the difference
 between the runs in the index and those in the library is all that must be added or removed.
 """
