@@ -22,7 +22,7 @@ RRF_CONSTANT = 60  # Cormack et al.: ranks are damped by 1 / (60 + rank)
 CONTEXT = 2  # records of speech before and after one, as the context of its meaning
 CONTEXT_WEIGHT = 0.7  # of the next record, its square of the one after that
 LEXICAL_WEIGHT = 0.5  # of the ranking by words, against 1 for each by meaning
-FURTHER_WEIGHT = 0.5  # of queries from options and requests, against 1 for the question
+FURTHER_WEIGHT = 0.5  # of all options and requests together, against 1 for the question
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def retrieve(
         lexical = [[place[row] for row in rows] for rows in found]
         around = in_context(cosines, view.records)
         rankings = [*nearest_first(cosines), *nearest_first(around), *lexical]
-        weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+        weights = query_weights(len(queries))
         words = [LEXICAL_WEIGHT * weight for weight in weights]
         chosen = fuse(rankings, [*weights, *weights, *words])[: settings.top_k]
     records = view.records
@@ -78,9 +78,18 @@ def _by_words(
 ) -> Hits:
     place = {row: i for i, row in enumerate(view.rows)}
     found = [library.search_text(query, runs, len(place)) for query in queries]
-    weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+    weights = query_weights(len(queries))
     chosen = fuse([[place[row] for row in rows] for rows in found], weights)[:top_k]
     return Hits(tuple(view.records[i] for i in chosen), 1.0 if chosen else 0.0)
+
+
+def query_weights(count: int) -> list[float]:
+    """Return the weights of the rankings of a question and of further queries, such as its options.
+
+    >>> query_weights(3)
+    [1.0, 0.25, 0.25]
+    """
+    return [1.0, *[FURTHER_WEIGHT / (count - 1)] * (count - 1)] if count > 1 else [1.0]
 
 
 def by_threshold(

@@ -1,7 +1,7 @@
 """The search index over all videos: vectors in FAISS, words in SQLite, ranks fused.
 
-It ranks by the rule that one video is searched with (`agent.library.retrieval`, "fused"). The
-vectors stay in memory and follow the library: a finished run never changes, so that the difference
+It fuses ranks as one video is searched (`agent.library.retrieval`, "fused"), but a word weighs as
+much as meaning and no record has a context. The vectors stay in memory and follow the library: a finished run never changes, so that the difference
 between the runs in the index and those in the library is all that must be added or removed.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agent.library.retrieval import FURTHER_WEIGHT, fuse
+from agent.library.retrieval import fuse, query_weights
 from agent.library.store import Library
 from agent.models.embedding import SentenceEmbeddings
 from tools.errors import DeletedError
@@ -202,7 +202,7 @@ def rank(
         runs: Only their records.
         kinds: Only these kinds; empty for all.
     """
-    weights = [1.0, *[FURTHER_WEIGHT] * (len(queries) - 1)]
+    weights = query_weights(len(queries))
     lexical = [library.search_text(query, runs, DEPTH, kinds) for query in queries]
     words = frozenset(row for ranking in lexical for row in ranking)
     if index is None or embedder is None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agent.library.retrieval import in_context, nearest_first
+from agent.library.retrieval import FURTHER_WEIGHT, in_context, nearest_first, query_weights
 from agent.models.embedding import SentenceEmbeddings
 from tools.evidence import Evidence
 
@@ -30,6 +30,15 @@ def test_speech_is_averaged_with_the_speech_around_it_and_text_is_not() -> None:
     assert found[3] == pytest.approx(0.7 / weights)
     assert found[4] == pytest.approx(0.7**2 / weights)
     assert cosines[2, 0] == 1  # what was given is not changed
+
+
+def test_many_options_weigh_no_more_than_one() -> None:
+    assert query_weights(1) == [1.0]
+    for count in (2, 5, 27):
+        question, *options = query_weights(count)
+        assert question == 1
+        assert len(options) == count - 1
+        assert sum(options) == pytest.approx(FURTHER_WEIGHT)
 
 
 @pytest.mark.parametrize("kinds", ["", "t", "s", "ttt", "ss"])
