@@ -1,8 +1,9 @@
 """The search index over all videos: vectors in FAISS, words in SQLite, ranks fused.
 
 It fuses ranks as one video is searched (`agent.library.retrieval`, "fused"), but a word weighs as
-much as meaning and no record has a context. The vectors stay in memory and follow the library: a finished run never changes, so that the difference
-between the runs in the index and those in the library is all that must be added or removed.
+much as meaning and no record has a context. The vectors stay in memory and follow the library: a
+finished run never changes, so that the difference between the runs in the index and those in the
+library is all that must be added or removed.
 """
 
 from collections.abc import Collection, Sequence
