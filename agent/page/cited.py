@@ -60,8 +60,11 @@ def pieces(answer: Mapping[str, Any]) -> list[Piece]:
 def in_words(answer: Mapping[str, Any]) -> str:
     """Say in plain words how well an answer is supported; "" where nothing was measured."""
     share = answer["confidence"]
+    if answer["measured_by"] == "calibrated":
+        return f"Answers like this were right {share:.0%} of the time"
     if answer["measured_by"] != "support":
-        return how_sure(share, answer["measured_by"])
+        told = how_sure(share, answer["measured_by"])
+        return told[:1].upper() + told[1:]
     how_many = "All" if share >= 1 else "Most" if share > 0.5 else "Some" if share else "None"
     return f"{how_many} of its words stand in the moments below"
 

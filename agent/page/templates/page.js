@@ -174,7 +174,7 @@
   function followTalk() {
     const question = $("#answer .rg-asked")?.textContent ?? "";
     if (question && question !== lastQuestion)
-      $("#answer").scrollIntoView({ block: narrow() ? "nearest" : "start", behavior: "smooth" });
+      $("#answer").scrollIntoView({ block: "nearest", behavior: "smooth" });
     lastQuestion = question;
   }
 

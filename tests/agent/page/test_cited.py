@@ -42,4 +42,6 @@ def test_support_is_told_in_plain_words(share: float, word: str) -> None:
     told = in_words(answer("It", confidence=share, measured_by="support"))
     assert told.startswith(f"{word} of its words")
     assert "likely" in in_words(answer("It", confidence=share, measured_by="likelihood"))
+    calibrated = in_words(answer("It", confidence=share, measured_by="calibrated"))
+    assert calibrated.endswith(f"right {share:.0%} of the time")
     assert in_words(answer("It")) == ""
