@@ -26,6 +26,7 @@ from agent.page.guard import OwnSite, SignIn
 from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
 from agent.page.run_tab import run_name
+from agent.page.search import SearchTab, opens
 from agent.page.sessions import Sessions
 from agent.page.theme import Quiet
 from agent.page.tools import ToolsTab
@@ -42,9 +43,12 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
         gr.HTML(markup.render("header"))
         ask, library, tools = AskTab(context, DEMO), LibraryTab(context), ToolsTab(context)
-        with gr.Tabs():
-            with gr.Tab("Ask"):
+        search = SearchTab(context)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Ask", id="ask"):
                 ask.lay_out()
+            with gr.Tab("Search"):
+                search.lay_out()
             with gr.Tab("Moments"):
                 GroundTab(context).lay_out()
             with gr.Tab("Compare"):
@@ -55,6 +59,7 @@ def build_page(context: PageContext, reports: Reports | None = None) -> gr.Block
                 library.lay_out()
             with gr.Tab("Tools") as tools_tab:
                 tools.lay_out()
+        opens(search.found, ask, tabs)
         Endpoints(context).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         page.load(ask.own(ask.load), None, [ask.profile, ask.choices, *ask.view], **own)
