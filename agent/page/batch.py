@@ -23,6 +23,7 @@ from tools.media.folders import find_videos
 MAX_SHOWN = 200  # rows of the table
 LOOK_S = 0.5  # between two looks at a running batch
 FIRST_NAME = "results"
+ALL = "all"
 STATES = ("answered", "abstained", "failed")
 View = dict[Any, Any]  # new values, by widget
 
@@ -33,13 +34,13 @@ class Watched:
 
     Attributes:
         batch: The batch in its table.
-        status: Only lines with this state; empty for all.
+        status: Only lines with this state.
         text: Only lines that hold this, in lower case.
         follower: Whoever brings the table up to date; an earlier one stops.
     """
 
     batch: Batch | None = None
-    status: str = ""
+    status: str = ALL
     text: str = ""
     follower: object = None
 
@@ -80,7 +81,7 @@ class BatchTab(Tab):
         self.name.focus(self.own(self.list_names), None, [self.name], **OWN)
         self.stop.click(self.own(self.stop_run), [self.watched], [self.stop], queue=False, **OWN)
         gr.on(
-            [widget.input for widget in narrow],
+            [widget.change for widget in narrow],
             self.own(self.narrow),
             [self.watched, *narrow],
             [self.table],
@@ -89,33 +90,35 @@ class BatchTab(Tab):
         )
 
     def _lay_out_fields(self) -> list[Any]:
-        upload = gr.File(
-            label="Videos",
-            file_count="multiple",
-            file_types=["video", "audio"],
-            height=110,
-            elem_id="batch-upload",
-        )
         videos = gr.Textbox(
-            label="or paths on this computer, one a line: a folder stands for all videos below it",
+            label="Videos: paths on this computer, one a line; a folder stands for all below it",
             lines=2,
             placeholder="lectures",
             elem_id="batch-videos",
         )
-        question_file = gr.File(
-            label="Questions: .jsonl, .csv or .parquet",
-            file_types=[".jsonl", ".csv", ".parquet"],
-            height=110,
-            elem_id="batch-question-upload",
+        upload = gr.UploadButton(
+            "Upload videos",
+            file_count="multiple",
+            file_types=["video", "audio"],
+            size="sm",
+            elem_id="batch-upload",
         )
         questions = gr.Textbox(
-            label="or the path of the file", placeholder="questions.csv", elem_id="batch-questions"
+            label="Questions: path of a .jsonl, .csv or .parquet file",
+            placeholder="questions.csv",
+            elem_id="batch-questions",
+        )
+        question_file = gr.UploadButton(
+            "Upload questions",
+            file_types=[".jsonl", ".csv", ".parquet"],
+            size="sm",
+            elem_id="batch-question-upload",
         )
         name = gr.Dropdown(
             self._names() or [FIRST_NAME],
             value=FIRST_NAME,
             allow_custom_value=True,
-            label="Name of the results: one that exists is gone on with",
+            label="Results: a new name, or one to go on with",
             elem_id="batch-name",
         )
         methods = [(c.label, c.name) for c in self.context.sessions.method_choices()]
@@ -138,9 +141,8 @@ class BatchTab(Tab):
         self.progress = gr.HTML("", elem_id="batch-progress")
         self.told = gr.HTML("", elem_id="batch-told")
         with gr.Row(equal_height=True):
-            states = [("all", ""), *((state, state) for state in STATES)]
             status = gr.Radio(
-                states, value="", show_label=False, container=False, elem_id="batch-status"
+                [ALL, *STATES], value=ALL, show_label=False, container=False, elem_id="batch-status"
             )
             text = gr.Textbox(
                 show_label=False,
@@ -199,7 +201,7 @@ class BatchTab(Tab):
 
     def narrow(self, watched: Watched, status: str, text: str | None) -> str:
         """Narrow the table down, at once and for as long as a batch is followed."""
-        watched.status, watched.text = status or "", (text or "").strip().lower()
+        watched.status, watched.text = status, (text or "").strip().lower()
         return self._table(watched)
 
     def stop_run(self, watched: Watched) -> Any:
@@ -306,7 +308,7 @@ def _line(result: Result) -> Line:
 
 def _fits(line: Line, watched: Watched) -> bool:
     said = f"{line.question} {line.video} {line.told}".lower()
-    return watched.status in ("", line.status) and watched.text in said
+    return watched.status in (ALL, line.status) and watched.text in said
 
 
 def _notice(kind: str, text: str) -> str:

@@ -125,11 +125,10 @@ def test_a_batch_is_stopped_gone_on_with_narrowed_down_and_downloaded(
     page.locator("#batch-stop").click()
     (plugin.parent / "go").touch()
     expect(told).to_contain_text("It was stopped. Start it again under the same name")
-    expect(page.locator("#batch")).to_be_enabled()
-
     page.reload()  # what was done is found again
     page.get_by_role("tab", name="Batch", exact=True).click()
-    expect(lines.first).to_be_visible()
+    expect(lines.filter(has_text="nowhere.mp4")).to_contain_text("failed")
+    expect(page.locator("#batch")).to_be_enabled()
     fill(page, "batch-videos", str(films))
     fill(page, "batch-questions", str(questions))
     page.locator("#batch").click()
@@ -173,6 +172,7 @@ def test_a_person_asks_only_about_own_uploads_and_writes_only_own_results(
     own.write_text(f"question,video\nWhat is the gate code?,{films / 'museum.mp4'}\n")
     mine = own.with_name("harbour.mp4")
     mine.write_bytes((films / "harbour.mp4").read_bytes())
+    assert tab.take_uploads([str(mine)]) == str(mine)
     assert "files are uploaded, not named by path" in told(mine, questions)
     assert "files are uploaded, not named by path" in told(films, own)
     assert "among the 1 given" in told(mine, own)
