@@ -18,6 +18,8 @@ from starlette.middleware import Middleware
 from agent.page import markup
 from agent.page.api import Endpoints
 from agent.page.ask import AskTab
+from agent.page.batch import BatchTab
+from agent.page.batches import Batches
 from agent.page.chats import chat_routes
 from agent.page.compare import CompareTab
 from agent.page.detect import DetectTab, Reports
@@ -26,6 +28,7 @@ from agent.page.guard import OwnSite, SignIn
 from agent.page.library import LibraryTab
 from agent.page.page_context import PageContext
 from agent.page.run_tab import run_name
+from agent.page.search import SearchTab, opens
 from agent.page.sessions import Sessions
 from agent.page.theme import Quiet
 from agent.page.tools import ToolsTab
@@ -37,27 +40,37 @@ from tools.errors import ReelgraphError
 DEMO = Path(__file__).parent / "examples" / "tour.mp4"
 
 
-def build_page(context: PageContext, reports: Reports | None = None) -> gr.Blocks:
+def build_page(
+    context: PageContext, reports: Reports | None = None, batches: Batches | None = None
+) -> gr.Blocks:
     """Return the page; it is served by `launch`."""
     with gr.Blocks(title="reelgraph", analytics_enabled=False) as page:
         gr.HTML(markup.render("header"))
         ask, library, tools = AskTab(context, DEMO), LibraryTab(context), ToolsTab(context)
-        with gr.Tabs():
-            with gr.Tab("Ask"):
+        search, batch = SearchTab(context), BatchTab(context, batches or Batches())
+        with gr.Tabs() as tabs:
+            with gr.Tab("Ask", id="ask"):
                 ask.lay_out()
+            with gr.Tab("Search"):
+                search.lay_out()
             with gr.Tab("Moments"):
                 GroundTab(context).lay_out()
             with gr.Tab("Compare"):
                 CompareTab(context).lay_out()
             with gr.Tab("Detect"):
                 DetectTab(context, reports or Reports()).lay_out()
+            with gr.Tab("Batch") as batch_tab:
+                batch.lay_out()
             with gr.Tab("Library") as library_tab:
                 library.lay_out()
             with gr.Tab("Tools") as tools_tab:
                 tools.lay_out()
+        opens(search.found, ask, tabs)
+        opens(batch.table, ask, tabs)
         Endpoints(context).add()
         own: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         page.load(ask.own(ask.load), None, [ask.profile, ask.choices, *ask.view], **own)
+        batch_tab.select(batch.own(batch.open), [batch.watched, batch.name], batch.view, **own)
         library_tab.select(library.own(library.show), None, [library.list, library.which], **own)
         tools_tab.select(tools.show, [tools.method], [tools.list, tools.graph], **own)
 
@@ -88,8 +101,8 @@ def launch(
     # Gradio puts uploads there, and reads the name when the page is built.
     os.environ["GRADIO_TEMP_DIR"] = str(context.uploads.folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    reports = Reports()
-    page = build_page(context, reports)
+    reports, batches = Reports(), Batches()
+    page = build_page(context, reports, batches)
     page.launch(
         server_name="127.0.0.1",
         share=False,
@@ -99,7 +112,12 @@ def launch(
         head=markup.head(),
         footer_links=["api"],
         app_kwargs={
-            "routes": [*context.files.routes(), *chat_routes(context), reports.route()],
+            "routes": [
+                *context.files.routes(),
+                *chat_routes(context),
+                reports.route(),
+                batches.route(),
+            ],
             "middleware": [
                 Middleware(OwnSite, names=host_names),
                 *([Middleware(SignIn, users=users)] if users else []),

@@ -44,13 +44,23 @@ def find_changes(
     return [Change(id, what) for id, what in found if what]
 
 
+class ChangedError(InputError):
+    """A file holds results that would be made otherwise now; `found` says which, no remedy."""
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(
+            f"{found}; give --fork to go on in a file beside it, --retry changed to ask these "
+            f"again, another --out, or the settings of before"
+        )
+
+
 def refuse(path: Path, changes: Sequence[Change], count: int) -> NoReturn:
-    """Raise `InputError` for a file with changed results."""
+    """Raise `ChangedError` for a file with changed results."""
     kinds = ", ".join(dict.fromkeys(change.what for change in changes))
-    raise InputError(
+    raise ChangedError(
         f"{len(changes)} of {count} results in {path} were made otherwise than they would be now: "
-        f"{kinds} (first: {changes[0].id}); give --fork to go on in a file beside it, --retry "
-        f"changed to ask these again, another --out, or the settings of before"
+        f"{kinds} (first: {changes[0].id})"
     )
 
 

@@ -29,12 +29,13 @@ from tools.errors import InputError
 _OPTION = re.compile(r"(?:a|option[ _]?)(\d+)")
 
 
-def read_questions(file: Path, videos: Sequence[Path]) -> list[Row]:
+def read_questions(file: Path, videos: Sequence[Path], *, only_given: bool = False) -> list[Row]:
     """Return the questions of a file, each with its video.
 
     Args:
         file: A `.jsonl`, `.csv` or `.parquet` file; the columns stand at the top of this module.
         videos: The videos given. One that a row names by a path may also lie elsewhere.
+        only_given: It may not: nothing is looked up on the disk.
 
     Returns:
         The rows in the order of the file. One that cannot be asked has its `error` set, which
@@ -43,7 +44,7 @@ def read_questions(file: Path, videos: Sequence[Path]) -> list[Row]:
     Raises:
         InputError: The file cannot be read, or none of its rows can be asked.
     """
-    given = _Videos(file, videos)
+    given = _Videos(file, videos, only_given)
     placed = [(line.place, row) for line in read_lines(file) for row in _rows(line, given)]
     rows = list(_with_own_ids(placed))
     if not rows:
@@ -64,7 +65,8 @@ def group_rows(rows: Sequence[Row]) -> dict[Path, list[Row]]:
 class _Videos:
     """The videos given, found again as a question file names them."""
 
-    def __init__(self, file: Path, videos: Sequence[Path]) -> None:
+    def __init__(self, file: Path, videos: Sequence[Path], only_given: bool) -> None:
+        self._only_given = only_given
         self._folder = file.absolute().parent
         self.all = list(videos)
         self._paths = {video.absolute(): video for video in videos}
@@ -92,7 +94,7 @@ class _Videos:
                 both = " and ".join(map(str, fits[:2]))
                 raise InputError(f"the video {named!r} may be {both}; write its path")
             return fits[0]
-        if exact.is_file():
+        if not self._only_given and exact.is_file():
             return exact
         near = get_close_matches(path.name, self._names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "; check the name, or give its folder"

@@ -198,6 +198,17 @@ class AskTab(Tab):
             view.fail(error)
             return {**self._no_video(), self.answer: view.turn_html()}
 
+    def show_moment(self, clicked: Mapping[str, str], shown: str) -> View:
+        """Play a moment that another tab found; one of another video begins a new chat."""
+        video = self.context.library.video(clicked.get("video", ""))
+        if video and str(video.path) == shown:
+            return {}  # the page has moved the player there
+        if self.context.running.busy(self.browser_tab):
+            gr.Info("Wait for the answer, or stop it, first.")
+            return {}
+        sha256, time_s = clicked.get("video", ""), clicked.get("time", "")
+        return {**self.open_chat(""), **self._open_moment(sha256, time_s, "")}
+
     def change_video(self) -> View:
         """Offer the other videos; the present one stays until another is chosen."""
         return dict(self.picker.opened(self.context))

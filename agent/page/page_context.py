@@ -72,7 +72,7 @@ class PageContext:
             raise InputError("no video is chosen: upload one, give its path or take a known one")
         path = Path(text.strip()).expanduser()
         if self.user and path not in self.uploads and path.resolve() not in self.open_to_all:
-            raise InputError("on a page with several users a video is uploaded, not named by path")
+            raise InputError("on a page with several users files are uploaded, not named by path")
         return path
 
     @property

@@ -98,6 +98,11 @@ class Running:
                 ticket.dropped = True
             self._moved.notify_all()
 
+    def busy(self, tab: str) -> bool:
+        """Say whether something runs or waits in a tab."""
+        with self._lock:
+            return tab in self._controls or tab in self._queues
+
     def stop(self, tab: str) -> int:
         """Ask the runs of a tab to stop between two pieces of work; return how many there are."""
         with self._lock:

@@ -26,7 +26,12 @@ class Choice:
 
 
 class Sessions:
-    """Opens sessions on first use; those of one profile share library and loaded models."""
+    """Opens sessions on first use; those of one profile share library and loaded models.
+
+    Attributes:
+        given: Profile that was named at the start; None for the default one.
+        overrides: Settings that hold for every profile and method.
+    """
 
     def __init__(
         self,
@@ -45,10 +50,10 @@ class Sessions:
             InputError: Unknown profile, key, value or method.
             StorageError: The library's folder cannot be used.
         """
-        self._given, self._overrides = profile, dict(settings or {})
+        self.given, self.overrides = profile, dict(settings or {})
         self._open = open_session
         self._lock = Lock()
-        self.first = open_session(profile, self._overrides)
+        self.first = open_session(profile, self.overrides)
         self._by_profile = {self.first.settings.profile: self.first}
         self._open_sessions: dict[str, Session] = {}
 
@@ -78,7 +83,7 @@ class Sessions:
         with self._lock:
             base = self._by_profile.get(profile)
             if base is None:
-                base = self._by_profile[profile] = self._open(profile, self._overrides)
+                base = self._by_profile[profile] = self._open(profile, self.overrides)
             if method == base.settings.method:
                 return base
             key = f"{profile} {method}"
@@ -95,8 +100,8 @@ class Sessions:
             session.context = replace(session.context, pool=pool)
             return session
 
-        overrides = {**self._overrides, "library": str(folder)}
-        return Sessions(self._given, overrides, opened)
+        overrides = {**self.overrides, "library": str(folder)}
+        return Sessions(self.given, overrides, opened)
 
     def profile_choices(self) -> list[Choice]:
         """Return every profile with what it lacks on this machine; loads nothing."""

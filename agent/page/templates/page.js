@@ -61,6 +61,8 @@
     const moment = on("[data-seek]");
     const copy = on("[data-copy-video]");
     const question = on("[data-ask]");
+    const found = on("[data-open]"); // of another tab; the server opens those of other videos
+    if (found && found.dataset.open === shownVideo()) seek(Number(found.dataset.time));
     if (copy) copyMoment(copy.dataset.copyVideo, copy.dataset.copyTime ?? player()?.currentTime ?? 0);
     else if (question) ask(question.dataset.ask);
     else if (moment && !moment.disabled) openMoment(moment.dataset);
