@@ -26,7 +26,6 @@ from pydantic import Field
 from tools.base import Availability, Need, Tool, ToolInput, ToolOptions, ToolRuntime
 from tools.errors import MissingError, StoppedError
 from tools.evidence import Evidence
-from tools.media.frames import StoredFrame
 from tools.ocr.change_reader import PictureReader
 from tools.ocr.change_reader import Piece as TextPiece
 from tools.ocr.columns import join_rows
@@ -179,21 +178,20 @@ class Ocr(Tool):
             picture = frame.bgr(detailed=True)
             pieces = reader.read(picture, keep)
             unread.look(pieces, frame.start_s)
-            yield self._rows(pieces, picture, frame)
+            yield self._rows(pieces, picture, (frame.start_s, frame.end_s))
             given.progress(frame.end_s, given.frames.duration_s)
 
     def _rows(
-        self, pieces: Sequence[TextPiece], picture: BGRImage, frame: StoredFrame
+        self, pieces: Sequence[TextPiece], picture: BGRImage, span_s: tuple[float, float]
     ) -> list[Row]:
-        """Return the rows of one picture, top to bottom."""
+        """Return the rows of one picture, which is on screen for a span, top to bottom."""
         height, width = picture.shape[:2]
         sure = [
             Row(
                 piece.reading.text,
                 _box(piece.rect, width, height),
                 piece.reading.confidence,
-                frame.start_s,
-                frame.end_s,
+                *span_s,
             )
             for piece in pieces
             if piece.reading.confidence > self.options.min_confidence
