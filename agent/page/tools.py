@@ -84,7 +84,9 @@ class ToolsTab:
 
     def draw(self, method: str) -> str:
         """Return the graph of a method as Markdown, which the browser renders."""
-        return f"```mermaid\n{self.context.sessions.get(method=method).mermaid()}\n```"
+        drawn = self.context.sessions.get(method=method).mermaid()
+        # Readers must be able to widen the lines, which an inline style of LangGraph's forbids.
+        return f"```mermaid\n{drawn.replace(',line-height:1.2', '')}\n```"
 
     def _method(self) -> str:
         named = self.context.sessions.method

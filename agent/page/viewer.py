@@ -26,7 +26,7 @@ class Viewer:
         """Place the widgets."""
         self.player = gr.HTML("", elem_id="player", js_on_load=CHANGES)
         with gr.Accordion(
-            "Timeline", open=True, visible=False, elem_id="timeline-box"
+            "Timeline", open=True, visible="hidden", elem_id="timeline-box"
         ) as self.time_box:
             self.plot = gr.Plot(show_label=False, elem_id="timeline")
         self.transcript = gr.HTML("", elem_id="transcript")
@@ -48,7 +48,7 @@ class Viewer:
         lines = [record for record in found if record.kind in READ]
         kinds = sorted({record.kind for record in lines})
         return {
-            self.time_box: gr.update(visible=figure is not None),
+            self.time_box: gr.update(visible=True if figure else "hidden"),
             self.plot: figure,
             self.transcript: render(
                 "transcript", lines=lines[:MAX_LINES], count=len(lines), kinds=kinds

@@ -197,6 +197,8 @@ def test_nothing_keeps_anybody_out(address: str, visit: Visit, harbour: Path, sc
     for tab in page.get_by_role("tab").all():
         tab.click()
         page.wait_for_timeout(500)  # what a tab shows comes from the server
+        if tab.inner_text() == "Tools":
+            expect(page.locator("#graph svg .nodeLabel").first).to_be_visible()
         found[tab.inner_text()] = serious(page)
     assert {name: told for name, told in found.items() if told} == {}
     assert {"Ask", "Library", "Tools", "Detect"} <= set(found)
