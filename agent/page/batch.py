@@ -140,15 +140,22 @@ class BatchTab(Tab):
     def _lay_out_table(self) -> list[Any]:
         self.progress = gr.HTML("", elem_id="batch-progress")
         self.told = gr.HTML("", elem_id="batch-told")
-        with gr.Row(equal_height=True):
+        with gr.Row(equal_height=False):
             status = gr.Radio(
-                [ALL, *STATES], value=ALL, show_label=False, container=False, elem_id="batch-status"
+                [ALL, *STATES],
+                value=ALL,
+                label="Only lines with this state",
+                show_label=False,
+                container=False,
+                min_width=340,
+                elem_id="batch-status",
             )
             text = gr.Textbox(
+                label="Only lines with these words",
                 show_label=False,
                 container=False,
                 placeholder="Only lines with these words",
-                label="Only lines with these words",
+                min_width=200,
                 elem_id="batch-text",
             )
         self.table = gr.HTML(self._table(Watched()), elem_id="batch-table", js_on_load=OPENS)

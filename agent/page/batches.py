@@ -126,7 +126,9 @@ class Batch:
                 bar.stage = f"questions: {bar.done_s:.0f} of {bar.total_s:.0f}"
             return
         self.at_work[event.video] = event.row
-        if event.total_s:
+        if event.done_s >= event.total_s:
+            self._videos.pop(event.video, None)
+        else:
             label = f"{Path(event.video).name}: {STAGES.get(event.stage, event.stage)}"
             known = self._videos.get(event.video)
             begun = known.begun if known and known.stage == label else monotonic()

@@ -50,7 +50,7 @@ class SearchTab(Tab):
             [query, kind],
             [self.found],
             trigger_mode="always_last",
-            **OWN,
+            **{**OWN, "show_progress": "minimal"},  # the first search loads a model
         )
 
     def search(self, query: str | None, kind: str) -> str:
