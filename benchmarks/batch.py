@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
 
 import av
 import cv2
@@ -133,6 +134,9 @@ def measure_kills(folder: Path, args: argparse.Namespace) -> None:
     assert start(folder, "whole", 1).wait() == code
     say(f"undisturbed, 1 worker: {monotonic() - begun:.0f} s for {total} questions, exit {code}")
     killed, whole = (lines(folder / f"{name}.jsonl") for name in ("killed", "whole"))
+    for one, other in zip(killed, whole, strict=False):
+        for field, value in differences(one, other).items():
+            say(f"  {one['id']}: {field} {value}")
     same = killed == whole and len(whole) == total
     say(f"{len(counts)} kills; {len(killed)} results, equal to the undisturbed run: {same}")
     sys.exit(not same)
@@ -180,11 +184,18 @@ def watch(pid: int, ended: Event, peak: list[float]) -> None:
         peak[0] = max(peak[0], used / 1e9)
 
 
-def lines(path: Path) -> list[dict[str, object]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     """Return the comparable results of a file, ordered by id; each line must be whole."""
     assert path.read_bytes().endswith(b"\n")
     found = read_results(path)
     return [found[id].comparable() for id in sorted(found)]
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return what differs between two results, by field of the answer or of the row."""
+    flat, others = ({**each, **each["answer"]} for each in (one, other))
+    fields = [name for name in flat if name != "answer" or isinstance(flat[name], str)]
+    return {n: (flat[n], others.get(n)) for n in fields if flat[n] != others.get(n)}
 
 
 def say(text: str) -> None:

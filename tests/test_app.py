@@ -19,6 +19,7 @@ def test_the_page_is_built_with_named_endpoints(tmp_path: Path) -> None:
         "/detect",
         "/index",
         "/evidence",
+        "/search",
         "/videos",
         "/tools",
     } == set(endpoints)

@@ -231,9 +231,9 @@ def test_the_plan_is_made_once_and_before_any_model_is_called(
 ) -> None:
     looked: list[Path] = []
 
-    def find(path: Path, library: Any) -> Any:
+    def find(path: Path, *given: Any) -> Any:
         looked.append(path)
-        return find_video(path, library)
+        return find_video(path, *given)
 
     monkeypatch.setattr("agent.graph.find_video", find)
     chat = scripted()

@@ -62,10 +62,10 @@ def test_a_hung_tool_fails_at_its_deadline_and_the_rest_goes_on(
         Job(stuck, (row("s1", stuck),)),
         Job(films["a"], (row("a1", films["a"]), row("a2", films["a"]))),
     ]
-    found = run(LocalEngine(2, grace_s=0.5), jobs, replace(work, deadline_s=5))
+    found = run(LocalEngine(2, grace_s=0.5), jobs, replace(work, deadline_s=10))
     assert {id for id, r in found.items() if r.status == "failed"} == {"s1"}
     assert [found[id].answer["answer"] for id in ("a1", "a2")] == ["7391", "7391"]
-    assert "longer than the deadline of 5 s" in found["s1"].error
+    assert "longer than the deadline of 10 s" in found["s1"].error
     assert "its process was ended" in found["s1"].error
 
 
