@@ -13,7 +13,7 @@ from tools.weights import module_bytes
 
 PACKED_E5 = "e5-small-q4.bin"  # the one file of multilingual-e5-small
 # Trained at a temperature of 0.01, it gives hardly any two texts a smaller inner product than this;
-# the median of the questions and records of the development videos is 0.74.
+# the median of tune questions and records of the English development videos is 0.74.
 UNRELATED_E5 = 0.7
 
 
