@@ -18,6 +18,7 @@ class CompareTab(RunTab):
     """The comparison of methods."""
 
     name, action, result_kind = "compare", "Compare", "comparison"
+    result_id = "compare-result"
 
     def lay_out_fields(self) -> list[Any]:
         """Place the question, its options and the methods."""

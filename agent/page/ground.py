@@ -16,6 +16,7 @@ class GroundTab(RunTab):
     """Temporal grounding."""
 
     name, action, result_kind = "ground", "Find", "answer"
+    result_id = "ground-result"
 
     def lay_out_fields(self) -> list[Any]:
         """Place the description."""

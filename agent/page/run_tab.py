@@ -1,6 +1,6 @@
 """A tab with one video, one action and one result: widgets, progress, Stop."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,30 @@ from tools.media.video import Video
 View = dict[Any, Any]  # new values, by widget
 
 
-class RunTab(Tab):
+class RunTab(Tab, ABC):
     """The tab's widgets and event handlers.
 
     Attributes:
         name: Begins the ids of its widgets.
         action: Label of its button.
         result_kind: Kind of the event with the result.
+        result_id: Id of the widget with the result.
+        takes: Kinds of files that can be uploaded.
+        file_label: Label of the upload.
+        placeholder: Example of a path.
+        wait: What stands there until the result.
+        enter_starts: Whether Enter behind the path starts the run: where nothing else must be told.
     """
 
     name: str
     action: str
     result_kind: str
+    result_id: str
+    takes: tuple[str, ...] = ("video", "audio")
+    file_label = "Video or sound file"
+    placeholder = "lecture.mp4"
+    wait = "Looking at the video."
+    enter_starts = False
 
     @abstractmethod
     def lay_out_fields(self) -> list[Any]:
@@ -48,16 +60,15 @@ class RunTab(Tab):
         """Place the widgets and attach the event handlers."""
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=320):
-                kinds = ["video", "audio"]
                 upload = gr.File(
-                    label="Video or sound file",
-                    file_types=kinds,
+                    label=self.file_label,
+                    file_types=list(self.takes),
                     height=120,
                     elem_id=f"{self.name}-upload",
                 )
                 path = gr.Textbox(
                     label="or its path on this computer",
-                    placeholder="lecture.mp4",
+                    placeholder=self.placeholder,
                     elem_id=f"{self.name}-path",
                 )
                 fields = self.lay_out_fields()
@@ -73,11 +84,12 @@ class RunTab(Tab):
                     )
                 self.progress = gr.HTML("", elem_id=f"{self.name}-progress")
             with gr.Column(scale=3, min_width=320):
-                self.shown = gr.HTML(self.result(None, None), elem_id=f"{self.name}-result")
+                self.shown = gr.HTML(self.result(None, None), elem_id=self.result_id)
         upload.upload(self.own(self.take_upload), [upload], [path], **OWN)
         changed = [self.start, self.stop, self.progress, self.shown]
+        starts = [self.start.click, *([path.submit] if self.enter_starts else [])]
         go = self.own(self.go)
-        self.start.click(go, [path, *fields], changed, concurrency_limit=None, **OWN)
+        gr.on(starts, go, [path, *fields], changed, concurrency_limit=None, **OWN)
         self.stop.click(self.own(self.stop_run), None, [self.stop], queue=False, **OWN)
 
     def take_upload(self, path: str) -> str:
@@ -86,7 +98,7 @@ class RunTab(Tab):
 
     def go(self, path: str | None, *values: Any) -> Iterator[View]:
         """Stream updates during a run."""
-        view, shown = RunView(), render("notice", kind="info", text="Looking at the video.")
+        view, shown = RunView(), render("notice", kind="info", text=self.wait)
         yield {**self._buttons(busy=True), self.shown: shown, self.progress: ""}
         try:
             video = self.context.open(self.context.sessions.first, path or "")
