@@ -144,15 +144,8 @@ class Thumbnails(TokenSpan):
         return given(features.thumbnails, "thumbnails").flatten(0, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole(TokenSpan):
-    """All tokens of some frames, or of all (FreeVA's concatenation)."""
-
-    count: int | None = None
-
-    @override
-    def frames(self, grid: TokenGrid) -> Ids:
-        return np.array(centre_ids(grid.frames, self.count or grid.frames), np.int64)
+class WholeFrames(TokenSpan):
+    """All tokens of the frames that it shows."""
 
     @override
     def tokens(self, grid: TokenGrid) -> int:
@@ -162,13 +155,24 @@ class Whole(TokenSpan):
     def make(self, grid: TokenGrid, features: Features) -> "Tensor":
         return features.frames[self.frames(grid).tolist()].flatten(0, 1)
 
+
+@dataclass(frozen=True, slots=True)
+class Whole(WholeFrames):
+    """All tokens of some frames, or of all (FreeVA's concatenation)."""
+
+    count: int | None = None
+
+    @override
+    def frames(self, grid: TokenGrid) -> Ids:
+        return np.array(centre_ids(grid.frames, self.count or grid.frames), np.int64)
+
     @override
     def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
         return replace(self, count=max(1, min(self.frames(grid).size, tokens // grid.tokens)))
 
 
 @dataclass(frozen=True, slots=True)
-class EveryNth(TokenSpan):
+class EveryNth(WholeFrames):
     """All tokens of every n-th frame: frames 0, n, 2n, ... (STORM's test-time sampling).
 
     STORM (Jiang et al., arXiv 2503.04130) samples behind a temporal encoder (Mamba), through which
@@ -184,14 +188,6 @@ class EveryNth(TokenSpan):
         return np.arange(0, grid.frames, self.step, dtype=np.int64)[: self.most]
 
     @override
-    def tokens(self, grid: TokenGrid) -> int:
-        return len(self.frames(grid)) * grid.tokens
-
-    @override
-    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
-        return features.frames[self.frames(grid).tolist()].flatten(0, 1)
-
-    @override
     def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
         fitting = max(1, tokens // grid.tokens)
         step = max(self.step, -(-grid.frames // fitting))
@@ -199,7 +195,7 @@ class EveryNth(TokenSpan):
 
 
 @dataclass(frozen=True, slots=True)
-class Interleaved(TokenSpan):
+class Interleaved(WholeFrames):
     """All tokens of frames that were encoded in interleaved passes (INTP).
 
     For a model whose encoder takes F frames (Shang et al., arXiv 2409.12963): of m * F frames, pass
@@ -225,14 +221,6 @@ class Interleaved(TokenSpan):
         full = grid.frames // self.per_pass
         passes = min(full, self.passes or full)
         return np.array(centre_ids(grid.frames, passes * self.per_pass or grid.frames), np.int64)
-
-    @override
-    def tokens(self, grid: TokenGrid) -> int:
-        return len(self.frames(grid)) * grid.tokens
-
-    @override
-    def make(self, grid: TokenGrid, features: Features) -> "Tensor":
-        return features.frames[self.frames(grid).tolist()].flatten(0, 1)
 
     @override
     def shrunk(self, grid: TokenGrid, tokens: int) -> Self:
