@@ -50,11 +50,8 @@ def retrieve(state: State, runtime: Runtime[Context]) -> State:
     runs, settings = sorted(state.get("runs", {}).values()), context.settings.retrieval
     update: State = {"evidence": (), "relevance": 0.0}
     if context.library.view(runs).passages:
-        embedder = None
-        try:
-            embedder = context.pool.embedder()
-        except MissingError as error:
-            why = f"only words are compared, no meanings: {error}"
+        embedder, why = context.pool.embedder_or_why()
+        if why:
             update["channels"] = {"retrieve": ChannelReport("retrieve", "unavailable", reason=why)}
         what = [described(state["question"].text)]
         hits = retrieval.retrieve(context.library, embedder, runs, what, settings)

@@ -122,6 +122,13 @@ class ModelPool:
         """Return the embedding model. `MissingError` when its weights are missing."""
         return self._once("embedder", self._load_embedder)
 
+    def embedder_or_why(self) -> tuple[SentenceEmbeddings | None, str]:
+        """Return the embedding model, or None and what is done without it, and why."""
+        try:
+            return self.embedder(), ""
+        except MissingError as error:
+            return None, f"only words are compared, no meanings: {error}"
+
     def image_encoder(self) -> ImageTextEncoder | None:
         """Return the image-text encoder; None if the settings have none.
 

@@ -14,7 +14,7 @@ from agent.search.thumbnails import with_thumbnails
 from agent.search.videos import names, runs_of
 from agent.state import Context
 from agent.text import is_text
-from tools.errors import InputError, MissingError
+from tools.errors import InputError
 from tools.media.video import Video
 
 TOP, PER_VIDEO = 10, 3
@@ -111,11 +111,8 @@ class VideoSearch:
         self, queries: Sequence[str], runs: Collection[int], kinds: Collection[str] = ()
     ) -> tuple[Ranking, str]:
         """Rank the records of some runs; also say if only words were compared, and why."""
-        library, embedder, note = self.context.library, None, ""
-        try:
-            embedder = self.context.pool.embedder()
-        except MissingError as error:
-            note = f"only words are compared, no meanings: {error}"
+        library = self.context.library
+        embedder, note = self.context.pool.embedder_or_why()
         index = self._follow(embedder, runs) if embedder else None
         return rank(library, index, embedder, queries, runs, kinds), note
 

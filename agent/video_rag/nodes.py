@@ -28,7 +28,6 @@ from agent.records import Request
 from agent.state import Context, State
 from agent.video_rag.options import Options
 from agent.video_rag.outline import outline
-from tools.errors import MissingError
 from tools.evidence import ChannelReport, Evidence
 
 
@@ -40,11 +39,8 @@ def retrieve_evidence(state: State, runtime: Runtime[Context]) -> State:
     runs = sorted(state.get("runs", {}).values())
     update: State = {"evidence": (), "relevance": 0.0}
     if context.library.view(runs).passages:
-        embedder = None
-        try:
-            embedder = context.pool.embedder()
-        except MissingError as error:
-            why = f"only words are compared, no meanings: {error}"
+        embedder, why = context.pool.embedder_or_why()
+        if why:
             update["channels"] = {"retrieve": ChannelReport("retrieve", "unavailable", reason=why)}
         settings = context.settings.retrieval
         hits = retrieval.retrieve(context.library, embedder, runs, queries, settings)
